@@ -1,0 +1,33 @@
+//! egressd records LiveKit rooms: one process for the service, one for each recording.
+//!
+//! The folders, in reading order. What each one may know of the others is in
+//! `docs/ARCHITECTURE.md`, and `tests/structure.rs` holds it.
+
+pub mod config;
+pub mod ids;
+pub mod media;
+
+pub mod control;
+pub mod worker;
+
+pub mod room;
+
+pub mod decode;
+
+pub mod compose;
+
+pub mod encode;
+
+pub mod mp4;
+
+pub mod storage;
+
+pub mod store;
+
+pub mod webhook;
+
+pub mod api;
+
+pub mod demo;
+
+pub mod telemetry;

@@ -1,0 +1,170 @@
+//! The words that the media folders share: time on the recording's timeline, codecs, encoded
+//! frames, pictures and sound. Pure data; no clock, no socket, no foreign library.
+
+use std::fmt;
+use std::ops::{Add, Sub};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+/// Sample rate of everything after the Opus decoder, in Hz. Opus itself knows no other clock.
+pub const AUDIO_RATE: u32 = 48_000;
+/// Everything after the decoder is interleaved stereo.
+pub const AUDIO_CHANNELS: usize = 2;
+
+/// A point on the recording's timeline, in nanoseconds since its first frame; may be negative.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct MediaTime(i64);
+
+impl MediaTime {
+    pub const ZERO: Self = Self(0);
+
+    pub const fn from_nanos(nanos: i64) -> Self {
+        Self(nanos)
+    }
+
+    pub const fn from_millis(millis: i64) -> Self {
+        Self(millis * 1_000_000)
+    }
+
+    pub const fn nanos(self) -> i64 {
+        self.0
+    }
+
+    pub fn as_secs_f64(self) -> f64 {
+        self.0 as f64 / 1e9
+    }
+
+    /// `self - earlier` in nanoseconds; negative where `earlier` is the later one.
+    pub const fn nanos_since(self, earlier: Self) -> i64 {
+        self.0 - earlier.0
+    }
+}
+
+impl Add<Duration> for MediaTime {
+    type Output = Self;
+    fn add(self, d: Duration) -> Self {
+        Self(self.0 + d.as_nanos() as i64)
+    }
+}
+
+impl Sub<Duration> for MediaTime {
+    type Output = Self;
+    fn sub(self, d: Duration) -> Self {
+        Self(self.0 - d.as_nanos() as i64)
+    }
+}
+
+impl fmt::Debug for MediaTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.6}s", self.as_secs_f64())
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TrackKind {
+    Audio,
+    Video,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Codec {
+    Vp8,
+    H264,
+    Opus,
+}
+
+impl Codec {
+    pub const fn kind(self) -> TrackKind {
+        match self {
+            Self::Vp8 | Self::H264 => TrackKind::Video,
+            Self::Opus => TrackKind::Audio,
+        }
+    }
+}
+
+/// What a video track shows; it decides how the picture is fitted into its cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum VideoSource {
+    Camera,
+    ScreenShare,
+}
+
+/// One depacketised frame of a track, as the SFU sent it.
+#[derive(Clone, Debug)]
+pub struct EncodedFrame {
+    pub codec: Codec,
+    /// When it was captured, on the recording's timeline.
+    pub time: MediaTime,
+    /// VP8: one frame. H.264: one access unit, Annex B. Opus: one packet.
+    pub data: Bytes,
+    pub keyframe: bool,
+    /// Something before this frame is missing.
+    pub discontinuity: bool,
+}
+
+/// Width and height in pixels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Size {
+    pub width: u32,
+    pub height: u32,
+}
+
+/// A plane of one component: `stride` bytes a row, of which the first `width` count.
+#[derive(Clone, Copy)]
+pub struct Plane<'a> {
+    pub data: &'a [u8],
+    pub stride: usize,
+}
+
+/// A decoded picture, planar 4:2:0, 8 bits. Chroma planes are ceil(width/2) x ceil(height/2).
+pub trait I420: Send + Sync {
+    fn size(&self) -> Size;
+    /// The planes Y, U and V.
+    fn planes(&self) -> [Plane<'_>; 3];
+}
+
+/// A decoded picture and the moment it was captured.
+#[derive(Clone)]
+pub struct Picture {
+    pub time: MediaTime,
+    pub image: Arc<dyn I420>,
+}
+
+/// Decoded sound: interleaved 16-bit stereo at [`AUDIO_RATE`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sound {
+    /// Capture time of the first sample (the decoder's own delay already taken out).
+    pub time: MediaTime,
+    pub samples: Vec<i16>,
+}
+
+/// The two streams of the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum StreamKind {
+    Video,
+    Audio,
+}
+
+/// One encoded sample of the file. The streams run without gaps: video sample `n` belongs to tick
+/// `n`, audio sample `n` covers PCM samples `1024 * n ..` of the encoder's output.
+#[derive(Clone, Debug)]
+pub struct EncodedSample {
+    pub stream: StreamKind,
+    /// H.264: AVC format (length-prefixed NAL units). AAC: one raw access unit.
+    pub data: Bytes,
+    /// A decoder can start here. Always true for audio.
+    pub keyframe: bool,
+}
+
+/// What a decoder must know before the first sample, from the encoders.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StreamSetup {
+    /// `AVCDecoderConfigurationRecord` (ISO/IEC 14496-15).
+    pub avcc: Bytes,
+    /// `AudioSpecificConfig` (ISO/IEC 14496-3).
+    pub audio_specific_config: Bytes,
+    /// Samples that the AAC encoder put in front of the first real one.
+    pub audio_priming: u32,
+}
