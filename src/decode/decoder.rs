@@ -77,7 +77,7 @@ impl TrackDecoder {
         self.source.push_buffer(buffer).map(drop).map_err(refused)
     }
 
-    pub fn next(&mut self) -> Option<Decoded> {
+    pub fn try_next(&mut self) -> Option<Decoded> {
         self.outputs.try_recv().ok()
     }
 

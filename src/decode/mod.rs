@@ -6,7 +6,7 @@
 //!
 //! Contract: nothing here blocks. Outputs keep the time stamps of their inputs. Once
 //! [`TrackDecoder::caught_up`] says so, every output of what was pushed can be taken by
-//! [`TrackDecoder::next`].
+//! [`TrackDecoder::try_next`].
 
 mod decoder;
 mod error;

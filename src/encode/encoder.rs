@@ -74,7 +74,7 @@ impl Encoder {
         }
     }
 
-    pub fn next(&mut self) -> Option<Encoded> {
+    pub fn try_next(&mut self) -> Option<Encoded> {
         while let Ok(told) = self.told.try_recv() {
             self.sequencer.take(told);
         }
