@@ -168,3 +168,188 @@ fn sign(
     mac.update(&parts.join(&b'\n'));
     hex::encode(mac.finalize().into_bytes())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// When the vectors below were signed.
+    const NOW: i64 = 1_713_693_600;
+    const START: &str = "/v1/rooms/room-abc/recording/start";
+    /// Made with Python: `hmac.new(b"s3cr3t", "\n".join([method, target, timestamp,
+    /// sha256(body).hexdigest()]).encode(), sha256).hexdigest()`, with an empty body.
+    const START_SIGNATURE: &str =
+        "077140c52d2dbcce13c10ae2bee68ffa140530e33893f4eb5de52c7790b87863";
+
+    fn keys() -> ApiKeys {
+        let key = |key: &str, secret: &str| ApiKey {
+            key: key.into(),
+            secret: secret.into(),
+        };
+        ApiKeys::new(vec![key("other", "another"), key("key", "s3cr3t")])
+    }
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        let pairs = pairs
+            .iter()
+            .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
+        pairs.collect()
+    }
+
+    fn claim(pairs: &[(&'static str, &str)]) -> Result<Claim, AuthError> {
+        let now = Timestamp::from_second(NOW).unwrap();
+        Claim::from_headers(&headers(pairs), now, &keys())
+    }
+
+    /// The whole way, with the right key and timestamp.
+    fn signed(
+        method: Method,
+        target: &str,
+        body: &str,
+        signature: &str,
+    ) -> Result<KeyIndex, AuthError> {
+        let claim = claim(&[
+            (KEY_HEADER, "key"),
+            (TIMESTAMP_HEADER, &NOW.to_string()),
+            (SIGNATURE_HEADER, signature),
+        ])?;
+        claim.verify(&method, target, body.as_bytes(), &keys())
+    }
+
+    #[test]
+    fn signatures_of_another_implementation_are_accepted() {
+        let vectors = [
+            (Method::POST, START, "", START_SIGNATURE),
+            (
+                Method::GET,
+                "/v1/rooms/Z%C3%BCrich%20a/recording?x=%2F&y",
+                "",
+                "502e4110dcc91bc9e9fea7c76a97a98e1965393917fa0168ffb247cba0b8e16f",
+            ),
+            (
+                Method::POST,
+                "/v1/webhooks",
+                r#"{"url":"https://hooks.example/","events":["*"]}"#,
+                "439288d4d9f5aa0f95f55d650fac31e2c3dc54308e01866a46f27f5994026209",
+            ),
+        ];
+        for (method, target, body, signature) in vectors {
+            assert_eq!(
+                signed(method.clone(), target, body, signature),
+                Ok(KeyIndex(1))
+            );
+            let prefixed = format!("sha256={signature}");
+            assert_eq!(signed(method, target, body, &prefixed), Ok(KeyIndex(1)));
+        }
+    }
+
+    #[test]
+    fn a_signature_of_anything_else_is_wrong() {
+        let wrong = Err(AuthError::SignatureWrong);
+        assert_eq!(signed(Method::GET, START, "", START_SIGNATURE), wrong);
+        assert_eq!(
+            signed(Method::POST, &format!("{START}?"), "", START_SIGNATURE),
+            wrong
+        );
+        assert_eq!(signed(Method::POST, START, "{}", START_SIGNATURE), wrong);
+        let other_time = claim(&[
+            (KEY_HEADER, "key"),
+            (TIMESTAMP_HEADER, &(NOW + 1).to_string()),
+            (SIGNATURE_HEADER, START_SIGNATURE),
+        ]);
+        assert_eq!(
+            other_time
+                .unwrap()
+                .verify(&Method::POST, START, b"", &keys()),
+            wrong
+        );
+        let other_key = claim(&[
+            (KEY_HEADER, "other"),
+            (TIMESTAMP_HEADER, &NOW.to_string()),
+            (SIGNATURE_HEADER, START_SIGNATURE),
+        ]);
+        assert_eq!(
+            other_key
+                .unwrap()
+                .verify(&Method::POST, START, b"", &keys()),
+            wrong
+        );
+    }
+
+    #[test]
+    fn a_signature_of_another_form_is_wrong() {
+        let upper = START_SIGNATURE.to_uppercase();
+        let longer = format!("{START_SIGNATURE}00");
+        let twice = format!("sha256=sha256={START_SIGNATURE}");
+        let shorter = &START_SIGNATURE[..63];
+        for signature in [
+            &upper,
+            &longer,
+            &twice,
+            shorter,
+            "sha256=",
+            "sha512=00",
+            "x",
+        ] {
+            let result = signed(Method::POST, START, "", signature);
+            assert_eq!(result, Err(AuthError::SignatureWrong), "{signature}");
+        }
+    }
+
+    #[test]
+    fn the_first_fault_in_the_order_of_the_contract_is_the_answer() {
+        let key = (KEY_HEADER, "key");
+        let time = (TIMESTAMP_HEADER, "1713693600");
+        let signature = (SIGNATURE_HEADER, START_SIGNATURE);
+        let cases: [(&[(&'static str, &str)], AuthError); 8] = [
+            (&[], AuthError::KeyMissing),
+            (&[time, signature], AuthError::KeyMissing),
+            (&[(KEY_HEADER, ""), time, signature], AuthError::KeyMissing),
+            (&[(KEY_HEADER, "kez"), time, signature], AuthError::KeyWrong),
+            (&[(KEY_HEADER, "key2")], AuthError::KeyWrong),
+            (&[key, signature], AuthError::TimestampMissing),
+            (&[key, time], AuthError::SignatureMissing),
+            (&[key, (TIMESTAMP_HEADER, "x")], AuthError::SignatureMissing),
+        ];
+        for (pairs, expected) in cases {
+            assert_eq!(claim(pairs), Err(expected), "{pairs:?}");
+        }
+    }
+
+    #[test]
+    fn a_timestamp_may_be_300_s_off_and_no_more() {
+        let at = |timestamp: &str| {
+            let pairs = [
+                (KEY_HEADER, "key"),
+                (TIMESTAMP_HEADER, timestamp),
+                (SIGNATURE_HEADER, START_SIGNATURE),
+            ];
+            claim(&pairs).err()
+        };
+        for skew in [-300, 0, 300] {
+            assert_eq!(at(&(NOW + skew).to_string()), None, "{skew}");
+        }
+        for far in [NOW - 301, NOW + 301, 0, -NOW, i64::MAX, i64::MIN] {
+            assert_eq!(
+                at(&far.to_string()),
+                Some(AuthError::TimestampTooFarOff),
+                "{far}"
+            );
+        }
+        assert_eq!(
+            at("99999999999999999999"),
+            Some(AuthError::TimestampTooFarOff)
+        );
+        for text in [
+            "now",
+            "1713693600.5",
+            "+1713693600",
+            "1713693600s",
+            "0x66",
+            "-",
+            "1 2",
+        ] {
+            assert_eq!(at(text), Some(AuthError::TimestampNotANumber), "{text}");
+        }
+    }
+}

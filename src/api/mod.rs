@@ -71,3 +71,6 @@ pub async fn serve(
         () = deadline => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -76,14 +76,7 @@ enum AttemptError {
 impl Deliverer {
     /// Fails where the TLS set-up of the host does (no usable certificate store).
     pub fn new(store: Store, targets: TargetPolicy) -> Result<Self, reqwest::Error> {
-        let client = Client::builder()
-            .user_agent(concat!("egressd/", env!("CARGO_PKG_VERSION")))
-            .timeout(ATTEMPT_TIMEOUT)
-            .redirect(redirect::Policy::none())
-            // A proxy would resolve the name itself, past the check.
-            .no_proxy()
-            .dns_resolver(CheckedResolver(targets))
-            .build()?;
+        let client = client(targets, ATTEMPT_TIMEOUT)?;
         Ok(Self {
             store,
             client,
@@ -131,13 +124,18 @@ impl Deliverer {
     }
 
     async fn finish(mut self) {
-        let rest = async {
-            while let Some(joined) = self.attempts.join_next().await {
-                self.note(joined).await;
-            }
-        };
-        if tokio::time::timeout(SHUTDOWN_GRACE, rest).await.is_err() {
+        if tokio::time::timeout(SHUTDOWN_GRACE, self.drain())
+            .await
+            .is_err()
+        {
             tracing::info!("webhook deliveries were interrupted, they go on at the next start");
+        }
+    }
+
+    /// Waits for all attempts that are under way.
+    async fn drain(&mut self) {
+        while let Some(joined) = self.attempts.join_next().await {
+            self.note(joined).await;
         }
     }
 
@@ -179,6 +177,17 @@ impl Deliverer {
             }
         }
     }
+}
+
+fn client(targets: TargetPolicy, timeout: Duration) -> Result<Client, reqwest::Error> {
+    Client::builder()
+        .user_agent(concat!("egressd/", env!("CARGO_PKG_VERSION")))
+        .timeout(timeout)
+        .redirect(redirect::Policy::none())
+        // A proxy would resolve the name itself, past the check.
+        .no_proxy()
+        .dns_resolver(CheckedResolver(targets))
+        .build()
 }
 
 async fn attempt(client: Client, targets: TargetPolicy, delivery: DueDelivery) -> Attempt {
@@ -282,3 +291,6 @@ fn log_store_error(error: &StoreError) {
     let cause = error.source().map(ToString::to_string);
     tracing::error!(%error, cause, "webhook deliveries cannot be read or noted");
 }
+
+#[cfg(test)]
+mod tests;

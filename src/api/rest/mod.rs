@@ -1,6 +1,7 @@
 //! Owns the routes of the REST API, and what is answered where there is none.
 
 mod json;
+mod path;
 mod recording;
 mod start_options;
 mod webhooks;

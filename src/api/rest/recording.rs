@@ -4,33 +4,18 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{FromRequestParts, Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
-use axum::http::request::Parts;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::path::Room;
 use super::start_options;
 use crate::api::problem::Problem;
 use crate::api::recorder::{ActiveRecording, Recorder, StartStatus, Started};
-use crate::ids::{EgressId, RoomName};
+use crate::ids::EgressId;
 
 type TheRecorder = State<Arc<dyn Recorder>>;
-
-/// The room in the path, percent-decoded.
-pub struct Room(RoomName);
-
-impl<S: Send + Sync> FromRequestParts<S> for Room {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let path = Path::<String>::from_request_parts(parts, state).await;
-        let Path(name) = path.map_err(|_| Problem::bad_request("The room name must be UTF-8"))?;
-        name.parse()
-            .map(Self)
-            .map_err(|error| Problem::bad_request(error.to_string()))
-    }
-}
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
@@ -10,8 +10,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::json::{object, unknown_key};
+use super::path;
 use super::recording::millis;
-use crate::api::problem::{Kind, Problem};
+use crate::api::problem::Problem;
 use crate::ids::WebhookId;
 use crate::webhook::event::UnknownEvent;
 use crate::webhook::{EventFilter, NewWebhook, Registered, Registry, Webhook};
@@ -58,23 +59,17 @@ pub async fn list(State(registry): State<Registry>) -> Result<Json<WebhookList>,
 
 pub async fn show(
     State(registry): State<Registry>,
-    path: Path<String>,
+    path::Webhook(id): path::Webhook,
 ) -> Result<Json<WebhookAnswer>, Problem> {
-    Ok(Json(registry.get(&id(&path)?).await?.into()))
+    Ok(Json(registry.get(&id).await?.into()))
 }
 
 pub async fn remove(
     State(registry): State<Registry>,
-    path: Path<String>,
+    path::Webhook(id): path::Webhook,
 ) -> Result<StatusCode, Problem> {
-    registry.remove(&id(&path)?).await?;
+    registry.remove(&id).await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// What is no id at all is the id of no webhook.
-fn id(path: &str) -> Result<WebhookId, Problem> {
-    path.parse()
-        .map_err(|_| Problem::new(Kind::NotFound, "No such webhook"))
 }
 
 impl From<Webhook> for WebhookAnswer {
