@@ -43,7 +43,7 @@ impl FromSql for Count {
 }
 
 /// A text column that is one of our ids, names or enums.
-pub fn parsed<T>(row: &Row<'_>, column: impl RowIndex + Copy) -> rusqlite::Result<T>
+pub fn parsed<T>(row: &Row<'_>, column: impl RowIndex) -> rusqlite::Result<T>
 where
     T: FromStr,
     T::Err: Error + Send + Sync + 'static,

@@ -9,6 +9,7 @@
 mod columns;
 mod deliveries;
 mod error;
+mod phase;
 mod recordings;
 mod schema;
 mod webhooks;
@@ -23,9 +24,8 @@ pub use deliveries::{
     DeliveryId, DeliveryRow, DeliveryState, DueDelivery, FailedAttempt, OutboxEvent,
 };
 pub use error::StoreError;
-pub use recordings::{
-    EndResult, Ending, Inserted, NewRecording, Outcome, Phase, RecordingRow, SavedFile,
-};
+pub use phase::Phase;
+pub use recordings::{EndResult, Ending, Inserted, NewRecording, Outcome, RecordingRow, SavedFile};
 pub use webhooks::WebhookRow;
 
 /// A handle to the database; clones share the connection.
