@@ -46,11 +46,7 @@ fn main() {
         for tracks in [1, 4, 9, 16, 25] {
             let size = Size { width, height };
             for voices in [false, true] {
-                report(&Case {
-                    tracks,
-                    size,
-                    voices,
-                });
+                report(&Case { tracks, size, voices });
             }
         }
     }
@@ -71,31 +67,20 @@ fn report(case: &Case) {
 
 fn cpu_time_of(case: &Case) -> Duration {
     let mut composer = Composer::new(ComposeOptions {
-        size: Size {
-            width: 1280,
-            height: 720,
-        },
+        size: Size { width: 1280, height: 720 },
         frame_rate: FRAME_RATE,
         layout: Layout::Grid,
     })
     .expect("these options are valid");
-    let tracks: Vec<_> = (0..case.tracks)
-        .map(|track| TrackSid(format!("TR_{track}")))
-        .collect();
+    let tracks: Vec<_> = (0..case.tracks).map(|track| TrackSid(format!("TR_{track}"))).collect();
     for (order, sid) in tracks.iter().enumerate() {
         composer.add_audio(sid.clone());
         composer.add_video(
-            VideoTrack {
-                sid: sid.clone(),
-                source: VideoSource::Camera,
-                order: order as u64,
-            },
+            VideoTrack { sid: sid.clone(), source: VideoSource::Camera, order: order as u64 },
             MediaTime::ZERO,
         );
     }
-    let images: Vec<_> = (0..case.tracks * PICTURES)
-        .map(|seed| noise(case.size, seed as u32))
-        .collect();
+    let images: Vec<_> = (0..case.tracks * PICTURES).map(|seed| noise(case.size, seed as u32)).collect();
     let block: Vec<i16> = (0..3200).map(|i| (i * 37 % 2000) as i16).collect();
 
     let start = thread_cpu_time();

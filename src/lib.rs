@@ -8,7 +8,7 @@ pub mod ids;
 pub mod media;
 
 pub mod control;
-//pub mod worker;
+pub mod worker;
 
 pub mod room;
 

@@ -24,10 +24,7 @@ impl Canvas {
     /// `size` must be even both ways.
     pub(super) fn new(size: Size) -> Self {
         let luma = size.width as usize * size.height as usize;
-        let mut canvas = Self {
-            size,
-            bytes: vec![0; luma / 2 * 3],
-        };
+        let mut canvas = Self { size, bytes: vec![0; luma / 2 * 3] };
         canvas.clear();
         canvas
     }
@@ -56,16 +53,8 @@ impl Canvas {
         let luma = width as usize * height as usize;
         let (y, chroma) = self.bytes.split_at_mut(luma);
         let (u, v) = chroma.split_at_mut(luma / 4);
-        let half = |data| CanvasPlane {
-            width: width / 2,
-            height: height / 2,
-            data,
-        };
-        let y = CanvasPlane {
-            width,
-            height,
-            data: y,
-        };
+        let half = |data| CanvasPlane { width: width / 2, height: height / 2, data };
+        let y = CanvasPlane { width, height, data: y };
         [y, half(u), half(v)]
     }
 }
@@ -84,10 +73,7 @@ impl CanvasPlane<'_> {
 mod tests {
     use super::*;
 
-    const SIZE: Size = Size {
-        width: 16,
-        height: 8,
-    };
+    const SIZE: Size = Size { width: 16, height: 8 };
 
     #[test]
     fn a_new_canvas_is_black_and_tightly_packed() {
@@ -102,19 +88,10 @@ mod tests {
         for plane in canvas.planes() {
             plane.data.fill(77);
         }
-        let cell = Rect {
-            x: 3,
-            y: 1,
-            width: 5,
-            height: 5,
-        };
+        let cell = Rect { x: 3, y: 1, width: 5, height: 5 };
         canvas.clear_cell(cell);
         let [y, u, v] = canvas.planes();
-        for (plane, x, y, value) in [
-            (&y, 3..8, 1..6, 16),
-            (&u, 2..4, 1..3, 128),
-            (&v, 2..4, 1..3, 128),
-        ] {
+        for (plane, x, y, value) in [(&y, 3..8, 1..6, 16), (&u, 2..4, 1..3, 128), (&v, 2..4, 1..3, 128)] {
             for (i, &byte) in plane.data.iter().enumerate() {
                 let (column, row) = (i % plane.width as usize, i / plane.width as usize);
                 let inside = x.contains(&column) && y.contains(&row);

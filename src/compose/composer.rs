@@ -67,11 +67,7 @@ pub struct Composer {
 
 impl Composer {
     pub fn new(options: ComposeOptions) -> Result<Self, ComposeError> {
-        let ComposeOptions {
-            size,
-            frame_rate,
-            layout,
-        } = options;
+        let ComposeOptions { size, frame_rate, layout } = options;
         let Size { width, height } = size;
         if width == 0 || height == 0 || width % 2 != 0 || height % 2 != 0 {
             return Err(ComposeError::Size { width, height });
@@ -96,14 +92,10 @@ impl Composer {
         if self.video(&sid).is_some() {
             return;
         }
-        let id = TileId {
-            order,
-            publication: self.publications,
-        };
+        let id = TileId { order, publication: self.publications };
         self.publications += 1;
         let place = self.videos.partition_point(|video| video.id < id);
-        self.videos
-            .insert(place, VideoState::new(id, sid, source, at));
+        self.videos.insert(place, VideoState::new(id, sid, source, at));
     }
 
     /// A muted track gives up its cell. Unmuted, it takes it again with the first picture captured
@@ -169,11 +161,7 @@ impl Composer {
         let index = self.next_tick;
         self.next_tick += 1;
         let frames = self.frames_before(index + 1) - self.frames_before(index);
-        Tick {
-            index,
-            canvas: self.stage.canvas(),
-            sound: self.mixer.mix(frames as usize),
-        }
+        Tick { index, canvas: self.stage.canvas(), sound: self.mixer.mix(frames as usize) }
     }
 
     /// The tracks that are on the picture since the last tick, and the size of their cells.
@@ -203,9 +191,7 @@ impl Composer {
 
     /// The publication of the track that is not over; one that is may still wait for its last tick.
     fn video(&mut self, sid: &TrackSid) -> Option<&mut VideoState> {
-        self.videos
-            .iter_mut()
-            .find(|video| video.sid == *sid && !video.is_leaving())
+        self.videos.iter_mut().find(|video| video.sid == *sid && !video.is_leaving())
     }
 
     fn forget_removed_videos(&mut self) {
@@ -226,9 +212,5 @@ impl Composer {
 
 fn shown(video: &VideoState) -> Option<Shown<'_>> {
     let picture = video.shown()?;
-    Some(Shown {
-        id: video.id,
-        source: video.source,
-        image: &picture.image,
-    })
+    Some(Shown { id: video.id, source: video.source, image: &picture.image })
 }

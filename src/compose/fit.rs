@@ -46,25 +46,14 @@ pub(super) const fn fit_of(source: VideoSource, picture: Size) -> Fit {
 /// Neither `picture` nor `cell` may be empty.
 pub(super) fn place(picture: Size, cell: Rect, fit: Fit) -> Placement {
     match fit {
-        Fit::Cover => Placement {
-            crop: cover(picture, cell.size()),
-            target: cell,
-        },
-        Fit::Contain => Placement {
-            crop: Crop::whole(picture),
-            target: contain(picture, cell),
-        },
+        Fit::Cover => Placement { crop: cover(picture, cell.size()), target: cell },
+        Fit::Contain => Placement { crop: Crop::whole(picture), target: contain(picture, cell) },
     }
 }
 
 impl Crop {
     fn whole(picture: Size) -> Self {
-        Self {
-            left: 0.0,
-            top: 0.0,
-            width: f64::from(picture.width),
-            height: f64::from(picture.height),
-        }
+        Self { left: 0.0, top: 0.0, width: f64::from(picture.width), height: f64::from(picture.height) }
     }
 }
 
@@ -111,17 +100,11 @@ fn contain(picture: Size, cell: Rect) -> Rect {
     } else {
         (even(scaled(cell.height, picture.width, picture.height), cell.width), cell.height)
     };
-    Rect {
-        x: centred(cell.x, cell.width, width),
-        y: centred(cell.y, cell.height, height),
-        width,
-        height,
-    }
+    Rect { x: centred(cell.x, cell.width, width), y: centred(cell.y, cell.height, height), width, height }
 }
 
 fn is_wider(picture: Size, than: Size) -> bool {
-    u64::from(picture.width) * u64::from(than.height)
-        > u64::from(than.width) * u64::from(picture.height)
+    u64::from(picture.width) * u64::from(than.height) > u64::from(than.width) * u64::from(picture.height)
 }
 
 /// `length * part / whole`.
@@ -145,12 +128,7 @@ const fn centred(from: u32, outer: u32, inner: u32) -> u32 {
 mod tests {
     use super::*;
 
-    const CELL: Rect = Rect {
-        x: 429,
-        y: 242,
-        width: 421,
-        height: 234,
-    };
+    const CELL: Rect = Rect { x: 429, y: 242, width: 421, height: 234 };
 
     const fn size(width: u32, height: u32) -> Size {
         Size { width, height }

@@ -34,10 +34,7 @@ impl Layout {
 
 impl Rect {
     pub(super) const fn size(self) -> Size {
-        Size {
-            width: self.width,
-            height: self.height,
-        }
+        Size { width: self.width, height: self.height }
     }
 
     pub(super) const fn is_empty(self) -> bool {
@@ -94,22 +91,14 @@ const fn share(length: u32, parts: u32) -> u32 {
 mod tests {
     use super::*;
 
-    const HD: Size = Size {
-        width: 1280,
-        height: 720,
-    };
+    const HD: Size = Size { width: 1280, height: 720 };
 
     fn cells(tiles: usize) -> Vec<Rect> {
         Layout::Grid.cells(HD, tiles).collect()
     }
 
     const fn rect(x: u32, y: u32, width: u32, height: u32) -> Rect {
-        Rect {
-            x,
-            y,
-            width,
-            height,
-        }
+        Rect { x, y, width, height }
     }
 
     /// Worked out by hand from the contract: tiles, columns, rows, width and height of a cell.

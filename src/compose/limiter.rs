@@ -5,7 +5,6 @@
 //! down, never more than it takes, within 1 ms before the peak (a short look ahead stands for
 //! delay), and turned up again at two thousandths a millisecond.
 
-
 /// The sum of voices, one value a channel.
 pub(super) type Sum = [i32; 2];
 
@@ -64,18 +63,9 @@ impl Limiter {
 /// The highest gain at which none of the block is beyond full scale.
 fn allowed_gain(block: &[Sum]) -> f32 {
     // -32768 is a regular sample: `!v` is `-v - 1`, so both full scales count as 32767.
-    let peak = block
-        .iter()
-        .flatten()
-        .map(|&value| value.max(!value))
-        .max()
-        .unwrap_or(0);
+    let peak = block.iter().flatten().map(|&value| value.max(!value)).max().unwrap_or(0);
     let full_scale = i32::from(i16::MAX);
-    if peak <= full_scale {
-        1.0
-    } else {
-        full_scale as f32 / peak as f32
-    }
+    if peak <= full_scale { 1.0 } else { full_scale as f32 / peak as f32 }
 }
 
 fn saturated(value: i32) -> i16 {
@@ -131,11 +121,7 @@ mod tests {
             *frame = [50_000, 50_000];
         }
         let out = limited(&sum);
-        let gains: Vec<f64> = out
-            .iter()
-            .zip(&sum)
-            .map(|(o, s)| f64::from(o[0]) / f64::from(s[0]))
-            .collect();
+        let gains: Vec<f64> = out.iter().zip(&sum).map(|(o, s)| f64::from(o[0]) / f64::from(s[0])).collect();
         for (i, pair) in gains.windows(2).enumerate() {
             assert!((pair[0] - pair[1]).abs() < 0.01, "at {i}: {pair:?}");
         }

@@ -35,11 +35,7 @@ impl Mixer {
     /// A second voice of the same track is not added.
     pub(super) fn add(&mut self, sid: TrackSid) {
         if self.published(&sid).is_none() {
-            self.members.push(Member {
-                sid,
-                voice: Voice::new(self.position),
-                stay: Stay::Published,
-            });
+            self.members.push(Member { sid, voice: Voice::new(self.position), stay: Stay::Published });
         }
     }
 
@@ -74,8 +70,7 @@ impl Mixer {
             }
             voice.advance(frames);
         }
-        self.members
-            .retain(|m| m.stay == Stay::Published || !m.voice.is_silent());
+        self.members.retain(|m| m.stay == Stay::Published || !m.voice.is_silent());
         self.position += frames as i64;
         self.mixed.clear();
         self.limiter.limit(&self.sum, &mut self.mixed);
@@ -83,8 +78,6 @@ impl Mixer {
     }
 
     fn published(&mut self, sid: &TrackSid) -> Option<&mut Member> {
-        self.members
-            .iter_mut()
-            .find(|m| m.stay == Stay::Published && m.sid == *sid)
+        self.members.iter_mut().find(|m| m.stay == Stay::Published && m.sid == *sid)
     }
 }

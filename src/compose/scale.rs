@@ -20,12 +20,7 @@ pub(super) const ALGORITHM: ResizeAlg = ResizeAlg::Convolution(FilterType::Bilin
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum DrawError {
     #[error("a plane of {width}x{height} with {stride} bytes a row has only {len} bytes")]
-    Plane {
-        width: u32,
-        height: u32,
-        stride: usize,
-        len: usize,
-    },
+    Plane { width: u32, height: u32, stride: usize, len: usize },
     #[error("a part of the picture or the canvas lies outside of it")]
     Outside,
 }
@@ -63,30 +58,16 @@ impl Scaler {
             return Ok(());
         }
         let rows = whole_rows(source, size)?;
-        let source = TypedCroppedImage::new(rows, 0, 0, size.width, size.height)
-            .map_err(|_| DrawError::Outside)?;
-        let Rect {
-            x,
-            y,
-            width,
-            height,
-        } = part.target;
+        let source =
+            TypedCroppedImage::new(rows, 0, 0, size.width, size.height).map_err(|_| DrawError::Outside)?;
+        let Rect { x, y, width, height } = part.target;
         let target = TypedImage::<U8>::from_buffer(target.width, target.height, target.data)
             .map_err(|_| DrawError::Outside)?;
-        let mut target = TypedCroppedImageMut::new(target, x, y, width, height)
-            .map_err(|_| DrawError::Outside)?;
-        let Crop {
-            left,
-            top,
-            width,
-            height,
-        } = part.crop.within(size);
-        let options = ResizeOptions::new()
-            .resize_alg(ALGORITHM)
-            .crop(left, top, width, height);
-        self.resizer
-            .resize_typed(&source, &mut target, &options)
-            .map_err(|_| DrawError::Outside)
+        let mut target =
+            TypedCroppedImageMut::new(target, x, y, width, height).map_err(|_| DrawError::Outside)?;
+        let Crop { left, top, width, height } = part.crop.within(size);
+        let options = ResizeOptions::new().resize_alg(ALGORITHM).crop(left, top, width, height);
+        self.resizer.resize_typed(&source, &mut target, &options).map_err(|_| DrawError::Outside)
     }
 }
 
@@ -101,10 +82,7 @@ pub(super) fn check(picture: &dyn I420) -> Result<(), DrawError> {
 
 /// The sizes of the planes Y, U and V.
 fn plane_sizes(picture: Size) -> [Size; 3] {
-    let chroma = Size {
-        width: picture.width.div_ceil(2),
-        height: picture.height.div_ceil(2),
-    };
+    let chroma = Size { width: picture.width.div_ceil(2), height: picture.height.div_ceil(2) };
     [picture, chroma, chroma]
 }
 
@@ -127,10 +105,8 @@ fn whole_rows(plane: Plane<'_>, size: Size) -> Result<TypedImageRef<'_, U8>, Dra
 /// ([`Rect::chroma`]), as much is left out of the crop, so that colour stays where brightness is.
 fn chroma_of(luma: &Placement) -> Placement {
     let target = luma.target.chroma();
-    let (x_step, y_step) = (
-        luma.crop.width / f64::from(luma.target.width),
-        luma.crop.height / f64::from(luma.target.height),
-    );
+    let (x_step, y_step) =
+        (luma.crop.width / f64::from(luma.target.width), luma.crop.height / f64::from(luma.target.height));
     let (left_out, top_out) = (target.x * 2 - luma.target.x, target.y * 2 - luma.target.y);
     let crop = Crop {
         left: (luma.crop.left + f64::from(left_out) * x_step) / 2.0,

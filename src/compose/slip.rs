@@ -60,20 +60,10 @@ impl Slip {
         };
         self.pace = match self.pace {
             Pace::Straight if amount == 0 => Pace::Straight,
-            Pace::Straight => Pace::Slipping {
-                direction: wanted,
-                frames: amount,
-                position: 0,
-            },
-            Pace::Slipping {
-                direction,
-                position,
-                ..
-            } => Pace::Slipping {
-                direction,
-                frames: if direction == wanted { amount } else { 0 },
-                position,
-            },
+            Pace::Straight => Pace::Slipping { direction: wanted, frames: amount, position: 0 },
+            Pace::Slipping { direction, position, .. } => {
+                Pace::Slipping { direction, frames: if direction == wanted { amount } else { 0 }, position }
+            }
         };
     }
 
@@ -97,12 +87,7 @@ impl Slip {
     /// used up by it.
     fn slip(&mut self, out: &mut impl FnMut(Frame)) -> usize {
         let mut used = 0;
-        while let Pace::Slipping {
-            direction,
-            frames,
-            position,
-        } = &mut self.pace
-        {
+        while let Pace::Slipping { direction, frames, position } = &mut self.pace {
             if *position == 0 && *frames == 0 {
                 self.pace = Pace::Straight;
                 break;

@@ -50,13 +50,7 @@ enum Drawn {
 
 impl Stage {
     pub(super) fn new(size: Size, layout: Layout) -> Self {
-        Self {
-            size,
-            layout,
-            canvas: Canvas::new(size),
-            scaler: Scaler::default(),
-            tiles: Vec::new(),
-        }
+        Self { size, layout, canvas: Canvas::new(size), scaler: Scaler::default(), tiles: Vec::new() }
     }
 
     /// Brings the canvas up to date; `shown` is in the order of the tiles.
@@ -83,11 +77,7 @@ impl Stage {
         self.canvas.clear();
         let cells = self.layout.cells(self.size, ids.clone().count());
         self.tiles.clear();
-        self.tiles.extend(ids.zip(cells).map(|(id, cell)| Tile {
-            id,
-            cell,
-            drawn: Drawn::Background,
-        }));
+        self.tiles.extend(ids.zip(cells).map(|(id, cell)| Tile { id, cell, drawn: Drawn::Background }));
     }
 }
 
@@ -106,10 +96,7 @@ impl Tile {
         if let Err(error) = scaler.draw(&**shown.image, &placement, canvas) {
             tracing::error!(%error, ?size, ?placement, "a picture could not be drawn");
         }
-        self.drawn = Drawn::Image {
-            image: Arc::clone(shown.image),
-            on: placement.target,
-        };
+        self.drawn = Drawn::Image { image: Arc::clone(shown.image), on: placement.target };
     }
 }
 

@@ -65,10 +65,7 @@ enum Flow {
 impl Voice {
     /// A voice of which the first frame to be mixed is the one at grid position `head`.
     pub(super) fn new(head: i64) -> Self {
-        Self {
-            head,
-            ..Self::default()
-        }
+        Self { head, ..Self::default() }
     }
 
     pub(super) fn push(&mut self, sound: &Sound) {
@@ -140,22 +137,13 @@ impl Voice {
         if in_time.is_empty() {
             return;
         }
-        self.flow = Flow::Running {
-            cursor: at + late,
-            slip: Slip::default(),
-            faded: 0,
-        };
+        self.flow = Flow::Running { cursor: at + late, slip: Slip::default(), faded: 0 };
         self.append(in_time, 0);
     }
 
     /// Goes on with the run; the block belongs `error` frames later than it would begin.
     fn append(&mut self, block: &[Frame], error: i64) {
-        let Flow::Running {
-            cursor,
-            slip,
-            faded,
-        } = &mut self.flow
-        else {
+        let Flow::Running { cursor, slip, faded } = &mut self.flow else {
             return;
         };
         if slip.is_correcting() || error.abs() > TOLERANCE {

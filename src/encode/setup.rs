@@ -125,8 +125,7 @@ mod tests {
     #[test]
     fn a_stream_that_nobody_could_decode_is_a_failure() {
         let mut sequencer = Sequencer::default();
-        let sample =
-            EncodedSample { stream: StreamKind::Video, data: Bytes::new(), keyframe: true };
+        let sample = EncodedSample { stream: StreamKind::Video, data: Bytes::new(), keyframe: true };
         sequencer.take(Told::Sample { sample, codec_data: None });
         assert_eq!(names(&mut sequencer), ["failed"]);
     }

@@ -1,9 +1,7 @@
 //! The worker's side: samples to fragments.
 
 use bytes::Bytes;
-use mp4_atom::{
-    FourCC, Ftyp, Mfhd, Moof, Moov, Mvex, Tfdt, Tfhd, Traf, Trex, Trun, TrunEntry, TrunSamples,
-};
+use mp4_atom::{FourCC, Ftyp, Mfhd, Moof, Moov, Mvex, Tfdt, Tfhd, Traf, Trex, Trun, TrunEntry, TrunSamples};
 
 use super::MovieConfig;
 use super::error::Mp4Error;
@@ -85,7 +83,8 @@ impl FragmentWriter {
         let media = self.video.bytes() + self.audio.bytes();
         boxes.reserve_exact(media + MDAT_HEADER);
         let size = u32::try_from(media + MDAT_HEADER);
-        let size = size.map_err(|_| Mp4Error::Encode { name: "mdat", source: mp4_atom::Error::InvalidSize })?;
+        let size =
+            size.map_err(|_| Mp4Error::Encode { name: "mdat", source: mp4_atom::Error::InvalidSize })?;
         boxes.extend_from_slice(&size.to_be_bytes());
         boxes.extend_from_slice(b"mdat");
         self.video.drain_into(&mut boxes);

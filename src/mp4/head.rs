@@ -77,12 +77,7 @@ fn moov_bytes(movie: &Movie, runs: &[Run], media_at: u64, offsets: Offsets) -> R
     let moov = Moov {
         mvhd: tracks::mvhd(video_duration.movie),
         trak: vec![
-            tracks::video_trak(
-                movie.size,
-                movie.frame_rate,
-                video_duration,
-                Stbl { stss, ..video_tables },
-            ),
+            tracks::video_trak(movie.size, movie.frame_rate, video_duration, Stbl { stss, ..video_tables }),
             tracks::audio_trak(movie.audio_priming, audio_duration, audio_tables),
         ],
         ..Default::default()

@@ -1,8 +1,8 @@
 //! The two tracks as boxes: what the fragmented spool and the final file say alike.
 
 use mp4_atom::{
-    Atom, Audio, Avc1, Avcc, Codec, Decode, Dinf, Dref, Edts, Elst, ElstEntry, Encode, Esds, FixedPoint, FourCC,
-    Hdlr, Mdhd, Mdia, Minf, Mp4a, Mvhd, Pasp, Smhd, Stbl, Stsd, Tkhd, Trak, Visual, Vmhd, esds,
+    Atom, Audio, Avc1, Avcc, Codec, Decode, Dinf, Dref, Edts, Elst, ElstEntry, Encode, Esds, FixedPoint,
+    FourCC, Hdlr, Mdhd, Mdia, Minf, Mp4a, Mvhd, Pasp, Smhd, Stbl, Stsd, Tkhd, Trak, Visual, Vmhd, esds,
 };
 
 use super::error::Mp4Error;
@@ -38,8 +38,12 @@ pub fn mvhd(movie_duration: u64) -> Mvhd {
 pub fn video_entry(setup: &StreamSetup, size: Size) -> Result<Codec, Mp4Error> {
     let source = |source| Mp4Error::Setup { stream: "video", source };
     let avcc = Avcc::decode_body(&mut &setup.avcc[..]).map_err(source)?;
-    let visual =
-        Visual { data_reference_index: 1, width: pixels(size.width), height: pixels(size.height), ..Default::default() };
+    let visual = Visual {
+        data_reference_index: 1,
+        width: pixels(size.width),
+        height: pixels(size.height),
+        ..Default::default()
+    };
     let pasp = Some(Pasp { h_spacing: 1, v_spacing: 1 });
     Ok(Codec::Avc1(Avc1 {
         visual,

@@ -18,14 +18,8 @@ pub enum Phase {
 }
 
 impl Phase {
-    const ALL: [Self; 6] = [
-        Self::Starting,
-        Self::Active,
-        Self::Stopping,
-        Self::Uploading,
-        Self::Complete,
-        Self::Failed,
-    ];
+    const ALL: [Self; 6] =
+        [Self::Starting, Self::Active, Self::Stopping, Self::Uploading, Self::Complete, Self::Failed];
 
     pub fn as_str(self) -> &'static str {
         match self {

@@ -38,7 +38,10 @@ pub struct Counters {
 enum State {
     /// No frame yet, or the decoder failed: the next keyframe starts a new one.
     Idle,
-    Running { codec: Codec, decoder: TrackDecoder },
+    Running {
+        codec: Codec,
+        decoder: TrackDecoder,
+    },
 }
 
 /// What came out of a feed.
@@ -98,9 +101,9 @@ impl TrackFeed {
     }
 
     /// What the decoder has given out since the last call, one by one.
-    pub fn next(&mut self) -> Option<Output> {
+    pub fn try_next(&mut self) -> Option<Output> {
         let State::Running { decoder, .. } = &mut self.decoder else { return None };
-        let decoded = decoder.next()?;
+        let decoded = decoder.try_next()?;
         if let Decoded::Failed(error) = decoded {
             tracing::warn!(track = %self.sid, %error, "decoder failed, starting it anew");
             self.restart();

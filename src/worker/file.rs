@@ -40,7 +40,7 @@ impl FileWriter {
 
     /// Takes what the encoder has ready.
     pub fn take(&mut self, encoder: &mut Encoder) -> Result<(), WorkerError> {
-        while let Some(encoded) = encoder.next() {
+        while let Some(encoded) = encoder.try_next() {
             match encoded {
                 Encoded::Setup(setup) => {
                     let config = MovieConfig { size: self.size, frame_rate: self.frame_rate, setup };

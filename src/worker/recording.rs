@@ -10,13 +10,15 @@ use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
+use super::error::{WorkerError, report};
 use super::feed::{Output, TrackFeed};
 use super::file::FileWriter;
 use super::messages::{EndReason, Event, WorkerSpec};
 use super::pace::{Due, Pace};
 use super::stdio::{Commands, Events};
-use super::error::{WorkerError, report};
-use crate::compose::{ComposeOptions, Composer, VideoTrack};
+use secrecy::ExposeSecret;
+
+use crate::compose::{ComposeOptions, Composer, Layout, VideoTrack};
 use crate::decode::Decoded;
 use crate::encode::{EncodeSettings, Encoder};
 use crate::ids::TrackSid;
@@ -95,7 +97,7 @@ enum Wait {
 impl Recording {
     async fn start(spec: WorkerSpec, events: &mut Events) -> Result<Self, WorkerError> {
         let wake = Arc::new(Notify::new());
-        let options = spec.options;
+        let options = spec.options.clone();
         let size = Size { width: options.width, height: options.height };
         let settings = EncodeSettings {
             size,
@@ -104,7 +106,8 @@ impl Recording {
             audio_kbps: options.audio_kbps,
         };
         let encoder = Encoder::start(settings, Arc::clone(&wake))?;
-        let composer = Composer::new(ComposeOptions { size, frame_rate: options.frame_rate })?;
+        let composer =
+            Composer::new(ComposeOptions { size, frame_rate: options.frame_rate, layout: Layout::Grid })?;
         let file = FileWriter::create(&spec.spool, size, options.frame_rate)?;
         let joined = room::join(room_options(&spec)).await?;
         let leave = CancellationToken::new();
@@ -193,10 +196,10 @@ impl Recording {
             feed.feed(until)?;
             // Asked before the outputs are taken: what came out until now is taken below.
             caught_up &= feed.caught_up();
-            while let Some(output) = feed.next() {
+            while let Some(output) = feed.try_next() {
                 match output {
                     Output::Decoded(Decoded::Picture(picture)) => self.composer.picture(sid, picture),
-                    Output::Decoded(Decoded::Sound(sound)) => self.composer.sound(sid, sound),
+                    Output::Decoded(Decoded::Sound(sound)) => self.composer.sound(sid, &sound),
                     Output::Decoded(Decoded::KeyframeWanted | Decoded::Failed(_))
                     | Output::KeyframeWanted => {
                         request(&self.room_commands, RoomCommand::RequestKeyframe(sid.clone()));
@@ -211,6 +214,7 @@ impl Recording {
         let (start, _) = self.pace.next_tick();
         for (sid, feed) in self.feeds.extract_if(|_, feed| feed.is_over(start)) {
             tracing::info!(track = %sid, counters = ?feed.counters(), "track ended");
+            self.composer.remove_audio(&sid);
             feed.close();
         }
         for (sid, size) in self.composer.cells() {
@@ -269,10 +273,8 @@ impl Recording {
         let Some(feed) = self.feeds.get_mut(sid) else { return };
         feed.end(at);
         self.asked_sizes.remove(sid);
-        match feed.kind() {
-            TrackKind::Video => self.composer.remove_video(sid, at),
-            TrackKind::Audio => self.composer.remove_audio(sid, at),
-        }
+        // Sound has no place to give up: its voice goes with its feed, once all of it was heard.
+        self.composer.remove_video(sid, at);
     }
 
     async fn tell_progress(&mut self, events: &mut Events) {
@@ -288,11 +290,11 @@ impl Recording {
 
     fn stop_when_it_is_time(&mut self) {
         let now = self.now();
-        let limit = self.spec.max_duration_ms.map(Duration::from_millis);
+        let limit = self.spec.max_duration();
         if limit.is_some_and(|limit| now >= MediaTime::ZERO + limit) {
             return self.stop(EndReason::MaxDuration, None);
         }
-        let idle = Duration::from_millis(self.spec.idle_timeout_ms);
+        let idle = self.spec.idle_timeout();
         if self.alone_since.is_some_and(|since| now >= since + idle) {
             self.stop(EndReason::Idle, None);
         }
@@ -332,8 +334,7 @@ impl Recording {
         let final_bytes = self.file.final_bytes();
         events.tell(&Event::Progress { final_bytes, ticks }).await;
         let (final_bytes, outcome) = self.file.finish(self.encoder, &self.wake).await;
-        let mut ending =
-            self.ending.unwrap_or_else(|| Ending { reason: EndReason::Failed, error: None });
+        let mut ending = self.ending.unwrap_or(Ending { reason: EndReason::Failed, error: None });
         if let Err(error) = outcome {
             let error = report(&error);
             tracing::error!(error, "file not finished");
@@ -366,7 +367,7 @@ fn room_options(spec: &WorkerSpec) -> RoomOptions {
     RoomOptions {
         url: spec.livekit_url.clone(),
         api_key: spec.livekit_api_key.clone(),
-        api_secret: spec.livekit_api_secret.clone(),
+        api_secret: spec.livekit_api_secret.expose_secret().to_owned(),
         room: spec.room.clone(),
         identity: spec.egress_id.as_str().to_owned(),
     }

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines, Stdin, Stdout};
 use tracing::Instrument;
 
-use super::messages::{Command, Event, WorkerSpec};
+use super::messages::{self, Command, Event, InvalidMessage, WorkerSpec};
 use super::recording::{self, StopCause};
 
 /// What [`Commands::next_stop`] and [`Commands::start`] read from.
@@ -27,7 +27,7 @@ pub enum ProtocolError {
     #[error("the service is gone before it said what to record")]
     NoStart,
     #[error("the first line must be a start command")]
-    NotStart(#[source] Option<serde_json::Error>),
+    NotStart(#[source] Option<InvalidMessage>),
 }
 
 /// Runs the recording that standard input asks for.
@@ -46,7 +46,7 @@ impl Commands {
     async fn start(&mut self) -> Result<WorkerSpec, ProtocolError> {
         let line = self.lines.next_line().await.map_err(ProtocolError::Read)?;
         let line = line.ok_or(ProtocolError::NoStart)?;
-        match serde_json::from_str(&line) {
+        match messages::from_line(&line) {
             Ok(Command::Start(spec)) => Ok(spec),
             Ok(Command::Stop) => Err(ProtocolError::NotStart(None)),
             Err(error) => Err(ProtocolError::NotStart(Some(error))),
@@ -57,7 +57,7 @@ impl Commands {
     pub async fn next_stop(&mut self) -> StopCause {
         loop {
             match self.lines.next_line().await {
-                Ok(Some(line)) => match serde_json::from_str(&line) {
+                Ok(Some(line)) => match messages::from_line(&line) {
                     Ok(Command::Stop) => return StopCause::Asked,
                     Ok(Command::Start(_)) => tracing::warn!("a second start command is ignored"),
                     Err(error) => tracing::warn!(%error, "command not understood"),
@@ -70,9 +70,7 @@ impl Commands {
 
 impl Events {
     pub async fn tell(&mut self, event: &Event) {
-        let mut line = serde_json::to_vec(event).expect("events are plain data");
-        line.push(b'\n');
-        if self.out.write_all(&line).await.is_ok() {
+        if self.out.write_all(messages::to_line(event).as_bytes()).await.is_ok() {
             // A pipe without a reader also fails here; the end of standard input tells the same.
             let _ = self.out.flush().await;
         }

@@ -34,13 +34,7 @@ async fn a_body_past_the_limit_is_a_413_announced_or_not() {
     assert_eq!(api.raw(&chunked).await.problem("payload-too-large").0, 413);
 
     let largest = "x".repeat(BODY_LIMIT);
-    assert_eq!(
-        api.post("/v1/webhooks", &largest)
-            .await
-            .problem("bad-request")
-            .0,
-        400
-    );
+    assert_eq!(api.post("/v1/webhooks", &largest).await.problem("bad-request").0, 400);
 }
 
 #[tokio::test]
@@ -66,17 +60,8 @@ async fn the_health_check_needs_no_key() {
 #[tokio::test]
 async fn what_is_not_there_is_a_404_and_a_wrong_method_a_405_that_lists_the_right_ones() {
     let api = Api::start().await;
-    for target in [
-        "/",
-        "/v2/webhooks",
-        "/v1/rooms/a",
-        "/v1/rooms/a/b/recording",
-    ] {
-        assert_eq!(
-            api.get(target).await.problem("not-found").0,
-            404,
-            "{target}"
-        );
+    for target in ["/", "/v2/webhooks", "/v1/rooms/a", "/v1/rooms/a/b/recording"] {
+        assert_eq!(api.get(target).await.problem("not-found").0, 404, "{target}");
     }
     let unsigned = api.with_headers("GET", "/v1/anything", "", "").await;
     assert_eq!(unsigned.problem("unauthorized").0, 401);
@@ -98,31 +83,17 @@ async fn what_is_not_there_is_a_404_and_a_wrong_method_a_405_that_lists_the_righ
 async fn a_page_of_another_origin_is_refused_unless_it_is_listed() {
     let api = Api::start().await;
     let health = async |origin: &str| {
-        api.with_headers("GET", "/v1/health", &format!("Origin: {origin}\r\n"), "")
-            .await
+        api.with_headers("GET", "/v1/health", &format!("Origin: {origin}\r\n"), "").await
     };
-    assert_eq!(
-        health("https://evil.example").await.problem("forbidden").0,
-        403
-    );
+    assert_eq!(health("https://evil.example").await.problem("forbidden").0, 403);
     let listed = health("https://app.example").await;
     assert_eq!(listed.status, 200);
-    assert_eq!(
-        listed.header("access-control-allow-origin"),
-        Some("https://app.example")
-    );
+    assert_eq!(listed.header("access-control-allow-origin"), Some("https://app.example"));
 
     let preflight = "Origin: https://app.example\r\nAccess-Control-Request-Method: POST\r\n";
-    let answer = api
-        .with_headers("OPTIONS", "/v1/webhooks", preflight, "")
-        .await;
+    let answer = api.with_headers("OPTIONS", "/v1/webhooks", preflight, "").await;
     assert_eq!(answer.status, 204);
-    assert!(
-        answer
-            .header("access-control-allow-headers")
-            .unwrap()
-            .contains("x-api-key")
-    );
+    assert!(answer.header("access-control-allow-headers").unwrap().contains("x-api-key"));
 }
 
 #[tokio::test]

@@ -34,9 +34,7 @@ impl Recorder for InMemory {
         let result = match room.as_str() {
             "nowhere" => Err(RecorderError::RoomNotFound),
             "unreachable" => Err(RecorderError::LivekitUnreachable),
-            "full" => Err(RecorderError::NoCapacity {
-                retry_after: Duration::from_secs(7),
-            }),
+            "full" => Err(RecorderError::NoCapacity { retry_after: Duration::from_secs(7) }),
             "broken" => Err(RecorderError::Internal("/var/lib/secret".into())),
             _ => {
                 let mut recordings = self.0.lock().unwrap();
@@ -45,11 +43,7 @@ impl Recorder for InMemory {
                 Ok(Started {
                     egress_id: id.clone(),
                     started_at: STARTED_AT.parse().unwrap(),
-                    status: if created {
-                        StartStatus::Starting
-                    } else {
-                        StartStatus::Active
-                    },
+                    status: if created { StartStatus::Starting } else { StartStatus::Active },
                     created,
                 })
             }
@@ -67,10 +61,8 @@ impl Recorder for InMemory {
         room: &'a RoomName,
     ) -> BoxFuture<'a, Result<Option<ActiveRecording>, RecorderError>> {
         let egress_id = self.0.lock().unwrap().get(room).cloned();
-        let active = egress_id.map(|egress_id| ActiveRecording {
-            egress_id,
-            started_at: STARTED_AT.parse().unwrap(),
-        });
+        let active =
+            egress_id.map(|egress_id| ActiveRecording { egress_id, started_at: STARTED_AT.parse().unwrap() });
         async { Ok(active) }.boxed()
     }
 }
@@ -97,10 +89,7 @@ impl Api {
     async fn with_limit(rate_limit: RateLimit) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&dir.path().join("egressd.db")).unwrap();
-        let keys = vec![ApiKey {
-            key: "key".into(),
-            secret: "s3cr3t".into(),
-        }];
+        let keys = vec![ApiKey { key: "key".into(), secret: "s3cr3t".into() }];
         let state = ApiState {
             recorder: Arc::new(InMemory::default()),
             webhooks: Registry::new(store.clone(), TargetPolicy::PublicOnly),
@@ -116,12 +105,7 @@ impl Api {
         let address = listener.local_addr().unwrap();
         let cancel = CancellationToken::new();
         let served = tokio::spawn(serve(listener, state, cancel.clone()));
-        Self {
-            address,
-            cancel,
-            served,
-            _dir: dir,
-        }
+        Self { address, cancel, served, _dir: dir }
     }
 
     /// Sends these bytes and reads until the connection is closed.
@@ -147,8 +131,7 @@ impl Api {
     }
 
     async fn call(&self, method: &str, target: &str, body: &str) -> Answer {
-        self.with_headers(method, target, &signed(method, target, body), body)
-            .await
+        self.with_headers(method, target, &signed(method, target, body), body).await
     }
 
     async fn get(&self, target: &str) -> Answer {
@@ -172,11 +155,7 @@ impl Answer {
 
     /// The status and detail of a problem, whose other keys must fit them.
     fn problem(&self, slug: &str) -> (u16, String) {
-        assert_eq!(
-            self.header("content-type"),
-            Some("application/problem+json"),
-            "{self:?}"
-        );
+        assert_eq!(self.header("content-type"), Some("application/problem+json"), "{self:?}");
         let json = self.json();
         let keys: Vec<_> = json.as_object().unwrap().keys().collect();
         assert_eq!(keys.len(), 4, "{keys:?}");
@@ -192,7 +171,5 @@ fn signed(method: &str, target: &str, body: &str) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(b"s3cr3t").unwrap();
     mac.update(format!("{method}\n{target}\n{now}\n{hash}").as_bytes());
     let signature = hex::encode(mac.finalize().into_bytes());
-    format!(
-        "X-Api-Key: key\r\nX-RTCstack-Timestamp: {now}\r\nX-RTCstack-Signature: {signature}\r\n"
-    )
+    format!("X-Api-Key: key\r\nX-RTCstack-Timestamp: {now}\r\nX-RTCstack-Signature: {signature}\r\n")
 }

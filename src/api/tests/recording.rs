@@ -16,26 +16,14 @@ async fn a_recording_is_started_shown_and_stopped_in_the_contracts_words() {
 
     let again = api.post("/v1/rooms/room-abc/recording/start", "{}").await;
     assert_eq!(again.status, 200);
-    assert_eq!(
-        again.body,
-        format!(r#"{{"egressId":"{id}","status":"active","startedAt":"{STARTED_AT}"}}"#)
-    );
+    assert_eq!(again.body, format!(r#"{{"egressId":"{id}","status":"active","startedAt":"{STARTED_AT}"}}"#));
     let shown = api.get("/v1/rooms/room-abc/recording").await;
-    assert_eq!(
-        shown.body,
-        format!(r#"{{"active":true,"egressId":"{id}","startedAt":"{STARTED_AT}"}}"#)
-    );
+    assert_eq!(shown.body, format!(r#"{{"active":true,"egressId":"{id}","startedAt":"{STARTED_AT}"}}"#));
 
     let stopped = api.post("/v1/rooms/room-abc/recording/stop", "").await;
     assert_eq!(stopped.status, 200);
-    assert_eq!(
-        stopped.body,
-        format!(r#"{{"egressId":"{id}","status":"stopping"}}"#)
-    );
-    assert_eq!(
-        api.get("/v1/rooms/room-abc/recording").await.body,
-        r#"{"active":false}"#
-    );
+    assert_eq!(stopped.body, format!(r#"{{"egressId":"{id}","status":"stopping"}}"#));
+    assert_eq!(api.get("/v1/rooms/room-abc/recording").await.body, r#"{"active":false}"#);
 }
 
 #[tokio::test]
@@ -51,10 +39,7 @@ async fn a_stop_of_nothing_is_a_404_in_the_contracts_words() {
 #[tokio::test]
 async fn a_start_that_cannot_be_says_why() {
     let api = Api::start().await;
-    let start = async |room: &str| {
-        api.post(&format!("/v1/rooms/{room}/recording/start"), "")
-            .await
-    };
+    let start = async |room: &str| api.post(&format!("/v1/rooms/{room}/recording/start"), "").await;
     assert_eq!(start("nowhere").await.problem("not-found").0, 404);
     assert_eq!(start("unreachable").await.problem("unavailable").0, 503);
     let full = start("full").await;
@@ -68,17 +53,9 @@ async fn a_start_that_cannot_be_says_why() {
 #[tokio::test]
 async fn an_option_that_cannot_be_honoured_starts_nothing() {
     let api = Api::start().await;
-    let answer = api
-        .post("/v1/rooms/room/recording/start", r#"{"wdith":1}"#)
-        .await;
-    assert_eq!(
-        answer.problem("bad-request"),
-        (400, "Unknown key \"wdith\"".to_owned())
-    );
-    assert_eq!(
-        api.get("/v1/rooms/room/recording").await.body,
-        r#"{"active":false}"#
-    );
+    let answer = api.post("/v1/rooms/room/recording/start", r#"{"wdith":1}"#).await;
+    assert_eq!(answer.problem("bad-request"), (400, "Unknown key \"wdith\"".to_owned()));
+    assert_eq!(api.get("/v1/rooms/room/recording").await.body, r#"{"active":false}"#);
 }
 
 #[tokio::test]
@@ -95,9 +72,7 @@ async fn a_room_name_is_percent_decoded_and_signed_as_sent() {
 async fn a_room_name_that_is_none_is_a_400() {
     let api = Api::start().await;
     let long = "x".repeat(257);
-    for room in [
-        "", "a%2Fb", "%ff", "%00", "a%0Ab", ".", "..", "%2e%2E", &long,
-    ] {
+    for room in ["", "a%2Fb", "%ff", "%00", "a%0Ab", ".", "..", "%2e%2E", &long] {
         let answer = api.get(&format!("/v1/rooms/{room}/recording")).await;
         assert_eq!(answer.problem("bad-request").0, 400, "{room}");
     }
