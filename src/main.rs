@@ -2,6 +2,7 @@ use clap::Parser;
 
 #[derive(Parser)]
 enum Command {
+    Demo(egressd::demo::DemoArgs),
     #[command(hide = true)]
     Publish(egressd::demo::PublishArgs),
 }
@@ -13,6 +14,7 @@ async fn main() -> anyhow::Result<()> {
         .with_writer(std::io::stderr)
         .init();
     match Command::parse() {
+        Command::Demo(args) => egressd::demo::run(args).await,
         Command::Publish(args) => egressd::demo::publish(args).await,
     }
 }

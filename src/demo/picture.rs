@@ -9,7 +9,7 @@ use std::f64::consts::TAU;
 use crate::media::Size;
 
 /// One block of the strip for each bit of a frame's number, the highest first; white is one.
-pub const NUMBER_BITS: u32 = 16;
+const NUMBER_BITS: u32 = 16;
 /// The strip is this part of the picture's height: still five pixels in a tile of 128 rows.
 const STRIP_PART: u32 = 24;
 /// Limited range (ITU-R BT.601).
@@ -131,16 +131,6 @@ impl Figure {
             value,
         )
     }
-}
-
-/// The number that [`Figure::draw`] wrote into a picture of `size`, read from its luma plane.
-pub fn read_number(luma: &[u8], size: Size) -> u32 {
-    let row = (size.height / STRIP_PART / 2) as usize * size.width as usize;
-    (0..NUMBER_BITS).fold(0, |number, bit| {
-        let middle = (2 * bit + 1) * size.width / (2 * NUMBER_BITS);
-        let white = luma[row + middle as usize] > GREY;
-        number << 1 | u32::from(white)
-    })
 }
 
 impl Colour {
@@ -295,6 +285,16 @@ mod tests {
         width: 320,
         height: 180,
     };
+
+    /// As a reader of the recording does it: from the luma plane, in the middle of each block.
+    fn read_number(luma: &[u8], size: Size) -> u32 {
+        let row = (size.height / STRIP_PART / 2) as usize * size.width as usize;
+        (0..NUMBER_BITS).fold(0, |number, bit| {
+            let middle = (2 * bit + 1) * size.width / (2 * NUMBER_BITS);
+            let white = luma[row + middle as usize] > GREY;
+            number << 1 | u32::from(white)
+        })
+    }
 
     #[test]
     fn the_number_of_a_frame_can_be_read_from_its_picture() {

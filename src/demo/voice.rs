@@ -41,11 +41,6 @@ impl Voice {
         }
     }
 
-    /// Its pitch in Hz.
-    pub fn tone(self) -> f64 {
-        self.tone
-    }
-
     /// 0 (silent) to 1, at `seconds` into the clip.
     pub fn loudness(self, seconds: f64) -> f64 {
         let into = (seconds - self.begin).rem_euclid(Self::PERIOD.as_secs_f64());
@@ -104,7 +99,7 @@ mod tests {
 
     #[test]
     fn nine_participants_have_nine_tones() {
-        let tones: Vec<f64> = (0..9).map(|p| Voice::of(p).tone()).collect();
+        let tones: Vec<f64> = (0..9).map(|p| Voice::of(p).tone).collect();
         assert!(tones.windows(2).all(|w| w[1] - w[0] > 25.0));
     }
 }
