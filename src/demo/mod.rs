@@ -50,9 +50,8 @@ const HTTP_TIMEOUT: Duration = Duration::from_secs(10);
 /// From stop to the file; the target is two seconds.
 const FILE_DEADLINE: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(50);
-/// The recording begins with the participants' first frames and ends when stop arrives; it may lack
-/// this much of what was asked for.
-const MAY_LACK: Duration = Duration::from_secs(1);
+/// The recording begins once the recorder is in the room, about a second after it was asked for.
+const MAY_LACK: Duration = Duration::from_secs(2);
 
 #[derive(Args, Debug)]
 pub struct DemoArgs {
@@ -83,7 +82,6 @@ pub async fn run(args: DemoArgs) -> anyhow::Result<()> {
         outcome = record(&args, &mut running, &progress) => outcome,
         interrupt = interrupted() => Err(interrupt.map_or_else(Into::into, |()| anyhow::anyhow!("interrupted"))),
     };
-    progress.step("ending what was started");
     running.end().await;
     progress.done();
     let (file, contents) = outcome?;
@@ -130,7 +128,7 @@ async fn record(
     }
     crowd.leave().await?;
     let contents = Contents::read(&file)?;
-    check(&contents, args)?;
+    check(&contents, args).with_context(|| file.display().to_string())?;
     Ok((file, contents))
 }
 

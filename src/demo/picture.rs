@@ -31,6 +31,23 @@ pub struct Figure {
     period: u32,
 }
 
+/// Red, green and blue, 0 to 1.
+type Rgb = (f64, f64, f64);
+
+const SKINS: [Rgb; 4] = [
+    (0.93, 0.76, 0.62),
+    (0.55, 0.38, 0.27),
+    (0.98, 0.85, 0.74),
+    (0.76, 0.57, 0.42),
+];
+const HAIRS: [Rgb; 5] = [
+    (0.16, 0.13, 0.14),
+    (0.10, 0.08, 0.08),
+    (0.72, 0.47, 0.20),
+    (0.35, 0.22, 0.14),
+    (0.62, 0.62, 0.64),
+];
+
 #[derive(Clone, Copy)]
 struct Colour {
     y: u8,
@@ -64,7 +81,9 @@ impl Figure {
     /// `mouth`: how far it is open, 0 to 1.
     pub fn draw(&self, frame: u32, mouth: f64) -> Vec<u8> {
         let mut canvas = Canvas::new(self.size);
-        let phase = f64::from(frame) / f64::from(self.period);
+        // Nobody moves in step with his neighbour.
+        let phase =
+            f64::from(frame) / f64::from(self.period) + f64::from(self.participant) * HUE_STEP;
         self.background(&mut canvas, phase);
         self.person(&mut canvas, phase, mouth.clamp(0.0, 1.0));
         canvas.number(frame);
@@ -100,10 +119,12 @@ impl Figure {
             rx: rx * unit,
             ry: ry * unit,
         };
-        let (skin, dark) = (Colour::rgb(0.93, 0.76, 0.62), Colour::rgb(0.16, 0.13, 0.14));
+        let dark = Colour::rgb((0.16, 0.13, 0.14));
+        let skin = Colour::rgb(SKINS[self.participant as usize % SKINS.len()]);
+        let hair = Colour::rgb(HAIRS[self.participant as usize % HAIRS.len()]);
         canvas.ellipse(at(0.0, 0.62, 0.40, 0.38), self.colour(0.85, 0.36));
         canvas.ellipse(at(0.0, 0.20, 0.07, 0.11), skin);
-        canvas.ellipse(at(0.0, -0.03, 0.19, 0.23), dark);
+        canvas.ellipse(at(0.0, -0.03, 0.19, 0.23), hair);
         canvas.ellipse(at(0.0, 0.02, 0.17, 0.21), skin);
         // A blink, twice a round.
         let lids = if (phase * 2.0).fract() < 0.03 {
@@ -139,11 +160,11 @@ impl Colour {
             let k = (n + hue.fract() * 6.0) % 6.0;
             value - value * saturation * k.min(4.0 - k).clamp(0.0, 1.0)
         };
-        Self::rgb(channel(5.0), channel(3.0), channel(1.0))
+        Self::rgb((channel(5.0), channel(3.0), channel(1.0)))
     }
 
     /// ITU-R BT.601, limited range.
-    fn rgb(r: f64, g: f64, b: f64) -> Self {
+    fn rgb((r, g, b): Rgb) -> Self {
         Self {
             y: (16.0 + 65.481 * r + 128.553 * g + 24.966 * b).round() as u8,
             u: (128.0 - 37.797 * r - 74.203 * g + 112.0 * b).round() as u8,
@@ -215,7 +236,7 @@ impl Canvas {
                 rx: rx * half,
                 ry: ry * half,
             };
-            self.ellipse(shape, Colour::rgb(1.0, 1.0, 1.0));
+            self.ellipse(shape, Colour::rgb((1.0, 1.0, 1.0)));
         }
     }
 
