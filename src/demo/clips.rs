@@ -4,14 +4,14 @@
 //! Contract: picture and sound have exactly the same length, frame `n` of the picture carries the
 //! number `n` (see `picture`), and there is a keyframe every second.
 
+mod encoder;
+
 use std::sync::Arc;
-use std::thread;
 
-use gst::prelude::*;
-
+use self::encoder::{Encoded, Job, Raw};
 use super::picture::Figure;
 use super::voice::Voice;
-use crate::media::{AUDIO_RATE, Codec, Size, TrackKind};
+use crate::media::{AUDIO_RATE, Codec, Size};
 use crate::room::publisher::{AudioLevel, Clip, ClipFrame};
 
 pub const FRAME_RATE: u32 = 30;
@@ -22,8 +22,6 @@ const FRAMES: u32 = FRAME_RATE * Voice::PERIOD.as_secs() as u32;
 const PACKETS: u64 = 50 * Voice::PERIOD.as_secs();
 /// Bits a pixel: 550 kbit/s for 640x360 at 30 frames a second, what a browser spends on it.
 const BITS_PER_PIXEL: f64 = 0.08;
-/// No single frame takes a working encoder this long, even on a machine that is busy with others.
-const FRAME_DEADLINE: gst::ClockTime = gst::ClockTime::from_seconds(20);
 /// RFC 6464: the quietest level, for digital silence.
 const SILENCE_DBOV: i8 = -127;
 
@@ -72,27 +70,6 @@ pub enum ClipError {
     },
 }
 
-/// One raw frame or block of samples for an encoder.
-struct Raw {
-    data: Vec<u8>,
-    at: gst::ClockTime,
-    duration: gst::ClockTime,
-}
-
-struct Encoded {
-    data: Arc<[u8]>,
-    keyframe: bool,
-}
-
-/// Everything that tells one encoding from another.
-struct Job {
-    codec: Codec,
-    description: &'static str,
-    caps: gst::Caps,
-    /// In the encoder's own unit and under its own name of the property, where it is not fixed.
-    bitrate: Option<(&'static str, i32)>,
-}
-
 /// Encodes a participant's picture and sound.
 ///
 /// # Errors
@@ -118,7 +95,7 @@ fn video(options: ClipOptions) -> Result<Clip, ClipError> {
         at: gst::ClockTime::SECOND * u64::from(n) / u64::from(FRAME_RATE),
         duration: gst::ClockTime::SECOND / u64::from(FRAME_RATE),
     });
-    let encoded = run(&video_job(options), raw)?;
+    let encoded = encoder::run(&video_job(options), raw)?;
     expect_count(options.codec.into(), FRAMES as usize, encoded.len())?;
     Ok(Clip {
         codec: options.codec.into(),
@@ -136,11 +113,11 @@ fn video_job(options: ClipOptions) -> Job {
     let bits = f64::from(width * height * FRAME_RATE) * BITS_PER_PIXEL;
     let (description, bitrate) = match options.codec {
         VideoCodec::Vp8 => (
-            include_str!("../../pipelines/clip-vp8.launch"),
+            include_str!("../../pipelines/clip-vp8.txt"),
             ("target-bitrate", bits as i32),
         ),
         VideoCodec::H264 => (
-            include_str!("../../pipelines/clip-h264.launch"),
+            include_str!("../../pipelines/clip-h264.txt"),
             ("bitrate", (bits / 1e3) as i32),
         ),
     };
@@ -178,12 +155,12 @@ fn audio(participant: u32) -> Result<Clip, ClipError> {
         .build();
     let job = Job {
         codec: Codec::Opus,
-        description: include_str!("../../pipelines/clip-opus.launch"),
+        description: include_str!("../../pipelines/clip-opus.txt"),
         caps,
         bitrate: None,
     };
     // One more may follow, with what the encoder's look-ahead held back.
-    let encoded: Vec<Encoded> = run(&job, raw)?
+    let encoded: Vec<Encoded> = encoder::run(&job, raw)?
         .into_iter()
         .skip(PACKETS as usize)
         .take(PACKETS as usize)
@@ -244,106 +221,10 @@ impl From<VideoCodec> for Codec {
     }
 }
 
-/// Puts `raw` through the encoder and answers with all that comes out.
-fn run(job: &Job, raw: impl Iterator<Item = Raw> + Send) -> Result<Vec<Encoded>, ClipError> {
-    let codec = job.codec;
-    let missing = |source| ClipError::Pipeline { codec, source };
-    let pipeline = gst::parse::launch(job.description).map_err(missing)?;
-    let pipeline = pipeline
-        .downcast::<gst::Pipeline>()
-        .expect("a description of several elements is a pipeline");
-    let source: gst_app::AppSrc = element(&pipeline, "src");
-    let sink: gst_app::AppSink = element(&pipeline, "sink");
-    source.set_caps(Some(&job.caps));
-    if let Some((property, value)) = job.bitrate {
-        let encoder: gst::Element = element(&pipeline, "encoder");
-        encoder.set_property_from_str(property, &value.to_string());
-    }
-    let start = |source| ClipError::Start { codec, source };
-    pipeline.set_state(gst::State::Playing).map_err(start)?;
-    let encoded = thread::scope(|scope| {
-        scope.spawn(|| feed(&source, raw));
-        let encoded = drain(codec, &pipeline, &sink);
-        // To NULL within the scope: it wakes a feeder that waits for an encoder that has failed.
-        let _ = pipeline.set_state(gst::State::Null);
-        encoded
-    })?;
-    Ok(encoded)
-}
-
-/// The elements' names are fixed words of the descriptions in `pipelines/`.
-fn element<T: IsA<gst::Element>>(pipeline: &gst::Pipeline, name: &str) -> T {
-    let element = pipeline
-        .by_name(name)
-        .expect("every clip description names it");
-    element
-        .downcast()
-        .expect("every clip description gives it this type")
-}
-
-/// Blocks while the encoder is busy; ends early if the pipeline does.
-fn feed(source: &gst_app::AppSrc, raw: impl Iterator<Item = Raw>) {
-    for raw in raw {
-        let mut buffer = gst::Buffer::from_mut_slice(raw.data);
-        let header = buffer
-            .get_mut()
-            .expect("the buffer was made just now and has no other owner");
-        header.set_pts(raw.at);
-        header.set_duration(raw.duration);
-        if source.push_buffer(buffer).is_err() {
-            return;
-        }
-    }
-    let _ = source.end_of_stream();
-}
-
-fn drain(
-    codec: Codec,
-    pipeline: &gst::Pipeline,
-    sink: &gst_app::AppSink,
-) -> Result<Vec<Encoded>, ClipError> {
-    let mut encoded = Vec::new();
-    while let Some(sample) = sink.try_pull_sample(FRAME_DEADLINE) {
-        let failed = |detail: &str| ClipError::Encoder {
-            codec,
-            detail: detail.to_owned(),
-        };
-        let buffer = sample
-            .buffer()
-            .ok_or_else(|| failed("a sample without a buffer"))?;
-        let map = buffer
-            .map_readable()
-            .map_err(|_| failed("a buffer that cannot be read"))?;
-        let delta = buffer.flags().contains(gst::BufferFlags::DELTA_UNIT);
-        encoded.push(Encoded {
-            data: map.as_slice().into(),
-            keyframe: codec.kind() == TrackKind::Audio || !delta,
-        });
-    }
-    if sink.is_eos() {
-        return Ok(encoded);
-    }
-    Err(ClipError::Encoder {
-        codec,
-        detail: complaint(pipeline),
-    })
-}
-
-/// What the encoder said on the bus, if it said anything.
-fn complaint(pipeline: &gst::Pipeline) -> String {
-    let bus = pipeline.bus().expect("every pipeline has a bus");
-    match bus.pop_filtered(&[gst::MessageType::Error]) {
-        Some(message) => match message.view() {
-            gst::MessageView::Error(error) => error.error().to_string(),
-            _ => "an error without a description".into(),
-        },
-        None => format!("nothing came for {FRAME_DEADLINE}"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::media::TrackKind;
 
     const SMALL: Size = Size {
         width: 160,
