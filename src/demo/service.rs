@@ -21,8 +21,11 @@ use crate::ids::{EgressId, RoomName};
 /// Where the service keeps recordings below its data folder when it has no bucket.
 const RECORDINGS: &str = "recordings";
 /// What the user's own deployment may have set and the demo must not use.
-const FOREIGN_SETTINGS: [&str; 14] = [
+const FOREIGN_SETTINGS: [&str; 17] = [
     "EGRESSD_CONFIG",
+    "EGRESSD_IDLE_TIMEOUT_SECONDS",
+    "EGRESSD_MAX_DURATION_SECONDS",
+    "EGRESSD_MAX_RECORDINGS",
     "REDIS_URL",
     "MINIO_ENDPOINT",
     "MINIO_PORT",
@@ -84,6 +87,7 @@ impl Service {
         }
         command
             .arg("serve")
+            .env("API_HOST", "127.0.0.1")
             .env("API_PORT", port.to_string())
             .env("API_KEY", &api_key)
             .env("API_SECRET", &api_secret)
