@@ -10,6 +10,7 @@
 mod error;
 mod keyframes;
 mod peer;
+pub mod publisher;
 mod roster;
 mod sdp;
 mod session;
