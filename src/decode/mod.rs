@@ -13,6 +13,8 @@ mod error;
 mod outlet;
 mod output;
 mod pipeline;
+#[cfg(test)]
+mod tests;
 
 pub use decoder::TrackDecoder;
 pub use error::DecodeError;

@@ -17,7 +17,7 @@ use crate::media::{AUDIO_CHANNELS, AUDIO_RATE, EncodedSample, StreamKind};
 const QUEUED_TICKS: u64 = 4;
 /// Ticks whose video sample has not been taken yet. Far above what the encoder holds back for its
 /// look-ahead (10), or no tick could be pushed that would bring one out.
-const TICKS_UNDER_WAY: u64 = 128;
+pub(super) const TICKS_UNDER_WAY: u64 = 128;
 /// Samples of both streams that may wait to be taken: those of the ticks under way (one picture and up to
 /// two stretches of sound each, at 24 fps and more) fit twice.
 const QUEUED_SAMPLES: usize = 1024;
@@ -49,7 +49,8 @@ impl Encoder {
         let outlet = Outlet { queue, wake };
         take_samples(&parts.video_out, StreamKind::Video, outlet.clone());
         take_samples(&parts.audio_out, StreamKind::Audio, outlet.clone());
-        watch_room(&parts.video, Arc::clone(&outlet.wake));
+        watch_room(&parts.video, &outlet.wake);
+        watch_room(&parts.audio, &outlet.wake);
         watch_errors(&parts.pipeline, outlet);
         let sequencer = Sequencer::default();
         // Owned from here on: a start that fails is undone by the drop.
@@ -71,9 +72,10 @@ impl Encoder {
     /// called only when [`Self::ready`] says so.
     pub fn push(&mut self, canvas: &[u8], sound: &[i16]) -> Result<(), EncodeError> {
         let (from, to) = (self.tick_time(self.ticks), self.tick_time(self.ticks + 1));
-        let picture = self.picture(canvas)?;
-        push(&self.parts.video, StreamKind::Video, timed(picture, from, to))?;
+        // Both are made before either is pushed: a tick goes in whole or not at all.
+        let picture = timed(self.picture(canvas)?, from, to);
         let sound = timed(self.sound(sound)?, from, to);
+        push(&self.parts.video, StreamKind::Video, picture)?;
         push(&self.parts.audio, StreamKind::Audio, sound)?;
         self.ticks += 1;
         Ok(())
@@ -173,8 +175,9 @@ fn picture_pool(settings: EncodeSettings) -> Result<gst::BufferPool, EncodeError
     Ok(pool)
 }
 
-fn watch_room(source: &gst_app::AppSrc, wake: Arc<Notify>) {
+fn watch_room(source: &gst_app::AppSrc, wake: &Arc<Notify>) {
     if let Some(pad) = source.static_pad("src") {
+        let wake = Arc::clone(wake);
         pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
             wake.notify_one();
             gst::PadProbeReturn::Ok
