@@ -46,9 +46,7 @@ pub enum ClipError {
     Size { width: u32, height: u32 },
     #[error("GStreamer does not start")]
     Init(#[source] gst::glib::Error),
-    #[error(
-        "GStreamer lacks an element of the {codec:?} encoder; are the plugins of README.md installed?"
-    )]
+    #[error("GStreamer lacks an element of the {codec:?} encoder; are the plugins of README.md installed?")]
     Pipeline {
         codec: Codec,
         #[source]
@@ -63,11 +61,7 @@ pub enum ClipError {
     #[error("the {codec:?} encoder failed: {detail}")]
     Encoder { codec: Codec, detail: String },
     #[error("the {codec:?} encoder gave {got} frames for {expected}")]
-    Count {
-        codec: Codec,
-        expected: usize,
-        got: usize,
-    },
+    Count { codec: Codec, expected: usize, got: usize },
 }
 
 /// Encodes a participant's picture and sound.
@@ -76,10 +70,7 @@ pub enum ClipError {
 /// If an encoder is missing or does not work.
 pub fn encode(options: ClipOptions) -> Result<Vec<Arc<Clip>>, ClipError> {
     gst::init().map_err(ClipError::Init)?;
-    Ok(vec![
-        Arc::new(video(options)?),
-        Arc::new(audio(options.participant)?),
-    ])
+    Ok(vec![Arc::new(video(options)?), Arc::new(audio(options.participant)?)])
 }
 
 fn video(options: ClipOptions) -> Result<Clip, ClipError> {
@@ -100,10 +91,7 @@ fn video(options: ClipOptions) -> Result<Clip, ClipError> {
     Ok(Clip {
         codec: options.codec.into(),
         size: Some(options.size),
-        frames: (0..)
-            .zip(encoded)
-            .map(|(n, e)| e.at(n * VIDEO_STEP, None))
-            .collect(),
+        frames: (0..).zip(encoded).map(|(n, e)| e.at(n * VIDEO_STEP, None)).collect(),
         length: u64::from(FRAMES) * VIDEO_STEP,
     })
 }
@@ -112,14 +100,8 @@ fn video_job(options: ClipOptions) -> Job {
     let Size { width, height } = options.size;
     let bits = f64::from(width * height * FRAME_RATE) * BITS_PER_PIXEL;
     let (description, bitrate) = match options.codec {
-        VideoCodec::Vp8 => (
-            include_str!("../../pipelines/clip-vp8.txt"),
-            ("target-bitrate", bits as i32),
-        ),
-        VideoCodec::H264 => (
-            include_str!("../../pipelines/clip-h264.txt"),
-            ("bitrate", (bits / 1e3) as i32),
-        ),
+        VideoCodec::Vp8 => (include_str!("../../pipelines/clip-vp8.txt"), ("target-bitrate", bits as i32)),
+        VideoCodec::H264 => (include_str!("../../pipelines/clip-h264.txt"), ("bitrate", (bits / 1e3) as i32)),
     };
     Job {
         codec: options.codec.into(),
@@ -160,11 +142,8 @@ fn audio(participant: u32) -> Result<Clip, ClipError> {
         bitrate: None,
     };
     // One more may follow, with what the encoder's look-ahead held back.
-    let encoded: Vec<Encoded> = encoder::run(&job, raw)?
-        .into_iter()
-        .skip(PACKETS as usize)
-        .take(PACKETS as usize)
-        .collect();
+    let encoded: Vec<Encoded> =
+        encoder::run(&job, raw)?.into_iter().skip(PACKETS as usize).take(PACKETS as usize).collect();
     expect_count(Codec::Opus, PACKETS as usize, encoded.len())?;
     let frame = |(n, e): (u64, Encoded)| e.at(n * AUDIO_STEP, Some(level(voice, n)));
     Ok(Clip {
@@ -178,37 +157,18 @@ fn audio(participant: u32) -> Result<Clip, ClipError> {
 /// Of the whole packet, from its samples.
 fn level(voice: Voice, packet: u64) -> AudioLevel {
     let samples = voice.samples(packet * AUDIO_STEP, AUDIO_STEP as usize);
-    let power = samples
-        .iter()
-        .map(|s| (f64::from(*s) / 32_768.0).powi(2))
-        .sum::<f64>();
+    let power = samples.iter().map(|s| (f64::from(*s) / 32_768.0).powi(2)).sum::<f64>();
     let dbov = (10.0 * (power / samples.len() as f64).log10()).max(f64::from(SILENCE_DBOV));
-    AudioLevel {
-        dbov: dbov.round() as i8,
-        voice: dbov > -60.0,
-    }
+    AudioLevel { dbov: dbov.round() as i8, voice: dbov > -60.0 }
 }
 
 fn expect_count(codec: Codec, expected: usize, got: usize) -> Result<(), ClipError> {
-    if expected == got {
-        Ok(())
-    } else {
-        Err(ClipError::Count {
-            codec,
-            expected,
-            got,
-        })
-    }
+    if expected == got { Ok(()) } else { Err(ClipError::Count { codec, expected, got }) }
 }
 
 impl Encoded {
     fn at(self, at: u64, level: Option<AudioLevel>) -> ClipFrame {
-        ClipFrame {
-            at,
-            data: self.data,
-            keyframe: self.keyframe,
-            level,
-        }
+        ClipFrame { at, data: self.data, keyframe: self.keyframe, level }
     }
 }
 
@@ -226,18 +186,10 @@ mod tests {
     use super::*;
     use crate::media::TrackKind;
 
-    const SMALL: Size = Size {
-        width: 160,
-        height: 90,
-    };
+    const SMALL: Size = Size { width: 160, height: 90 };
 
     fn clips(codec: VideoCodec) -> Vec<Arc<Clip>> {
-        encode(ClipOptions {
-            participant: 1,
-            size: SMALL,
-            codec,
-        })
-        .unwrap()
+        encode(ClipOptions { participant: 1, size: SMALL, codec }).unwrap()
     }
 
     fn seconds(clip: &Clip) -> f64 {
@@ -283,10 +235,7 @@ mod tests {
     fn an_h264_keyframe_brings_its_parameter_sets() {
         let video = clips(VideoCodec::H264).swap_remove(0);
         let types: Vec<u8> = nal_types(&video.frames[60].data);
-        assert!(
-            types.contains(&7) && types.contains(&8) && types.contains(&5),
-            "{types:?}"
-        );
+        assert!(types.contains(&7) && types.contains(&8) && types.contains(&5), "{types:?}");
         assert!(!nal_types(&video.frames[61].data).contains(&5));
     }
 
@@ -294,31 +243,16 @@ mod tests {
     fn sound_is_one_packet_every_20_ms_and_loud_only_while_speaking() {
         let sound = clips(VideoCodec::Vp8).swap_remove(1);
         assert_eq!(sound.frames.len(), 300);
-        let loud = sound
-            .frames
-            .iter()
-            .filter(|f| f.level.is_some_and(|l| l.voice))
-            .count();
+        let loud = sound.frames.iter().filter(|f| f.level.is_some_and(|l| l.voice)).count();
         assert!((120..=150).contains(&loud), "{loud} of 300");
-        let silent = sound
-            .frames
-            .iter()
-            .filter_map(|f| f.level)
-            .filter(|l| l.dbov == -127);
+        let silent = sound.frames.iter().filter_map(|f| f.level).filter(|l| l.dbov == -127);
         assert!(silent.count() >= 140);
     }
 
     #[test]
     fn an_odd_size_is_refused() {
-        let size = Size {
-            width: 161,
-            height: 90,
-        };
-        let refused = encode(ClipOptions {
-            participant: 0,
-            size,
-            codec: VideoCodec::Vp8,
-        });
+        let size = Size { width: 161, height: 90 };
+        let refused = encode(ClipOptions { participant: 0, size, codec: VideoCodec::Vp8 });
         assert!(matches!(refused, Err(ClipError::Size { width: 161, .. })));
     }
 

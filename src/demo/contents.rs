@@ -33,27 +33,12 @@ impl Contents {
     /// If the file is no MP4 with one H.264 and one AAC stream in it.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
         let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
-        let bytes = file
-            .metadata()
-            .context("cannot tell the size of the file")?
-            .len();
-        let moov = index(&mut BufReader::new(file))
-            .with_context(|| format!("cannot read {}", path.display()))?;
-        let video = moov
-            .trak
-            .iter()
-            .find_map(video)
-            .context("the file has no H.264 stream")?;
-        let audio = moov
-            .trak
-            .iter()
-            .find_map(audio)
-            .context("the file has no AAC stream")?;
-        Ok(Self {
-            bytes,
-            video,
-            audio,
-        })
+        let bytes = file.metadata().context("cannot tell the size of the file")?.len();
+        let moov =
+            index(&mut BufReader::new(file)).with_context(|| format!("cannot read {}", path.display()))?;
+        let video = moov.trak.iter().find_map(video).context("the file has no H.264 stream")?;
+        let audio = moov.trak.iter().find_map(audio).context("the file has no AAC stream")?;
+        Ok(Self { bytes, video, audio })
     }
 }
 
@@ -107,11 +92,7 @@ fn seconds(track: &Trak) -> f64 {
 
 impl fmt::Display for Contents {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            bytes,
-            video,
-            audio,
-        } = self;
+        let Self { bytes, video, audio } = self;
         let rate = video.frames as f64 / video.seconds.max(f64::MIN_POSITIVE);
         writeln!(f, "  {:.1} MB, {:.1} s", *bytes as f64 / 1e6, video.seconds)?;
         writeln!(
@@ -119,11 +100,7 @@ impl fmt::Display for Contents {
             "  video  H.264 {}x{}, {} frames, {rate:.2} a second",
             video.width, video.height, video.frames
         )?;
-        write!(
-            f,
-            "  audio  AAC {} Hz, {} channels, {:.1} s",
-            audio.rate, audio.channels, audio.seconds
-        )
+        write!(f, "  audio  AAC {} Hz, {} channels, {:.1} s", audio.rate, audio.channels, audio.seconds)
     }
 }
 
@@ -142,10 +119,7 @@ mod tests {
              mp4mux name=mux faststart=true ! filesink location={}",
             path.display()
         );
-        let done = Command::new("gst-launch-1.0")
-            .arg("-q")
-            .args(description.split_whitespace())
-            .status();
+        let done = Command::new("gst-launch-1.0").arg("-q").args(description.split_whitespace()).status();
         assert!(done.unwrap().success());
         path
     }

@@ -41,11 +41,7 @@ impl Prepared {
     pub async fn encode(options: CrowdOptions) -> anyhow::Result<Self> {
         let mut encoding = JoinSet::new();
         for participant in 0..options.count {
-            let options = ClipOptions {
-                participant,
-                size: options.size,
-                codec: options.codec,
-            };
+            let options = ClipOptions { participant, size: options.size, codec: options.codec };
             encoding.spawn_blocking(move || (participant, clips::encode(options)));
         }
         let mut encoded = Vec::new();
@@ -54,10 +50,7 @@ impl Prepared {
             encoded.push((participant, clips?));
         }
         encoded.sort_by_key(|(participant, _)| *participant);
-        Ok(Self {
-            options,
-            clips: encoded.into_iter().map(|(_, clips)| clips).collect(),
-        })
+        Ok(Self { options, clips: encoded.into_iter().map(|(_, clips)| clips).collect() })
     }
 
     /// One after the other, so that the order of the tiles is that of the numbers.
@@ -101,11 +94,7 @@ impl Crowd {
     }
 }
 
-fn publisher_options(
-    options: &CrowdOptions,
-    number: u32,
-    clips: Vec<Arc<Clip>>,
-) -> PublisherOptions {
+fn publisher_options(options: &CrowdOptions, number: u32, clips: Vec<Arc<Clip>>) -> PublisherOptions {
     PublisherOptions {
         url: options.url.clone(),
         api_key: options.api_key.clone(),

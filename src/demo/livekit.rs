@@ -34,19 +34,11 @@ impl LiveKit {
         let (api_key, api_secret) = ("demo".to_owned(), random_secret());
         let mut command = Command::new(program);
         // By the environment: a secret among the arguments could be read by everybody.
-        command.env(
-            "LIVEKIT_CONFIG",
-            configuration(&ports, &api_key, &api_secret),
-        );
+        command.env("LIVEKIT_CONFIG", configuration(&ports, &api_key, &api_secret));
         let mut process = Process::start("the LiveKit server", command, log)?;
         let address = format!("127.0.0.1:{}", ports.signal);
         process.answers(http, &format!("http://{address}/")).await?;
-        Ok(Self {
-            process,
-            url: format!("ws://{address}"),
-            api_key,
-            api_secret,
-        })
+        Ok(Self { process, url: format!("ws://{address}"), api_key, api_secret })
     }
 }
 
@@ -54,17 +46,12 @@ fn program() -> anyhow::Result<PathBuf> {
     if let Some(named) = env::var_os(PROGRAM_VARIABLE) {
         let named = PathBuf::from(named);
         if !named.is_file() {
-            bail!(
-                "{PROGRAM_VARIABLE} names {}, which is not a file",
-                named.display()
-            );
+            bail!("{PROGRAM_VARIABLE} names {}, which is not a file", named.display());
         }
         return Ok(named);
     }
     let path = env::var_os("PATH").unwrap_or_default();
-    let found = env::split_paths(&path)
-        .map(|dir| dir.join(PROGRAM))
-        .find(|p| p.is_file());
+    let found = env::split_paths(&path).map(|dir| dir.join(PROGRAM)).find(|p| p.is_file());
     found.with_context(|| {
         format!(
             "the demo needs a LiveKit server and finds none: `./dev demo` brings one along; or \
@@ -80,11 +67,7 @@ impl Ports {
     fn free() -> anyhow::Result<Self> {
         let any = (Ipv4Addr::LOCALHOST, 0);
         let bound = || -> std::io::Result<_> {
-            Ok((
-                TcpListener::bind(any)?,
-                TcpListener::bind(any)?,
-                UdpSocket::bind(any)?,
-            ))
+            Ok((TcpListener::bind(any)?, TcpListener::bind(any)?, UdpSocket::bind(any)?))
         };
         let (signal, tcp, udp) = bound().context("no free port on the loopback interface")?;
         let port = |address: std::io::Result<std::net::SocketAddr>| address.map(|a| a.port());

@@ -41,10 +41,7 @@ use crate::media::Size;
 
 const ROOM: &str = "demo";
 /// What a laptop's camera sends into a meeting of four.
-const CAMERA: Size = Size {
-    width: 640,
-    height: 360,
-};
+const CAMERA: Size = Size { width: 640, height: 360 };
 /// How long one answer of a local service may take.
 const HTTP_TIMEOUT: Duration = Duration::from_secs(10);
 /// From stop to the file; the target is two seconds.
@@ -99,17 +96,10 @@ async fn record(
     let room: RoomName = ROOM.parse()?;
 
     progress.step("starting a LiveKit server");
-    let livekit = running
-        .livekit
-        .insert(LiveKit::start(&http, &dir.join("livekit.log")).await?);
+    let livekit = running.livekit.insert(LiveKit::start(&http, &dir.join("livekit.log")).await?);
     progress.step("starting egressd serve");
-    let service = running
-        .service
-        .insert(Service::start(&http, livekit, &dir).await?);
-    progress.step(&format!(
-        "bringing {} participants into the room",
-        args.participants
-    ));
+    let service = running.service.insert(Service::start(&http, livekit, &dir).await?);
+    progress.step(&format!("bringing {} participants into the room", args.participants));
     let crowd = Prepared::encode(crowd_options(args, livekit, room.clone())).await?;
     let mut crowd = crowd.join().await?;
 
@@ -139,10 +129,7 @@ async fn record_for(
     progress: &Progress,
 ) -> anyhow::Result<Started> {
     let started = rest.start(room).await?;
-    progress.step(&format!(
-        "recording {} through {}",
-        started.egress_id, rest.base
-    ));
+    progress.step(&format!("recording {} through {}", started.egress_id, rest.base));
     let begin = Instant::now();
     for second in 1..=seconds {
         tokio::time::sleep_until(begin + Duration::from_secs(second)).await;
@@ -150,11 +137,7 @@ async fn record_for(
     }
     let stopped = rest.stop(room).await?;
     if stopped.egress_id != started.egress_id {
-        bail!(
-            "asked to stop {}, egressd stopped {}",
-            started.egress_id,
-            stopped.egress_id
-        );
+        bail!("asked to stop {}, egressd stopped {}", started.egress_id, stopped.egress_id);
     }
     Ok(started)
 }
@@ -166,24 +149,15 @@ async fn until_there(file: &Path) -> anyhow::Result<()> {
             sleep(POLL).await;
         }
     };
-    timeout(FILE_DEADLINE, appears).await.with_context(|| {
-        format!(
-            "{} did not appear within {} s",
-            file.display(),
-            FILE_DEADLINE.as_secs()
-        )
-    })
+    timeout(FILE_DEADLINE, appears)
+        .await
+        .with_context(|| format!("{} did not appear within {} s", file.display(), FILE_DEADLINE.as_secs()))
 }
 
 fn check(contents: &Contents, args: &DemoArgs) -> anyhow::Result<()> {
-    let least = Duration::from_secs(args.seconds)
-        .saturating_sub(MAY_LACK)
-        .as_secs_f64();
+    let least = Duration::from_secs(args.seconds).saturating_sub(MAY_LACK).as_secs_f64();
     if contents.video.seconds < least || contents.audio.seconds < least {
-        bail!(
-            "the recording is shorter than {} s:\n{contents}",
-            args.seconds
-        );
+        bail!("the recording is shorter than {} s:\n{contents}", args.seconds);
     }
     Ok(())
 }
@@ -220,11 +194,7 @@ impl Running {
 
 /// Letters and digits, as long as the longest secret that LiveKit asks for.
 fn random_secret() -> String {
-    rand::rng()
-        .sample_iter(&Alphanumeric)
-        .take(43)
-        .map(char::from)
-        .collect()
+    rand::rng().sample_iter(&Alphanumeric).take(43).map(char::from).collect()
 }
 
 /// Resolves on Ctrl-C or SIGTERM.

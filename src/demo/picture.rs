@@ -34,19 +34,9 @@ pub struct Figure {
 /// Red, green and blue, 0 to 1.
 type Rgb = (f64, f64, f64);
 
-const SKINS: [Rgb; 4] = [
-    (0.93, 0.76, 0.62),
-    (0.55, 0.38, 0.27),
-    (0.98, 0.85, 0.74),
-    (0.76, 0.57, 0.42),
-];
-const HAIRS: [Rgb; 5] = [
-    (0.16, 0.13, 0.14),
-    (0.10, 0.08, 0.08),
-    (0.72, 0.47, 0.20),
-    (0.35, 0.22, 0.14),
-    (0.62, 0.62, 0.64),
-];
+const SKINS: [Rgb; 4] = [(0.93, 0.76, 0.62), (0.55, 0.38, 0.27), (0.98, 0.85, 0.74), (0.76, 0.57, 0.42)];
+const HAIRS: [Rgb; 5] =
+    [(0.16, 0.13, 0.14), (0.10, 0.08, 0.08), (0.72, 0.47, 0.20), (0.35, 0.22, 0.14), (0.62, 0.62, 0.64)];
 
 #[derive(Clone, Copy)]
 struct Colour {
@@ -71,19 +61,14 @@ struct Canvas {
 impl Figure {
     /// `size` must be even in both directions.
     pub fn new(size: Size, participant: u32, period: u32) -> Self {
-        Self {
-            size,
-            participant,
-            period,
-        }
+        Self { size, participant, period }
     }
 
     /// `mouth`: how far it is open, 0 to 1.
     pub fn draw(&self, frame: u32, mouth: f64) -> Vec<u8> {
         let mut canvas = Canvas::new(self.size);
         // Nobody moves in step with his neighbour.
-        let phase =
-            f64::from(frame) / f64::from(self.period) + f64::from(self.participant) * HUE_STEP;
+        let phase = f64::from(frame) / f64::from(self.period) + f64::from(self.participant) * HUE_STEP;
         self.background(&mut canvas, phase);
         self.person(&mut canvas, phase, mouth.clamp(0.0, 1.0));
         canvas.number(frame);
@@ -127,30 +112,15 @@ impl Figure {
         canvas.ellipse(at(0.0, -0.03, 0.19, 0.23), hair);
         canvas.ellipse(at(0.0, 0.02, 0.17, 0.21), skin);
         // A blink, twice a round.
-        let lids = if (phase * 2.0).fract() < 0.03 {
-            0.004
-        } else {
-            0.022
-        };
+        let lids = if (phase * 2.0).fract() < 0.03 { 0.004 } else { 0.022 };
         canvas.ellipse(at(-0.065, -0.03, 0.018, lids), dark);
         canvas.ellipse(at(0.065, -0.03, 0.018, lids), dark);
-        canvas.ellipse(
-            at(0.0, 0.12, 0.055 - 0.015 * mouth, 0.007 + 0.045 * mouth),
-            dark,
-        );
-        canvas.digit(
-            (self.participant + 1) % 10,
-            [x, y + 0.40 * unit],
-            0.13 * unit,
-        );
+        canvas.ellipse(at(0.0, 0.12, 0.055 - 0.015 * mouth, 0.007 + 0.045 * mouth), dark);
+        canvas.digit((self.participant + 1) % 10, [x, y + 0.40 * unit], 0.13 * unit);
     }
 
     fn colour(&self, saturation: f64, value: f64) -> Colour {
-        Colour::hsv(
-            f64::from(self.participant) * HUE_STEP + 0.58,
-            saturation,
-            value,
-        )
+        Colour::hsv(f64::from(self.participant) * HUE_STEP + 0.58, saturation, value)
     }
 }
 
@@ -180,14 +150,7 @@ impl Colour {
 impl Canvas {
     fn new(size: Size) -> Self {
         let luma = (size.width * size.height) as usize;
-        Self {
-            size,
-            planes: [
-                vec![BLACK; luma],
-                vec![GREY; luma / 4],
-                vec![GREY; luma / 4],
-            ],
-        }
+        Self { size, planes: [vec![BLACK; luma], vec![GREY; luma / 4], vec![GREY; luma / 4]] }
     }
 
     fn fill(&mut self, colour: Colour) {
@@ -201,12 +164,7 @@ impl Canvas {
         for (index, value) in colour.planes().into_iter().enumerate() {
             let scale = if index == 0 { 1 } else { 2 };
             let shape = shape.scaled_down(scale as f64);
-            blend(
-                &mut self.planes[index],
-                [width / scale, height / scale],
-                shape,
-                value,
-            );
+            blend(&mut self.planes[index], [width / scale, height / scale], shape, value);
         }
     }
 
@@ -230,35 +188,19 @@ impl Canvas {
                 continue;
             }
             let (rx, ry) = if flat { (0.42, 0.14) } else { (0.14, 0.42) };
-            let shape = Ellipse {
-                x: centre[0] + dx * half,
-                y: centre[1] + dy * half,
-                rx: rx * half,
-                ry: ry * half,
-            };
+            let shape =
+                Ellipse { x: centre[0] + dx * half, y: centre[1] + dy * half, rx: rx * half, ry: ry * half };
             self.ellipse(shape, Colour::rgb((1.0, 1.0, 1.0)));
         }
     }
 
     fn number(&mut self, number: u32) {
-        let (width, rows) = (
-            self.size.width as usize,
-            (self.size.height / STRIP_PART).max(2) & !1,
-        );
+        let (width, rows) = (self.size.width as usize, (self.size.height / STRIP_PART).max(2) & !1);
         let bit_at = |x: usize| NUMBER_BITS - 1 - x as u32 * NUMBER_BITS / self.size.width;
-        let line: Vec<u8> = (0..width)
-            .map(|x| {
-                if number >> bit_at(x) & 1 == 1 {
-                    WHITE
-                } else {
-                    BLACK
-                }
-            })
-            .collect();
+        let line: Vec<u8> =
+            (0..width).map(|x| if number >> bit_at(x) & 1 == 1 { WHITE } else { BLACK }).collect();
         let [luma, u, v] = &mut self.planes;
-        luma.chunks_exact_mut(width)
-            .take(rows as usize)
-            .for_each(|row| row.copy_from_slice(&line));
+        luma.chunks_exact_mut(width).take(rows as usize).for_each(|row| row.copy_from_slice(&line));
         let chroma = width / 2 * (rows / 2) as usize;
         u[..chroma].fill(GREY);
         v[..chroma].fill(GREY);
@@ -267,12 +209,7 @@ impl Canvas {
 
 impl Ellipse {
     fn scaled_down(self, by: f64) -> Self {
-        Self {
-            x: self.x / by,
-            y: self.y / by,
-            rx: self.rx / by,
-            ry: self.ry / by,
-        }
+        Self { x: self.x / by, y: self.y / by, rx: self.rx / by, ry: self.ry / by }
     }
 }
 
@@ -302,10 +239,7 @@ fn span(centre: f64, radius: f64, limit: usize) -> std::ops::Range<usize> {
 mod tests {
     use super::*;
 
-    const SIZE: Size = Size {
-        width: 320,
-        height: 180,
-    };
+    const SIZE: Size = Size { width: 320, height: 180 };
 
     /// As a reader of the recording does it: from the luma plane, in the middle of each block.
     fn read_number(luma: &[u8], size: Size) -> u32 {
@@ -352,12 +286,7 @@ mod tests {
     #[test]
     fn the_mouth_opens_with_the_voice() {
         let figure = Figure::new(SIZE, 0, 180);
-        let dark = |mouth| {
-            figure.draw(0, mouth)[..320 * 180]
-                .iter()
-                .filter(|y| **y < 50)
-                .count()
-        };
+        let dark = |mouth| figure.draw(0, mouth)[..320 * 180].iter().filter(|y| **y < 50).count();
         assert!(dark(1.0) > dark(0.0) + 50);
     }
 
@@ -366,17 +295,10 @@ mod tests {
         let corner = |participant| {
             let picture = Figure::new(SIZE, participant, 180).draw(0, 0.0);
             let chroma = 320 * 180 + 160 * 88;
-            (
-                picture[320 * 178],
-                picture[chroma],
-                picture[chroma + 160 * 90],
-            )
+            (picture[320 * 178], picture[chroma], picture[chroma + 160 * 90])
         };
         let far = |a: (u8, u8, u8), b: (u8, u8, u8)| {
-            a.0.abs_diff(b.0)
-                .max(a.1.abs_diff(b.1))
-                .max(a.2.abs_diff(b.2))
-                > 8
+            a.0.abs_diff(b.0).max(a.1.abs_diff(b.1)).max(a.2.abs_diff(b.2)) > 8
         };
         for a in 0..9 {
             assert!((0..a).all(|b| far(corner(a), corner(b))), "{a}");

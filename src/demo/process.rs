@@ -41,11 +41,7 @@ impl Process {
             .kill_on_drop(true)
             .spawn()
             .with_context(|| format!("cannot start {name}"))?;
-        Ok(Self {
-            name,
-            child,
-            log: log.to_owned(),
-        })
+        Ok(Self { name, child, log: log.to_owned() })
     }
 
     /// Waits until `url` is answered with a success.
@@ -53,22 +49,12 @@ impl Process {
         let deadline = Instant::now() + START_DEADLINE;
         while Instant::now() < deadline {
             self.still_runs()?;
-            if http
-                .get(url)
-                .send()
-                .await
-                .is_ok_and(|r| r.status().is_success())
-            {
+            if http.get(url).send().await.is_ok_and(|r| r.status().is_success()) {
                 return Ok(());
             }
             sleep(POLL).await;
         }
-        bail!(
-            "{} did not answer within {} s\n{}",
-            self.name,
-            START_DEADLINE.as_secs(),
-            self.tail()
-        );
+        bail!("{} did not answer within {} s\n{}", self.name, START_DEADLINE.as_secs(), self.tail());
     }
 
     /// Resolves only when the process ends without having been told to.
@@ -81,10 +67,7 @@ impl Process {
 
     pub async fn end(mut self) {
         // No id: it has ended already and has been waited for, so the id may be somebody else's.
-        let pid = self
-            .child
-            .id()
-            .and_then(|id| Pid::from_raw(id.cast_signed()));
+        let pid = self.child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
         if let Some(pid) = pid {
             // Can only fail if it ends at this very moment.
             let _ = kill_process(pid, Signal::TERM);
@@ -138,15 +121,10 @@ mod tests {
     async fn a_process_is_told_to_end_before_it_is_killed() {
         let dir = tempfile::tempdir().unwrap();
         let mark = dir.path().join("ended");
-        let script = format!(
-            "trap 'touch {}; exit 0' TERM; echo ready; while :; do sleep 0.05; done",
-            mark.display()
-        );
+        let script =
+            format!("trap 'touch {}; exit 0' TERM; echo ready; while :; do sleep 0.05; done", mark.display());
         let (log, process) = shell(&script);
-        while std::fs::read_to_string(log.path().join("log"))
-            .unwrap()
-            .is_empty()
-        {
+        while std::fs::read_to_string(log.path().join("log")).unwrap().is_empty() {
             tokio::task::yield_now().await;
         }
         process.end().await;

@@ -14,11 +14,7 @@ pub enum Progress {
 
 impl Progress {
     pub fn new() -> Self {
-        if stderr().is_terminal() {
-            Self::Terminal
-        } else {
-            Self::Plain
-        }
+        if stderr().is_terminal() { Self::Terminal } else { Self::Plain }
     }
 
     pub fn step(&self, what: &str) {
@@ -46,11 +42,7 @@ impl Progress {
 fn bar(seconds: u64, of: u64) -> String {
     let full = (seconds * BAR / of.max(1)).min(BAR) as usize;
     let empty = BAR as usize - full;
-    format!(
-        "[{}{}] {seconds} of {of} s",
-        "#".repeat(full),
-        " ".repeat(empty)
-    )
+    format!("[{}{}] {seconds} of {of} s", "#".repeat(full), " ".repeat(empty))
 }
 
 /// Nothing depends on it: a closed stderr is no reason to fail.
@@ -67,9 +59,6 @@ mod tests {
     fn the_bar_fills_from_empty_to_full() {
         assert_eq!(bar(0, 15), format!("[{}] 0 of 15 s", " ".repeat(30)));
         assert_eq!(bar(15, 15), format!("[{}] 15 of 15 s", "#".repeat(30)));
-        assert_eq!(
-            bar(1, 2),
-            format!("[{}{}] 1 of 2 s", "#".repeat(15), " ".repeat(15))
-        );
+        assert_eq!(bar(1, 2), format!("[{}{}] 1 of 2 s", "#".repeat(15), " ".repeat(15)));
     }
 }

@@ -59,25 +59,7 @@ pub async fn run(args: PublishArgs) -> anyhow::Result<()> {
 
 impl From<PublishArgs> for CrowdOptions {
     fn from(args: PublishArgs) -> Self {
-        let PublishArgs {
-            url,
-            room,
-            api_key,
-            api_secret,
-            count,
-            width,
-            height,
-            seconds: _,
-            codec,
-        } = args;
-        Self {
-            url,
-            api_key,
-            api_secret,
-            room,
-            count,
-            size: Size { width, height },
-            codec,
-        }
+        let PublishArgs { url, room, api_key, api_secret, count, width, height, seconds: _, codec } = args;
+        Self { url, api_key, api_secret, room, count, size: Size { width, height }, codec }
     }
 }

@@ -73,11 +73,7 @@ struct Problem {
 }
 
 impl Service {
-    pub async fn start(
-        http: &reqwest::Client,
-        livekit: &LiveKit,
-        dir: &Path,
-    ) -> anyhow::Result<Self> {
+    pub async fn start(http: &reqwest::Client, livekit: &LiveKit, dir: &Path) -> anyhow::Result<Self> {
         let (api_key, api_secret) = ("demo".to_owned(), random_secret());
         let port = free_port().context("no free port on the loopback interface")?;
         let this_program = std::env::current_exe().context("cannot tell which program this is")?;
@@ -98,12 +94,7 @@ impl Service {
         let mut process = Process::start("egressd serve", command, &dir.join("egressd.log"))?;
         let base = format!("http://127.0.0.1:{port}");
         process.answers(http, &format!("{base}/v1/health")).await?;
-        let rest = Rest {
-            http: http.clone(),
-            base,
-            api_key,
-            api_secret,
-        };
+        let rest = Rest { http: http.clone(), base, api_key, api_secret };
         Ok(Self { process, rest })
     }
 }
@@ -123,15 +114,9 @@ impl Rest {
         room: &RoomName,
         call: &str,
     ) -> anyhow::Result<T> {
-        let room = percent_encoding::utf8_percent_encode(
-            room.as_str(),
-            percent_encoding::NON_ALPHANUMERIC,
-        );
+        let room = percent_encoding::utf8_percent_encode(room.as_str(), percent_encoding::NON_ALPHANUMERIC);
         let path = format!("/v1/rooms/{room}/recording{call}");
-        let timestamp = SystemTime::now()
-            .duration_since(UNIX_EPOCH)?
-            .as_secs()
-            .to_string();
+        let timestamp = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs().to_string();
         let signature = signature(&self.api_secret, method.as_str(), &path, &timestamp);
         let what = format!("{method} {path}");
         let answer = self
@@ -146,8 +131,7 @@ impl Rest {
         let status = answer.status();
         let body = answer.bytes().await.with_context(|| what.clone())?;
         if !status.is_success() {
-            let why =
-                serde_json::from_slice(&body).map_or_else(|_| String::new(), |p: Problem| p.detail);
+            let why = serde_json::from_slice(&body).map_or_else(|_| String::new(), |p: Problem| p.detail);
             bail!("{what} was answered with {status}: {why}");
         }
         serde_json::from_slice(&body).with_context(|| format!("{what}: answer not understood"))
@@ -163,16 +147,13 @@ pub fn recording_path(dir: &Path, room: &RoomName, started_at: jiff::Timestamp) 
 /// Of a request without a body.
 fn signature(secret: &str, method: &str, path: &str, timestamp: &str) -> String {
     let body = hex::encode(Sha256::digest([]));
-    let mut mac =
-        Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("HMAC takes a key of any length");
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("HMAC takes a key of any length");
     mac.update([method, path, timestamp, &body].join("\n").as_bytes());
     hex::encode(mac.finalize().into_bytes())
 }
 
 fn free_port() -> std::io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
-        .local_addr()?
-        .port())
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
 #[cfg(test)]
@@ -183,26 +164,14 @@ mod tests {
     fn a_request_is_signed_as_the_contract_says() {
         // printf 'POST\n/v1/rooms/demo/recording/start\n1700000000\n'"$(printf '' | sha256sum | cut -c-64)" \
         //   | openssl dgst -sha256 -hmac secret
-        let signed = signature(
-            "secret",
-            "POST",
-            "/v1/rooms/demo/recording/start",
-            "1700000000",
-        );
-        assert_eq!(
-            signed,
-            "938da1554efdaea584357469fa5d61c97775b2e4703c1447088ff7c89fb55ee2"
-        );
+        let signed = signature("secret", "POST", "/v1/rooms/demo/recording/start", "1700000000");
+        assert_eq!(signed, "938da1554efdaea584357469fa5d61c97775b2e4703c1447088ff7c89fb55ee2");
     }
 
     #[test]
     fn the_file_is_named_after_the_start_of_the_recording() {
         let room = "demo".parse().unwrap();
-        let path = recording_path(
-            Path::new("d"),
-            &room,
-            "2024-04-21T10:00:00.987Z".parse().unwrap(),
-        );
+        let path = recording_path(Path::new("d"), &room, "2024-04-21T10:00:00.987Z".parse().unwrap());
         assert_eq!(path, Path::new("d/recordings/demo/2024-04-21T10-00-00.mp4"));
     }
 }

@@ -10,9 +10,7 @@ use crate::media::AUDIO_RATE;
 
 /// Hz, a pentatonic scale: nine at once still sound like a choir and no tone is a harmonic that
 /// hides another.
-const TONES: [f64; 9] = [
-    220.0, 262.0, 294.0, 330.0, 392.0, 440.0, 523.0, 587.0, 659.0,
-];
+const TONES: [f64; 9] = [220.0, 262.0, 294.0, 330.0, 392.0, 440.0, 523.0, 587.0, 659.0];
 /// Syllables a second, as in calm speech.
 const SYLLABLES: f64 = 4.0;
 /// Seconds of speech in each period; then the others have their turn.
@@ -35,10 +33,7 @@ impl Voice {
 
     /// `participant` counts from 0.
     pub fn of(participant: u32) -> Self {
-        Self {
-            tone: TONES[participant as usize % TONES.len()],
-            begin: f64::from(participant) * TURN,
-        }
+        Self { tone: TONES[participant as usize % TONES.len()], begin: f64::from(participant) * TURN }
     }
 
     /// 0 (silent) to 1, at `seconds` into the clip.
@@ -82,9 +77,7 @@ mod tests {
     fn everybody_speaks_half_of_the_time_and_nobody_alone_for_ever() {
         for participant in 0..9 {
             let voice = Voice::of(participant);
-            let speaking = (0..600)
-                .filter(|n| voice.loudness(f64::from(*n) / 100.0) > 0.01)
-                .count();
+            let speaking = (0..600).filter(|n| voice.loudness(f64::from(*n) / 100.0) > 0.01).count();
             assert!((250..=300).contains(&speaking), "{speaking} of 600");
         }
     }
@@ -92,8 +85,7 @@ mod tests {
     #[test]
     fn nine_at_once_do_not_clip() {
         let voices: Vec<Vec<i16>> = (0..9).map(|p| Voice::of(p).samples(0, 288_000)).collect();
-        let loudest =
-            (0..288_000).map(|n| voices.iter().map(|v| i32::from(v[n])).sum::<i32>().abs());
+        let loudest = (0..288_000).map(|n| voices.iter().map(|v| i32::from(v[n])).sum::<i32>().abs());
         assert!(loudest.max() <= Some(i32::from(i16::MAX)));
     }
 

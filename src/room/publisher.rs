@@ -110,9 +110,7 @@ impl Publisher {
     /// # Errors
     /// If the server cannot be reached, refuses the token or a codec, or takes too long.
     pub async fn join(options: PublisherOptions) -> Result<Self, PublishError> {
-        timeout(JOIN_DEADLINE, connect(options))
-            .await
-            .unwrap_or(Err(PublishError::JoinTimeout))
+        timeout(JOIN_DEADLINE, connect(options)).await.unwrap_or(Err(PublishError::JoinTimeout))
     }
 
     /// Publishes until `cancel` or until the server ends it, then leaves.
@@ -153,8 +151,7 @@ impl Publisher {
             return Ok(());
         };
         let due = track.frames.take();
-        self.peer
-            .write(track.mid, track.codec, start + due.elapsed, &due)
+        self.peer.write(track.mid, track.codec, start + due.elapsed, &due)
     }
 
     async fn leave(self) {
@@ -168,8 +165,7 @@ async fn connect(options: PublisherOptions) -> Result<Publisher, PublishError> {
     let mut peer = Peer::bind(&options.url, codecs).await?;
     let mut signal = Signal::connect(&options).await?;
     let cids = signal.announce(&options.clips).await?;
-    let tracks: Vec<(TrackKind, String)> =
-        options.clips.iter().map(|c| kind_of(c)).zip(cids).collect();
+    let tracks: Vec<(TrackKind, String)> = options.clips.iter().map(|c| kind_of(c)).zip(cids).collect();
     let offer = peer.offer(&tracks)?;
     let mids = offer.mids.clone();
     signal.offer(&offer.sdp).await;
@@ -184,11 +180,7 @@ async fn connect(options: PublisherOptions) -> Result<Publisher, PublishError> {
             frames: ClipLoop::new(clip, rand::random()),
         })
         .collect();
-    Ok(Publisher {
-        signal,
-        peer,
-        tracks,
-    })
+    Ok(Publisher { signal, peer, tracks })
 }
 
 /// From the offer to a connection that carries media.

@@ -34,16 +34,12 @@ pub(super) struct Job {
 }
 
 /// Puts `raw` through the encoder and answers with all that comes out.
-pub(super) fn run(
-    job: &Job,
-    raw: impl Iterator<Item = Raw> + Send,
-) -> Result<Vec<Encoded>, ClipError> {
+pub(super) fn run(job: &Job, raw: impl Iterator<Item = Raw> + Send) -> Result<Vec<Encoded>, ClipError> {
     let codec = job.codec;
     let missing = |source| ClipError::Pipeline { codec, source };
     let pipeline = gst::parse::launch(job.description).map_err(missing)?;
-    let pipeline = pipeline
-        .downcast::<gst::Pipeline>()
-        .expect("a description of several elements is a pipeline");
+    let pipeline =
+        pipeline.downcast::<gst::Pipeline>().expect("a description of several elements is a pipeline");
     let source: gst_app::AppSrc = element(&pipeline, "src");
     let sink: gst_app::AppSink = element(&pipeline, "sink");
     source.set_caps(Some(&job.caps));
@@ -65,21 +61,15 @@ pub(super) fn run(
 
 /// The elements' names are fixed words of the descriptions in `pipelines/`.
 fn element<T: IsA<gst::Element>>(pipeline: &gst::Pipeline, name: &str) -> T {
-    let element = pipeline
-        .by_name(name)
-        .expect("every clip description names it");
-    element
-        .downcast()
-        .expect("every clip description gives it this type")
+    let element = pipeline.by_name(name).expect("every clip description names it");
+    element.downcast().expect("every clip description gives it this type")
 }
 
 /// Blocks while the encoder is busy; ends early if the pipeline does.
 fn feed(source: &gst_app::AppSrc, raw: impl Iterator<Item = Raw>) {
     for raw in raw {
         let mut buffer = gst::Buffer::from_mut_slice(raw.data);
-        let header = buffer
-            .get_mut()
-            .expect("the buffer was made just now and has no other owner");
+        let header = buffer.get_mut().expect("the buffer was made just now and has no other owner");
         header.set_pts(raw.at);
         header.set_duration(raw.duration);
         if source.push_buffer(buffer).is_err() {
@@ -89,23 +79,12 @@ fn feed(source: &gst_app::AppSrc, raw: impl Iterator<Item = Raw>) {
     let _ = source.end_of_stream();
 }
 
-fn drain(
-    codec: Codec,
-    pipeline: &gst::Pipeline,
-    sink: &gst_app::AppSink,
-) -> Result<Vec<Encoded>, ClipError> {
+fn drain(codec: Codec, pipeline: &gst::Pipeline, sink: &gst_app::AppSink) -> Result<Vec<Encoded>, ClipError> {
     let mut encoded = Vec::new();
     while let Some(sample) = sink.try_pull_sample(FRAME_DEADLINE) {
-        let failed = |detail: &str| ClipError::Encoder {
-            codec,
-            detail: detail.to_owned(),
-        };
-        let buffer = sample
-            .buffer()
-            .ok_or_else(|| failed("a sample without a buffer"))?;
-        let map = buffer
-            .map_readable()
-            .map_err(|_| failed("a buffer that cannot be read"))?;
+        let failed = |detail: &str| ClipError::Encoder { codec, detail: detail.to_owned() };
+        let buffer = sample.buffer().ok_or_else(|| failed("a sample without a buffer"))?;
+        let map = buffer.map_readable().map_err(|_| failed("a buffer that cannot be read"))?;
         let delta = buffer.flags().contains(gst::BufferFlags::DELTA_UNIT);
         encoded.push(Encoded {
             data: map.as_slice().into(),
@@ -115,10 +94,7 @@ fn drain(
     if sink.is_eos() {
         return Ok(encoded);
     }
-    Err(ClipError::Encoder {
-        codec,
-        detail: complaint(pipeline),
-    })
+    Err(ClipError::Encoder { codec, detail: complaint(pipeline) })
 }
 
 /// What the encoder said on the bus, if it said anything.

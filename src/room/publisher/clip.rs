@@ -72,12 +72,7 @@ pub(super) const fn clock_rate(codec: Codec) -> u32 {
 
 impl ClipLoop {
     pub fn new(clip: Arc<Clip>, first_rtp_time: u32) -> Self {
-        Self {
-            clip,
-            first_rtp_time,
-            round: 0,
-            next: 0,
-        }
+        Self { clip, first_rtp_time, round: 0, next: 0 }
     }
 
     /// When the next frame is to be sent, counted from the start of the first round.
@@ -118,18 +113,8 @@ mod tests {
     use super::*;
 
     fn clip(codec: Codec, frames: u64, step: u64) -> Arc<Clip> {
-        let frame = |n| ClipFrame {
-            at: n * step,
-            data: Arc::from([]),
-            keyframe: n == 0,
-            level: None,
-        };
-        Arc::new(Clip {
-            codec,
-            size: None,
-            frames: (0..frames).map(frame).collect(),
-            length: frames * step,
-        })
+        let frame = |n| ClipFrame { at: n * step, data: Arc::from([]), keyframe: n == 0, level: None };
+        Arc::new(Clip { codec, size: None, frames: (0..frames).map(frame).collect(), length: frames * step })
     }
 
     #[test]

@@ -48,14 +48,9 @@ pub(super) enum PeerEvent {
 
 impl Peer {
     /// Binds the socket on the address from which `server` is reached.
-    pub async fn bind(
-        server: &str,
-        clips: impl Iterator<Item = Codec>,
-    ) -> Result<Self, PublishError> {
+    pub async fn bind(server: &str, clips: impl Iterator<Item = Codec>) -> Result<Self, PublishError> {
         let ip = local_address_towards(server).await?;
-        let socket = UdpSocket::bind((ip, 0))
-            .await
-            .map_err(PublishError::Socket)?;
+        let socket = UdpSocket::bind((ip, 0)).await.map_err(PublishError::Socket)?;
         let local = socket.local_addr().map_err(PublishError::Socket)?;
         let mut config = Rtc::builder().clear_codecs();
         for codec in clips {
@@ -69,12 +64,7 @@ impl Peer {
         // The one candidate travels in the offer, so there is none to trickle later.
         let host = Candidate::host(local, "udp").map_err(|e| PublishError::Sdp(e.to_string()))?;
         rtc.add_local_candidate(host);
-        Ok(Self {
-            rtc,
-            socket,
-            local,
-            datagram: Box::new([0; DATAGRAM]),
-        })
+        Ok(Self { rtc, socket, local, datagram: Box::new([0; DATAGRAM]) })
     }
 
     /// `tracks`: kind and client id of each track; LiveKit finds the track that was announced by
@@ -85,26 +75,15 @@ impl Peer {
             .iter()
             .map(|(kind, cid)| {
                 let stream = Some("publisher".to_owned());
-                changes.add_media(
-                    media_kind(*kind),
-                    Direction::SendOnly,
-                    stream,
-                    Some(cid.clone()),
-                    None,
-                )
+                changes.add_media(media_kind(*kind), Direction::SendOnly, stream, Some(cid.clone()), None)
             })
             .collect();
         let (offer, pending) = changes.apply().ok_or(PublishError::NothingToPublish)?;
-        Ok(Offer {
-            sdp: offer.to_sdp_string(),
-            mids,
-            pending,
-        })
+        Ok(Offer { sdp: offer.to_sdp_string(), mids, pending })
     }
 
     pub fn accept(&mut self, offer: Offer, answer: &str) -> Result<(), PublishError> {
-        let answer =
-            SdpAnswer::from_sdp_string(answer).map_err(|e| PublishError::Sdp(e.to_string()))?;
+        let answer = SdpAnswer::from_sdp_string(answer).map_err(|e| PublishError::Sdp(e.to_string()))?;
         self.rtc.sdp_api().accept_answer(offer.pending, answer)?;
         Ok(())
     }
@@ -180,14 +159,10 @@ impl Peer {
                 Output::Timeout(at) => return Ok(Drained::Until(at)),
                 // A full socket buffer loses the packet, as a network would; NACK brings it back.
                 Output::Transmit(packet) => {
-                    let _ = self
-                        .socket
-                        .try_send_to(&packet.contents, packet.destination);
+                    let _ = self.socket.try_send_to(&packet.contents, packet.destination);
                 }
                 Output::Event(Event::Connected) => return Ok(Drained::Connected),
-                Output::Event(Event::IceConnectionStateChange(
-                    IceConnectionState::Disconnected,
-                )) => {
+                Output::Event(Event::IceConnectionStateChange(IceConnectionState::Disconnected)) => {
                     return Err(PublishError::ConnectionLost);
                 }
                 // Requests for a keyframe need no answer of their own, see the module's contract.
@@ -204,14 +179,8 @@ impl Peer {
         let Ok(contents) = self.datagram[..len].try_into() else {
             return Ok(());
         };
-        let packet = Receive {
-            proto: Protocol::Udp,
-            source: from,
-            destination: self.local,
-            contents,
-        };
-        self.rtc
-            .handle_input(Input::Receive(Instant::now(), packet))?;
+        let packet = Receive { proto: Protocol::Udp, source: from, destination: self.local, contents };
+        self.rtc.handle_input(Input::Receive(Instant::now(), packet))?;
         Ok(())
     }
 }
@@ -255,15 +224,9 @@ fn frequency(codec: Codec) -> Frequency {
 /// would send from.
 async fn local_address_towards(server: &str) -> Result<IpAddr, PublishError> {
     let url = Url::parse(server).map_err(|e| SignalFault::Url(e.to_string()))?;
-    let host = url
-        .host_str()
-        .unwrap_or_default()
-        .trim_matches(['[', ']'])
-        .to_owned();
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
     let port = url.port_or_known_default().unwrap_or(443);
-    let found = tokio::net::lookup_host((host, port))
-        .await
-        .map_err(PublishError::Socket)?;
+    let found = tokio::net::lookup_host((host, port)).await.map_err(PublishError::Socket)?;
     // IPv4 first: the media ports of a LiveKit server listen on it in every set-up.
     let mut addresses: Vec<SocketAddr> = found.collect();
     addresses.sort_by_key(SocketAddr::is_ipv6);

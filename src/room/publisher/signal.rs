@@ -30,10 +30,9 @@ pub(super) enum Told {
 impl Signal {
     pub async fn connect(options: &PublisherOptions) -> Result<Self, PublishError> {
         let token = access_token(options)?;
-        let (client, _join, events) =
-            SignalClient::connect(&options.url, &token, signal_options(), None)
-                .await
-                .map_err(SignalFault::from)?;
+        let (client, _join, events) = SignalClient::connect(&options.url, &token, signal_options(), None)
+            .await
+            .map_err(SignalFault::from)?;
         Ok(Self { client, events })
     }
 
@@ -42,9 +41,7 @@ impl Signal {
         let cids: Vec<String> = clips.iter().map(|c| client_id(c.codec)).collect();
         for (clip, cid) in clips.iter().zip(&cids) {
             let request = add_track_request(clip, cid);
-            self.client
-                .send(signal_request::Message::AddTrack(request))
-                .await;
+            self.client.send(signal_request::Message::AddTrack(request)).await;
         }
         let mut waiting = cids.clone();
         while !waiting.is_empty() {
@@ -59,14 +56,9 @@ impl Signal {
     }
 
     pub async fn offer(&self, sdp: &str) {
-        let offer = proto::SessionDescription {
-            r#type: "offer".into(),
-            sdp: sdp.to_owned(),
-            ..Default::default()
-        };
-        self.client
-            .send(signal_request::Message::Offer(offer))
-            .await;
+        let offer =
+            proto::SessionDescription { r#type: "offer".into(), sdp: sdp.to_owned(), ..Default::default() };
+        self.client.send(signal_request::Message::Offer(offer)).await;
     }
 
     pub async fn leave(self) {
@@ -75,9 +67,7 @@ impl Signal {
             action: proto::leave_request::Action::Disconnect as i32,
             ..Default::default()
         };
-        self.client
-            .send(signal_request::Message::Leave(leave))
-            .await;
+        self.client.send(signal_request::Message::Leave(leave)).await;
         self.client.close().await;
     }
 
@@ -98,9 +88,7 @@ fn told(message: signal_response::Message) -> Told {
         Message::Trickle(trickle) => candidate_for_publisher(&trickle),
         Message::Leave(_) => Told::Dismissed,
         Message::RequestResponse(r) if r.reason() != proto::request_response::Reason::Ok => {
-            Told::Refused {
-                why: format!("{:?}: {}", r.reason(), r.message),
-            }
+            Told::Refused { why: format!("{:?}: {}", r.reason(), r.message) }
         }
         // Everything about others, whom a publisher does not follow. As the token lets it subscribe
         // to nothing, the server offers it no second connection.
@@ -115,9 +103,7 @@ fn candidate_for_publisher(trickle: &proto::TrickleRequest) -> Told {
     // `RTCIceCandidateInit` as JSON; an empty candidate marks the end of them.
     let init: serde_json::Value = serde_json::from_str(&trickle.candidate_init).unwrap_or_default();
     match init["candidate"].as_str() {
-        Some(line) if !line.is_empty() => Told::Candidate {
-            line: line.to_owned(),
-        },
+        Some(line) if !line.is_empty() => Told::Candidate { line: line.to_owned() },
         Some(_) | None => Told::Nothing,
     }
 }
@@ -160,16 +146,8 @@ fn client_id(codec: Codec) -> String {
 
 fn add_track_request(clip: &Clip, cid: &str) -> proto::AddTrackRequest {
     let (kind, source, name) = match clip.codec.kind() {
-        TrackKind::Audio => (
-            proto::TrackType::Audio,
-            proto::TrackSource::Microphone,
-            "microphone",
-        ),
-        TrackKind::Video => (
-            proto::TrackType::Video,
-            proto::TrackSource::Camera,
-            "camera",
-        ),
+        TrackKind::Audio => (proto::TrackType::Audio, proto::TrackSource::Microphone, "microphone"),
+        TrackKind::Video => (proto::TrackType::Video, proto::TrackSource::Camera, "camera"),
     };
     let codec = match clip.codec {
         Codec::Vp8 => "vp8",
@@ -184,11 +162,7 @@ fn add_track_request(clip: &Clip, cid: &str) -> proto::AddTrackRequest {
         source: source as i32,
         width,
         height,
-        layers: clip
-            .size
-            .map(|_| single_layer(width, height))
-            .into_iter()
-            .collect(),
+        layers: clip.size.map(|_| single_layer(width, height)).into_iter().collect(),
         simulcast_codecs: vec![proto::SimulcastCodec {
             codec: codec.to_owned(),
             cid: cid.to_owned(),
@@ -201,10 +175,5 @@ fn add_track_request(clip: &Clip, cid: &str) -> proto::AddTrackRequest {
 }
 
 fn single_layer(width: u32, height: u32) -> proto::VideoLayer {
-    proto::VideoLayer {
-        quality: proto::VideoQuality::High as i32,
-        width,
-        height,
-        ..Default::default()
-    }
+    proto::VideoLayer { quality: proto::VideoQuality::High as i32, width, height, ..Default::default() }
 }
