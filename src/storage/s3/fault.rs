@@ -195,6 +195,23 @@ mod tests {
         }
     }
 
+    fn no_bucket_after(status: u16, code: &str) -> StorageError {
+        let fault = Fault::Answer {
+            status,
+            code: code.to_owned(),
+            message: "words".to_owned(),
+        };
+        fault.no_bucket("recordings")
+    }
+
+    #[test]
+    fn a_bucket_that_may_not_be_created_is_an_error_that_says_what_to_do() {
+        let error = no_bucket_after(403, "AccessDenied");
+        assert!(matches!(error, StorageError::NoBucket { .. }), "{error:?}");
+        assert!(error.to_string().contains("create it, or allow"), "{error}");
+        assert!(no_bucket_after(503, "SlowDown").is_transient());
+    }
+
     #[test]
     fn a_message_says_what_was_done_and_what_the_store_said() {
         let text = error_of(400, "EntityTooSmall").to_string();

@@ -17,6 +17,8 @@ const PASSWORD: &str = "egressd-test-secret";
 /// Another process may take the port between our look and the server's start.
 const STARTS: u32 = 5;
 const POLL: Duration = Duration::from_millis(50);
+/// Two minutes: MinIO takes a second, a busy machine may take long.
+const POLLS: u32 = 2400;
 
 pub struct Minio {
     server: Child,
@@ -77,7 +79,7 @@ impl Minio {
 
     /// False if the server ended instead.
     fn wait_until_ready(&mut self) -> bool {
-        loop {
+        for _ in 0..POLLS {
             if self.server.try_wait().expect("our own child").is_some() {
                 return false;
             }
@@ -86,6 +88,7 @@ impl Minio {
             }
             std::thread::sleep(POLL);
         }
+        panic!("MinIO runs but does not become ready")
     }
 
     fn says_ready(&self) -> bool {
@@ -93,7 +96,8 @@ impl Minio {
         let Ok(mut stream) = std::net::TcpStream::connect(&self.address) else {
             return false;
         };
-        let request = "GET /minio/health/ready HTTP/1.0\r\n\r\n";
+        let host = &self.address;
+        let request = format!("GET /minio/health/ready HTTP/1.0\r\nHost: {host}\r\n\r\n");
         let mut answer = String::new();
         let asked = stream.write_all(request.as_bytes());
         asked
