@@ -107,9 +107,21 @@ fn cut_out(picture: Size, cell: Size) -> Crop {
 /// it begins and ends at even pixels, so that its edges keep their colour (see [`Rect::chroma`]).
 fn contain(picture: Size, cell: Rect) -> Rect {
     let (width, height) = if is_wider(picture, cell.size()) {
-        (cell.width, even(scaled(cell.width, picture.height, picture.width), cell.height))
+        (
+            cell.width,
+            even(
+                scaled(cell.width, picture.height, picture.width),
+                cell.height,
+            ),
+        )
     } else {
-        (even(scaled(cell.height, picture.width, picture.height), cell.width), cell.height)
+        (
+            even(
+                scaled(cell.height, picture.width, picture.height),
+                cell.width,
+            ),
+            cell.height,
+        )
     };
     Rect {
         x: centred(cell.x, cell.width, width),
@@ -165,27 +177,47 @@ mod tests {
         assert_eq!(fit_of(VideoSource::Camera, size(640, 360)), Fit::Cover);
         assert_eq!(fit_of(VideoSource::Camera, size(360, 640)), Fit::Contain);
         assert_eq!(fit_of(VideoSource::Camera, size(480, 480)), Fit::Contain);
-        assert_eq!(fit_of(VideoSource::ScreenShare, size(1920, 1080)), Fit::Contain);
+        assert_eq!(
+            fit_of(VideoSource::ScreenShare, size(1920, 1080)),
+            Fit::Contain
+        );
     }
 
     #[test]
     fn a_covering_picture_loses_the_same_on_both_sides_and_keeps_its_shape() {
-        for picture in [size(640, 360), size(640, 480), size(1280, 720), size(321, 181), size(2560, 1080)] {
+        for picture in [
+            size(640, 360),
+            size(640, 480),
+            size(1280, 720),
+            size(321, 181),
+            size(2560, 1080),
+        ] {
             let Placement { crop, target } = camera(picture, CELL);
             assert_eq!(target, CELL);
             let right = f64::from(picture.width) - crop.left - crop.width;
             let bottom = f64::from(picture.height) - crop.top - crop.height;
             assert!((crop.left - right).abs() < 1e-9, "{picture:?}");
             assert!((crop.top - bottom).abs() < 1e-9, "{picture:?}");
-            assert!(crop.left.abs() < 1e-9 || crop.top.abs() < 1e-9, "only one way is cropped");
+            assert!(
+                crop.left.abs() < 1e-9 || crop.top.abs() < 1e-9,
+                "only one way is cropped"
+            );
             let stretch = (crop.width / 421.0) / (crop.height / 234.0);
-            assert!((stretch - 1.0).abs() < 1e-9, "{picture:?} is stretched by {stretch}");
+            assert!(
+                (stretch - 1.0).abs() < 1e-9,
+                "{picture:?} is stretched by {stretch}"
+            );
         }
     }
 
     #[test]
     fn a_picture_of_the_cells_size_is_taken_as_it_is() {
-        let frame = Rect { x: 0, y: 0, width: 1280, height: 720 };
+        let frame = Rect {
+            x: 0,
+            y: 0,
+            width: 1280,
+            height: 720,
+        };
         let placement = camera(size(1280, 720), frame);
         assert_eq!(placement.crop, Crop::whole(size(1280, 720)));
         assert_eq!(placement.target, frame);
@@ -193,22 +225,57 @@ mod tests {
 
     #[test]
     fn a_picture_a_few_pixels_larger_than_its_cell_is_cropped_and_not_scaled() {
-        let cell = Rect { x: 644, y: 364, width: 636, height: 356 };
-        let expected = Crop { left: 2.0, top: 2.0, width: 636.0, height: 356.0 };
+        let cell = Rect {
+            x: 644,
+            y: 364,
+            width: 636,
+            height: 356,
+        };
+        let expected = Crop {
+            left: 2.0,
+            top: 2.0,
+            width: 636.0,
+            height: 356.0,
+        };
         assert_eq!(camera(size(640, 360), cell).crop, expected);
-        let cell = Rect { x: 0, y: 0, width: 314, height: 174 };
-        let expected = Crop { left: 2.0, top: 2.0, width: 314.0, height: 174.0 };
+        let cell = Rect {
+            x: 0,
+            y: 0,
+            width: 314,
+            height: 174,
+        };
+        let expected = Crop {
+            left: 2.0,
+            top: 2.0,
+            width: 314.0,
+            height: 174.0,
+        };
         assert_eq!(camera(size(320, 180), cell).crop, expected);
     }
 
     #[test]
     fn a_contained_picture_is_whole_centred_and_keeps_its_shape_to_the_pixel() {
-        for picture in [size(360, 640), size(1920, 1080), size(1080, 1080), size(1024, 768), size(90, 1600)] {
+        for picture in [
+            size(360, 640),
+            size(1920, 1080),
+            size(1080, 1080),
+            size(1024, 768),
+            size(90, 1600),
+        ] {
             let Placement { crop, target } = place(picture, CELL, Fit::Contain);
             assert_eq!(crop, Crop::whole(picture));
-            let (left, right) = (target.x - CELL.x, CELL.x + CELL.width - target.x - target.width);
-            let (above, below) = (target.y - CELL.y, CELL.y + CELL.height - target.y - target.height);
-            assert!(left.abs_diff(right) <= 2 && above.abs_diff(below) <= 2, "{target:?}");
+            let (left, right) = (
+                target.x - CELL.x,
+                CELL.x + CELL.width - target.x - target.width,
+            );
+            let (above, below) = (
+                target.y - CELL.y,
+                CELL.y + CELL.height - target.y - target.height,
+            );
+            assert!(
+                left.abs_diff(right) <= 2 && above.abs_diff(below) <= 2,
+                "{target:?}"
+            );
             let exact_width = scaled(target.height, picture.width, picture.height);
             let exact_height = scaled(target.width, picture.height, picture.width);
             assert!(

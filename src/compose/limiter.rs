@@ -5,7 +5,6 @@
 //! down, never more than it takes, within 1 ms before the peak (a short look ahead stands for
 //! delay), and turned up again at two thousandths a millisecond.
 
-
 /// The sum of voices, one value a channel.
 pub(super) type Sum = [i32; 2];
 
@@ -36,7 +35,11 @@ impl Limiter {
         let mut rest = now;
         while !rest.is_empty() {
             let (block, later) = rest.split_at(BLOCK.min(rest.len()));
-            let next = if later.is_empty() { ahead } else { &later[..BLOCK.min(later.len())] };
+            let next = if later.is_empty() {
+                ahead
+            } else {
+                &later[..BLOCK.min(later.len())]
+            };
             let allowed_next = allowed_gain(next);
             self.ramp(block, allowed.min(allowed_next), allowed, out);
             (rest, allowed) = (later, allowed_next);
@@ -119,7 +122,10 @@ mod tests {
         let out = limited(&sum);
         for (out, sum) in out.iter().zip(&sum).skip(1600) {
             let gain = f64::from(out[0]) / f64::from(sum[0]);
-            assert!(sum[0].abs() < 1000 || (0.545..0.56).contains(&gain), "{gain}");
+            assert!(
+                sum[0].abs() < 1000 || (0.545..0.56).contains(&gain),
+                "{gain}"
+            );
         }
     }
 

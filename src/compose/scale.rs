@@ -2,7 +2,9 @@
 //! decoder's memory to their place. Owns the scaling algorithm; where to draw is decided in
 //! [`super::fit`]. The only file that knows `fast_image_resize`.
 
-use fast_image_resize::images::{TypedCroppedImage, TypedCroppedImageMut, TypedImage, TypedImageRef};
+use fast_image_resize::images::{
+    TypedCroppedImage, TypedCroppedImageMut, TypedImage, TypedImageRef,
+};
 use fast_image_resize::pixels::U8;
 use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 

@@ -61,7 +61,11 @@ impl Stage {
 
     /// Brings the canvas up to date; `shown` is in the order of the tiles.
     pub(super) fn show<'a>(&mut self, shown: impl Iterator<Item = Shown<'a>> + Clone) {
-        let same_tiles = self.tiles.iter().map(|t| t.id).eq(shown.clone().map(|s| s.id));
+        let same_tiles = self
+            .tiles
+            .iter()
+            .map(|t| t.id)
+            .eq(shown.clone().map(|s| s.id));
         if !same_tiles {
             self.arrange(shown.clone().map(|s| s.id));
         }

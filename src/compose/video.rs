@@ -93,7 +93,11 @@ impl VideoState {
     }
 
     pub(super) fn set_muted(&mut self, muted: bool, at: MediaTime) {
-        let change = if muted { Change::Muted } else { Change::Unmuted };
+        let change = if muted {
+            Change::Muted
+        } else {
+            Change::Unmuted
+        };
         self.change(change, at);
     }
 

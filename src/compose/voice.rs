@@ -224,3 +224,6 @@ fn fade_in(step: usize) -> f32 {
 fn scaled(frame: Frame, gain: f32) -> Frame {
     frame.map(|sample| (f32::from(sample) * gain).round() as i16)
 }
+
+#[cfg(test)]
+mod tests;
