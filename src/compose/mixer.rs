@@ -68,10 +68,7 @@ impl Mixer {
         self.sum.resize(frames + LOOK_AHEAD, [0; 2]);
         for Member { voice, .. } in &mut self.members {
             voice.prepare(frames);
-            for (sum, frame) in self.sum.iter_mut().zip(voice.frames()) {
-                sum[0] += i32::from(frame[0]);
-                sum[1] += i32::from(frame[1]);
-            }
+            voice.add_to(&mut self.sum);
             voice.advance(frames);
         }
         self.members

@@ -33,10 +33,10 @@ fn mixed(voice: &mut Voice, ticks: usize) -> Vec<Frame> {
     let mut out = Vec::new();
     for _ in 0..ticks {
         voice.prepare(TICK);
-        let mut tick: Vec<Frame> = voice.frames().take(TICK).collect();
-        tick.resize(TICK, Frame::default());
+        let mut tick = [[0; 2]; TICK];
+        voice.add_to(&mut tick);
         voice.advance(TICK);
-        out.append(&mut tick);
+        out.extend(tick.map(|sum| sum.map(|value| value as i16)));
     }
     out
 }
