@@ -12,9 +12,10 @@ use super::canvas::{Canvas, CanvasPlane};
 use super::fit::{Crop, Placement};
 use super::layout::Rect;
 
-/// Weighs all source pixels that fall on a target pixel, so that a large picture in a small tile
-/// does not flicker; enlarging, it is plain bilinear interpolation.
-pub(super) const ALGORITHM: ResizeAlg = ResizeAlg::Convolution(FilterType::Bilinear);
+/// Up to this factor of shrinking, interpolation between two pixels each way leaves no source pixel
+/// out. That is so wherever the simulcast layer fits the tile, and it costs half as much as weighing
+/// all pixels that fall on a target pixel, without which larger factors would flicker.
+const INTERPOLATED_UP_TO: f64 = 2.0;
 
 /// A picture cannot be drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -66,8 +67,20 @@ impl Scaler {
         let mut target =
             TypedCroppedImageMut::new(target, x, y, width, height).map_err(|_| DrawError::Outside)?;
         let Crop { left, top, width, height } = part.crop.within(size);
-        let options = ResizeOptions::new().resize_alg(ALGORITHM).crop(left, top, width, height);
+        let options = ResizeOptions::new().resize_alg(algorithm(part)).crop(left, top, width, height);
         self.resizer.resize_typed(&source, &mut target, &options).map_err(|_| DrawError::Outside)
+    }
+}
+
+fn algorithm(part: &Placement) -> ResizeAlg {
+    let shrinks_by = f64::max(
+        part.crop.width / f64::from(part.target.width),
+        part.crop.height / f64::from(part.target.height),
+    );
+    if shrinks_by <= INTERPOLATED_UP_TO {
+        ResizeAlg::Interpolation(FilterType::Bilinear)
+    } else {
+        ResizeAlg::Convolution(FilterType::Bilinear)
     }
 }
 
