@@ -22,6 +22,7 @@ impl Service {
         let mut command = Command::new(env!("CARGO_BIN_EXE_egressd"));
         command
             .arg("serve")
+            .env("API_HOST", "127.0.0.1")
             .env("API_PORT", port.to_string())
             .env("API_KEY", Self::KEY)
             .env("API_SECRET", Self::SECRET)

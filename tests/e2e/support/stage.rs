@@ -31,7 +31,7 @@ pub struct Stage {
     _livekit: LiveKit,
     room: &'static str,
     caller: Caller,
-    folder: Folder,
+    _folder: Folder,
     _turn: MutexGuard<'static, ()>,
 }
 
@@ -53,7 +53,7 @@ impl Stage {
         let service = Service::start(folder.path(), &livekit, &minio).await;
         let participants = Participants::start(folder.path(), &livekit, room);
         let caller = service.caller();
-        Self { participants, service, minio, _livekit: livekit, room, caller, folder, _turn: turn }
+        Self { participants, service, minio, _livekit: livekit, room, caller, _folder: folder, _turn: turn }
     }
 
     pub fn caller(&self) -> &Caller {
