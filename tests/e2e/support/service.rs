@@ -37,6 +37,8 @@ impl Service {
             .env("MINIO_BUCKET", Minio::BUCKET)
             .env("EGRESSD_DATA_DIR", folder.join("egressd"))
             .env("WEBHOOK_ALLOW_PRIVATE", "true")
+            // Tests ask far more often than applications do.
+            .env("RATE_LIMIT_MAX", "100000")
             .env("LOG_LEVEL", "info")
             .env_remove("EGRESSD_CONFIG")
             .env_remove("REDIS_URL");
