@@ -14,10 +14,10 @@ pub const COLOUR_TOLERANCE: u8 = 45;
 const FRAME_TIME_TOLERANCE_S: f64 = 0.0011;
 /// When recording began can be seen from outside only by asking, and stop takes effect while it is answered.
 pub const DURATION_TOLERANCE_S: f64 = 0.2;
-/// A tone of a participant stands some 60 dB above the median of the spectrum; leakage stays far below this.
-const TONE_PRESENT_DB: f64 = 40.0;
+/// A tone of a participant stands some 110 dB above the median of the spectrum, what nobody speaks some 40.
+const TONE_PRESENT_DB: f64 = 80.0;
 /// How much weaker a frequency must be that nobody speaks: shows that the measurement can fail.
-const TONE_ABSENT_BELOW_DB: f64 = 20.0;
+const TONE_ABSENT_BELOW_DB: f64 = 40.0;
 
 const RECORDED: Duration = Duration::from_secs(20);
 
