@@ -1,1 +1,3 @@
-//! (placeholder: being written)
+//! One recording in its own process. The messages between the service and a worker are here.
+
+pub mod messages;

@@ -1,0 +1,242 @@
+//! What the service and a worker say to each other: JSON, one message a line. The service writes
+//! [`Command`]s to the worker's standard input, the worker writes [`Event`]s to its standard
+//! output; log lines go to standard error. Pure data and its two conversions, no I/O.
+//!
+//! Contract: `Start` is the first command and comes once. `Ended` is the last event; a worker
+//! that goes away without it has crashed. Bytes once called final never change.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::ids::{EgressId, RoomName};
+
+/// The longest line either side accepts. A start command is below 4 KiB.
+pub const MAX_LINE_BYTES: usize = 64 * 1024;
+
+/// From the service to the worker. The end of standard input means that the service is gone.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "camelCase")]
+pub enum Command {
+    Start(WorkerSpec),
+    /// Take in no more media, write what is there, end.
+    Stop,
+}
+
+/// All that a worker must know to make one recording.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct WorkerSpec {
+    pub egress_id: EgressId,
+    pub room: RoomName,
+    pub livekit_url: String,
+    pub livekit_api_key: String,
+    /// Travels over standard input only: neither the command line nor the environment shows it.
+    #[serde(serialize_with = "exposed")]
+    pub livekit_api_secret: SecretString,
+    /// The fragmented MP4 that the worker creates.
+    pub spool: PathBuf,
+    pub options: RecordingOptions,
+    pub idle_timeout_ms: u64,
+    pub max_duration_ms: Option<u64>,
+}
+
+/// What the file shall be like.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RecordingOptions {
+    pub width: u32,
+    pub height: u32,
+    pub frame_rate: u32,
+    pub video_kbps: u32,
+    pub audio_kbps: u32,
+}
+
+/// From the worker to the service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(
+    tag = "type",
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase"
+)]
+pub enum Event {
+    /// In the room: the recording is active.
+    Joined { room_sid: String },
+    /// The first frame or sound of a participant has come.
+    FirstMedia,
+    /// Sent at least once a second, also when nothing was added.
+    Progress {
+        /// This many bytes of the spool will never change.
+        final_bytes: u64,
+        /// Video frames of the recording so far.
+        ticks: u64,
+    },
+    /// The spool is complete and closed; the last line.
+    Ended {
+        reason: EndReason,
+        ticks: u64,
+        final_bytes: u64,
+        error: Option<String>,
+    },
+}
+
+/// Why a recording took in no more media.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum EndReason {
+    Stopped,
+    RoomClosed,
+    /// Nobody but hidden participants for the idle time.
+    Idle,
+    MaxDuration,
+    /// Standard input ended: the service is gone.
+    ParentGone,
+    Failed,
+}
+
+/// A line that is not a message of this protocol.
+#[derive(Debug, thiserror::Error)]
+#[error("expected a message as one line of JSON, got {len} bytes that are none")]
+pub struct InvalidMessage {
+    len: usize,
+    #[source]
+    source: serde_json::Error,
+}
+
+impl Default for RecordingOptions {
+    fn default() -> Self {
+        Self {
+            width: 1280,
+            height: 720,
+            frame_rate: 30,
+            video_kbps: 3000,
+            audio_kbps: 128,
+        }
+    }
+}
+
+impl WorkerSpec {
+    pub fn idle_timeout(&self) -> Duration {
+        Duration::from_millis(self.idle_timeout_ms)
+    }
+
+    pub fn max_duration(&self) -> Option<Duration> {
+        self.max_duration_ms.map(Duration::from_millis)
+    }
+}
+
+impl fmt::Display for EndReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Stopped => "stopped",
+            Self::RoomClosed => "room closed",
+            Self::Idle => "nobody in the room",
+            Self::MaxDuration => "maximum duration reached",
+            Self::ParentGone => "service gone",
+            Self::Failed => "failed",
+        })
+    }
+}
+
+/// The message as one line, its line feed included.
+pub fn to_line<M: Serialize>(message: &M) -> String {
+    let mut line =
+        serde_json::to_string(message).expect("strings, numbers and UTF-8 paths always serialize");
+    line.push('\n');
+    line
+}
+
+/// Reads one line, with or without its line feed.
+pub fn from_line<M: DeserializeOwned>(line: &str) -> Result<M, InvalidMessage> {
+    serde_json::from_str(line).map_err(|source| InvalidMessage {
+        len: line.len(),
+        source,
+    })
+}
+
+fn exposed<S: Serializer>(secret: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(secret.expose_secret())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec() -> WorkerSpec {
+        WorkerSpec {
+            egress_id: "EG_abcdefghijkl".parse().unwrap(),
+            room: "room".parse().unwrap(),
+            livekit_url: "ws://127.0.0.1:7880".into(),
+            livekit_api_key: "key".into(),
+            livekit_api_secret: "hunter2".into(),
+            spool: "/spool/EG_abcdefghijkl.mp4".into(),
+            options: RecordingOptions::default(),
+            idle_timeout_ms: 1500,
+            max_duration_ms: None,
+        }
+    }
+
+    #[test]
+    fn a_start_command_arrives_whole_with_its_secret() {
+        let line = to_line(&Command::Start(spec()));
+        assert_eq!(line.matches('\n').count(), 1);
+        assert!(line.starts_with(r#"{"type":"start","egressId":"EG_abcdefghijkl""#));
+        let Command::Start(read) = from_line(&line).unwrap() else {
+            panic!("not a start command: {line}");
+        };
+        assert_eq!(read.livekit_api_secret.expose_secret(), "hunter2");
+        assert_eq!(read.options, RecordingOptions::default());
+        assert_eq!(read.idle_timeout(), Duration::from_millis(1500));
+        assert_eq!(read.max_duration(), None);
+    }
+
+    #[test]
+    fn the_debug_form_of_a_start_command_hides_the_secret() {
+        assert!(!format!("{:?}", Command::Start(spec())).contains("hunter2"));
+    }
+
+    #[test]
+    fn the_words_on_the_wire_are_these() {
+        let lines = [
+            (
+                Event::Joined {
+                    room_sid: "RM_1".into(),
+                },
+                r#"{"type":"joined","roomSid":"RM_1"}"#,
+            ),
+            (Event::FirstMedia, r#"{"type":"firstMedia"}"#),
+            (
+                Event::Progress {
+                    final_bytes: 7,
+                    ticks: 3,
+                },
+                r#"{"type":"progress","finalBytes":7,"ticks":3}"#,
+            ),
+            (
+                Event::Ended {
+                    reason: EndReason::RoomClosed,
+                    ticks: 3,
+                    final_bytes: 7,
+                    error: None,
+                },
+                r#"{"type":"ended","reason":"roomClosed","ticks":3,"finalBytes":7,"error":null}"#,
+            ),
+        ];
+        for (event, line) in lines {
+            assert_eq!(to_line(&event).trim_end(), line);
+            assert_eq!(from_line::<Event>(line).unwrap(), event);
+        }
+        assert_eq!(to_line(&Command::Stop), "{\"type\":\"stop\"}\n");
+    }
+
+    #[test]
+    fn a_line_of_something_else_is_an_error_that_does_not_repeat_it() {
+        let error = from_line::<Command>(r#"{"type":"start","livekitApiSecret":"hunter2"}"#)
+            .expect_err("fields are missing");
+        assert!(!error.to_string().contains("hunter2"));
+    }
+}
