@@ -1,1 +1,76 @@
-//! (placeholder: being written)
+//! Owns the recording REST API: routes, authentication, rate limit, CORS and error bodies, as HTTP.
+//!
+//! Does not own what the calls mean: recordings are `control`'s (behind [`Recorder`]), webhooks are
+//! `webhook`'s. Contract: every answer is JSON, and every error is `application/problem+json`.
+
+mod auth;
+mod cors;
+mod gate;
+mod problem;
+mod rate_limit;
+mod recorder;
+mod rest;
+
+use std::future::IntoFuture;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+pub use auth::{ApiKey, ApiKeys};
+pub use rate_limit::RateLimit;
+pub use recorder::{ActiveRecording, Recorder, RecorderError, StartStatus, Started};
+
+use crate::store::Store;
+use crate::webhook::Registry;
+
+/// How long open requests may still take once the service is to end.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
+
+/// What the API is made of.
+pub struct ApiState {
+    pub recorder: Arc<dyn Recorder>,
+    pub webhooks: Registry,
+    /// For the health check alone.
+    pub store: Store,
+    pub settings: ApiSettings,
+}
+
+/// What an operator decides.
+#[derive(Debug, Clone)]
+pub struct ApiSettings {
+    pub keys: ApiKeys,
+    pub rate_limit: RateLimit,
+    /// The origins that browsers may call from, exactly as they send them (`https://app.example`).
+    pub cors_origins: Vec<String>,
+    /// Bytes of a request's body.
+    pub body_limit: usize,
+}
+
+impl ApiSettings {
+    /// The contract's default limit of a body.
+    pub const DEFAULT_BODY_LIMIT: usize = 1024 * 1024;
+}
+
+/// Serves until it is cancelled; requests that are under way then are finished.
+pub async fn serve(
+    listener: TcpListener,
+    state: ApiState,
+    cancel: CancellationToken,
+) -> io::Result<()> {
+    let stop = cancel.clone().cancelled_owned();
+    let server = axum::serve(listener, rest::router(state)).with_graceful_shutdown(stop);
+    let deadline = async {
+        cancel.cancelled().await;
+        tokio::time::sleep(SHUTDOWN_GRACE).await;
+    };
+    tokio::select! {
+        result = server.into_future() => result,
+        () = deadline => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,108 @@
-//! (placeholder: being written)
+//! Owns the database: what egressd remembers across a restart. All SQL is in this folder.
+//!
+//! Does not own any decision: phases, retry times and webhook bodies are given by the callers
+//! (`control`, `webhook`) and written down here as they are.
+//!
+//! Contract: a method that has returned `Ok` has its change on the disk (WAL, synchronous=FULL), and
+//! everything one method changes is one transaction. Times are kept in whole milliseconds.
+
+mod columns;
+mod deliveries;
+mod error;
+mod recordings;
+mod schema;
+mod webhooks;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+use tokio::sync::Notify;
+
+pub use deliveries::{
+    DeliveryId, DeliveryRow, DeliveryState, DueDelivery, FailedAttempt, OutboxEvent,
+};
+pub use error::StoreError;
+pub use recordings::{
+    EndResult, Ending, Inserted, NewRecording, Outcome, Phase, RecordingRow, SavedFile,
+};
+pub use webhooks::WebhookRow;
+
+/// A handle to the database; clones share the connection.
+///
+/// One connection behind a mutex, for reads and writes: SQLite lets only one writer through at a
+/// time anyway, a recording writes about five times in its life, and with a single connection no
+/// call of ours can meet a lock of ours. The mutex is only ever held on a blocking thread.
+#[derive(Clone)]
+pub struct Store {
+    connection: Arc<Mutex<Connection>>,
+    deliveries_added: Arc<Notify>,
+}
+
+impl Store {
+    /// Opens the database, creates it (readable by its owner only, as it holds webhook secrets) if
+    /// there is none, and brings its schema up to date. Blocks: for start-up.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        Ok(Self {
+            connection: Arc::new(Mutex::new(schema::open(path)?)),
+            deliveries_added: Arc::default(),
+        })
+    }
+
+    /// Whether the database answers, for health checks.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        self.read("ping", |tx| tx.query_row("SELECT 1", [], |_| Ok(())))
+            .await
+    }
+
+    /// Returns once deliveries were added since the last call. For one listener: the deliverer.
+    pub async fn deliveries_added(&self) {
+        self.deliveries_added.notified().await;
+    }
+
+    async fn read<T, F>(&self, what: &'static str, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
+    {
+        self.transact(what, TransactionBehavior::Deferred, work)
+            .await
+    }
+
+    async fn write<T, F>(&self, what: &'static str, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
+    {
+        self.transact(what, TransactionBehavior::Immediate, work)
+            .await
+    }
+
+    async fn transact<T, F>(
+        &self,
+        what: &'static str,
+        behavior: TransactionBehavior,
+        work: F,
+    ) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
+    {
+        let connection = Arc::clone(&self.connection);
+        let done = tokio::task::spawn_blocking(move || {
+            // A panic inside a transaction rolls it back, so the connection stays usable.
+            let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
+            let tx = connection.transaction_with_behavior(behavior)?;
+            let value = work(&tx)?;
+            tx.commit()?;
+            Ok(value)
+        });
+        match done.await {
+            Ok(result) => result.map_err(|source| StoreError::Query { what, source }),
+            Err(source) => Err(StoreError::Aborted { what, source }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

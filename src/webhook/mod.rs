@@ -1,1 +1,19 @@
-//! (placeholder: being written)
+//! Owns what users are told over HTTP: registered webhooks, the bodies of events, their signature, the
+//! schedule of retries and the delivery itself.
+//!
+//! Does not own the outbox: `store` keeps deliveries, and writes them in the same transaction as the
+//! change they tell of. So an event can be late or come twice (with the same delivery id), never lost.
+
+mod deliver;
+mod error;
+pub mod event;
+mod registry;
+pub mod retry;
+pub mod signature;
+mod target;
+
+pub use deliver::Deliverer;
+pub use error::WebhookError;
+pub use event::{EventFilter, EventName};
+pub use registry::{NewWebhook, Registered, Registry, Webhook};
+pub use target::TargetPolicy;

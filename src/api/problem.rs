@@ -1,0 +1,221 @@
+//! Owns the error bodies (`application/problem+json`, RFC 9457) and the one table from our errors to
+//! them.
+//!
+//! Contract: a detail is written here or by an error that says it is fit to be shown; whatever else is
+//! known about a failure goes to the log.
+
+use std::error::Error;
+use std::time::Duration;
+
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use super::auth::AuthError;
+use super::recorder::RecorderError;
+use crate::webhook::WebhookError;
+
+/// What kind of problem it is; each has one type, title and status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    BadRequest,
+    /// The contract has no type of its own for it.
+    MethodNotAllowed,
+    Unauthorized,
+    Forbidden,
+    NotFound,
+    PayloadTooLarge,
+    RateLimited,
+    Unavailable,
+    Internal,
+}
+
+impl Kind {
+    /// The last part of the type, and the status.
+    fn entry(self) -> (&'static str, StatusCode) {
+        match self {
+            Self::BadRequest => ("bad-request", StatusCode::BAD_REQUEST),
+            Self::MethodNotAllowed => ("bad-request", StatusCode::METHOD_NOT_ALLOWED),
+            Self::Unauthorized => ("unauthorized", StatusCode::UNAUTHORIZED),
+            Self::Forbidden => ("forbidden", StatusCode::FORBIDDEN),
+            Self::NotFound => ("not-found", StatusCode::NOT_FOUND),
+            Self::PayloadTooLarge => ("payload-too-large", StatusCode::PAYLOAD_TOO_LARGE),
+            Self::RateLimited => ("rate-limited", StatusCode::TOO_MANY_REQUESTS),
+            Self::Unavailable => ("unavailable", StatusCode::SERVICE_UNAVAILABLE),
+            Self::Internal => ("internal", StatusCode::INTERNAL_SERVER_ERROR),
+        }
+    }
+}
+
+/// An answer that is an error.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    pub kind: Kind,
+    pub detail: String,
+    /// Sent as `Retry-After`, in whole seconds, rounded up.
+    pub retry_after: Option<Duration>,
+}
+
+impl Problem {
+    pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
+        Self {
+            kind,
+            detail: detail.into(),
+            retry_after: None,
+        }
+    }
+
+    pub fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(Kind::BadRequest, detail)
+    }
+
+    /// Something of ours failed: the log is told what, the caller is not.
+    pub fn internal(error: &dyn Error) -> Self {
+        tracing::error!(error = chain(error), "request failed");
+        Self::new(
+            Kind::Internal,
+            "The request could not be carried out; the service's log says why",
+        )
+    }
+
+    pub fn retry_after(self, wait: Duration) -> Self {
+        Self {
+            retry_after: Some(wait),
+            ..self
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        #[derive(Serialize)]
+        struct Body {
+            r#type: String,
+            title: &'static str,
+            status: u16,
+            detail: String,
+        }
+        let (slug, status) = self.kind.entry();
+        let body = Body {
+            r#type: format!("https://rtcstack.dev/errors/{slug}"),
+            title: status.canonical_reason().unwrap_or_default(),
+            status: status.as_u16(),
+            detail: self.detail,
+        };
+        let body =
+            serde_json::to_string(&body).expect("strings and a number are always valid JSON");
+        let mut headers = HeaderMap::new();
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        if let Some(wait) = self.retry_after {
+            headers.insert(RETRY_AFTER, whole_seconds(wait).into());
+        }
+        (status, headers, body).into_response()
+    }
+}
+
+impl From<AuthError> for Problem {
+    fn from(error: AuthError) -> Self {
+        let kind = match error {
+            AuthError::KeyMissing
+            | AuthError::KeyWrong
+            | AuthError::TimestampMissing
+            | AuthError::SignatureMissing => Kind::Unauthorized,
+            AuthError::TimestampNotANumber
+            | AuthError::TimestampTooFarOff
+            | AuthError::SignatureWrong => Kind::Forbidden,
+        };
+        Self::new(kind, error.to_string())
+    }
+}
+
+impl From<RecorderError> for Problem {
+    fn from(error: RecorderError) -> Self {
+        match error {
+            RecorderError::RoomNotFound => Self::new(Kind::NotFound, "No such room in LiveKit"),
+            RecorderError::NothingToStop => {
+                Self::new(Kind::NotFound, "No active recording for this room")
+            }
+            RecorderError::LivekitUnreachable => {
+                Self::new(Kind::Unavailable, "LiveKit cannot be reached")
+            }
+            RecorderError::NoCapacity { retry_after } => {
+                Self::new(Kind::Unavailable, "No capacity left for another recording")
+                    .retry_after(retry_after)
+            }
+            RecorderError::ShuttingDown => {
+                Self::new(Kind::Unavailable, "The service is shutting down")
+            }
+            RecorderError::Internal(source) => Self::internal(source.as_ref()),
+        }
+    }
+}
+
+impl From<WebhookError> for Problem {
+    fn from(error: WebhookError) -> Self {
+        match &error {
+            WebhookError::InvalidUrl(_)
+            | WebhookError::TargetRefused(_)
+            | WebhookError::EmptySecret
+            | WebhookError::NoEvents => Self::bad_request(error.to_string()),
+            WebhookError::NotFound(_) => Self::new(Kind::NotFound, "No such webhook"),
+            WebhookError::CorruptFilter { .. } | WebhookError::Store(_) => Self::internal(&error),
+        }
+    }
+}
+
+fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
+}
+
+/// An error with all its causes, for the log.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_problem_is_written_as_the_contract_shows_it() {
+        let response = Problem::from(RecorderError::NothingToStop).into_response();
+        assert_eq!(response.status(), 404);
+        assert_eq!(
+            response.headers()["content-type"],
+            "application/problem+json"
+        );
+        let body = axum::body::to_bytes(response.into_body(), 1000)
+            .await
+            .unwrap();
+        assert_eq!(
+            body,
+            r#"{"type":"https://rtcstack.dev/errors/not-found","title":"Not Found","status":404,"detail":"No active recording for this room"}"#
+        );
+    }
+
+    #[test]
+    fn a_wait_is_rounded_up_to_whole_seconds() {
+        let retry_after = Duration::from_millis(1001);
+        let response = Problem::from(RecorderError::NoCapacity { retry_after }).into_response();
+        assert_eq!(response.status(), 503);
+        assert_eq!(response.headers()["retry-after"], "2");
+    }
+
+    #[test]
+    fn an_internal_failure_shows_nothing_of_its_cause() {
+        let cause = std::io::Error::other("/var/lib/egressd/egressd.db: disk full");
+        let problem = Problem::from(RecorderError::Internal(cause.into()));
+        assert_eq!(problem.kind, Kind::Internal);
+        assert!(!problem.detail.contains("egressd.db"), "{}", problem.detail);
+    }
+}

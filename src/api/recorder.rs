@@ -1,0 +1,60 @@
+//! Owns what the API needs of the recorder, so that it can be tried without one.
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+
+use crate::ids::{EgressId, RoomName};
+
+/// Starts and stops recordings. The service's is `control::Handle`.
+pub trait Recorder: Send + Sync + 'static {
+    /// Idempotent per room: a room that is being recorded answers with its recording.
+    fn start(&self, room: RoomName) -> BoxFuture<'_, Result<Started, RecorderError>>;
+
+    /// Idempotent until the recording has been finished.
+    fn stop<'a>(&'a self, room: &'a RoomName) -> BoxFuture<'a, Result<EgressId, RecorderError>>;
+
+    fn active<'a>(
+        &'a self,
+        room: &'a RoomName,
+    ) -> BoxFuture<'a, Result<Option<ActiveRecording>, RecorderError>>;
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Started {
+    pub egress_id: EgressId,
+    pub started_at: Timestamp,
+    pub status: StartStatus,
+    /// Whether this call started it.
+    pub created: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StartStatus {
+    Starting,
+    Active,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ActiveRecording {
+    pub egress_id: EgressId,
+    pub started_at: Timestamp,
+}
+
+/// Why the recorder did not do what it was asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum RecorderError {
+    #[error("LiveKit has no such room")]
+    RoomNotFound,
+    #[error("nothing to stop")]
+    NothingToStop,
+    #[error("LiveKit cannot be reached")]
+    LivekitUnreachable,
+    #[error("no capacity left, try again in {retry_after:?}")]
+    NoCapacity { retry_after: Duration },
+    #[error("the service is ending")]
+    ShuttingDown,
+    #[error("the recorder failed")]
+    Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
+}

@@ -1,0 +1,44 @@
+//! Owns what a path names, percent-decoded and checked before a handler sees it.
+
+use axum::extract::{FromRequestParts, Path};
+use axum::http::request::Parts;
+
+use crate::api::problem::{Kind, Problem};
+use crate::ids::{RoomName, WebhookId};
+
+/// The room that a path names.
+pub struct Room(pub RoomName);
+
+/// The webhook that a path names, which need not exist.
+pub struct Webhook(pub WebhookId);
+
+impl<S: Send + Sync> FromRequestParts<S> for Room {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let name = segment(parts, state).await?;
+        let room = name.parse().map(Self);
+        room.map_err(|error| Problem::bad_request(error.to_string()))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Webhook {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let id = segment(parts, state).await?;
+        // What is no id at all is the id of no webhook.
+        let webhook = id.parse().map(Self);
+        webhook.map_err(|_| Problem::new(Kind::NotFound, "No such webhook"))
+    }
+}
+
+/// The one segment of a route that varies.
+async fn segment<S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<String, Problem> {
+    match Path::<String>::from_request_parts(parts, state).await {
+        Ok(Path(text)) => Ok(text),
+        Err(_) => Err(Problem::bad_request(
+            "The path must be percent-encoded UTF-8",
+        )),
+    }
+}

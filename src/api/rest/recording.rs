@@ -1,0 +1,112 @@
+//! Owns the three recording calls (contract, part 1).
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::StatusCode;
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::path::Room;
+use super::start_options;
+use crate::api::problem::Problem;
+use crate::api::recorder::{ActiveRecording, Recorder, StartStatus, Started};
+use crate::ids::EgressId;
+
+type TheRecorder = State<Arc<dyn Recorder>>;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StartAnswer {
+    egress_id: EgressId,
+    status: &'static str,
+    started_at: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StopAnswer {
+    egress_id: EgressId,
+    status: &'static str,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+pub enum ShowAnswer {
+    #[serde(rename_all = "camelCase")]
+    Active {
+        active: bool,
+        egress_id: EgressId,
+        started_at: String,
+    },
+    Inactive {
+        active: bool,
+    },
+}
+
+pub async fn start(
+    State(recorder): TheRecorder,
+    Room(room): Room,
+    body: Bytes,
+) -> Result<(StatusCode, Json<StartAnswer>), Problem> {
+    start_options::check(&body)?;
+    let Started {
+        egress_id,
+        started_at,
+        status,
+        created,
+    } = recorder.start(room).await?;
+    let code = if created {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    };
+    let status = match status {
+        StartStatus::Starting => "starting",
+        StartStatus::Active => "active",
+    };
+    let started_at = millis(started_at);
+    Ok((
+        code,
+        Json(StartAnswer {
+            egress_id,
+            status,
+            started_at,
+        }),
+    ))
+}
+
+pub async fn stop(
+    State(recorder): TheRecorder,
+    Room(room): Room,
+) -> Result<Json<StopAnswer>, Problem> {
+    let egress_id = recorder.stop(&room).await?;
+    Ok(Json(StopAnswer {
+        egress_id,
+        status: "stopping",
+    }))
+}
+
+pub async fn show(
+    State(recorder): TheRecorder,
+    Room(room): Room,
+) -> Result<Json<ShowAnswer>, Problem> {
+    Ok(Json(match recorder.active(&room).await? {
+        Some(ActiveRecording {
+            egress_id,
+            started_at,
+        }) => ShowAnswer::Active {
+            active: true,
+            egress_id,
+            started_at: millis(started_at),
+        },
+        None => ShowAnswer::Inactive { active: false },
+    }))
+}
+
+/// ISO 8601 in UTC with milliseconds and a `Z`.
+pub fn millis(time: Timestamp) -> String {
+    format!("{time:.3}")
+}

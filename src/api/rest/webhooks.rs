@@ -1,0 +1,128 @@
+//! Owns the calls that register, show and remove webhooks (contract, part 4).
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::StatusCode;
+use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+use serde_json::Value;
+
+use super::json::{object, unknown_key};
+use super::path;
+use super::recording::millis;
+use crate::api::problem::Problem;
+use crate::ids::WebhookId;
+use crate::webhook::event::UnknownEvent;
+use crate::webhook::{EventFilter, NewWebhook, Registered, Registry, Webhook};
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WebhookAnswer {
+    id: WebhookId,
+    url: String,
+    events: Vec<&'static str>,
+    created_at: String,
+    /// Only in the answer to a registration that gave none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<String>,
+}
+
+#[derive(Serialize)]
+pub struct WebhookList {
+    webhooks: Vec<WebhookAnswer>,
+}
+
+pub async fn register(
+    State(registry): State<Registry>,
+    body: Bytes,
+) -> Result<(StatusCode, Json<WebhookAnswer>), Problem> {
+    let new = parse(&body)?;
+    let Registered {
+        webhook,
+        made_secret,
+    } = registry.register(new, Timestamp::now()).await?;
+    let secret = made_secret.map(|secret| secret.expose_secret().to_owned());
+    let answer = WebhookAnswer {
+        secret,
+        ..webhook.into()
+    };
+    Ok((StatusCode::CREATED, Json(answer)))
+}
+
+pub async fn list(State(registry): State<Registry>) -> Result<Json<WebhookList>, Problem> {
+    let webhooks = registry.list().await?;
+    let webhooks = webhooks.into_iter().map(WebhookAnswer::from).collect();
+    Ok(Json(WebhookList { webhooks }))
+}
+
+pub async fn show(
+    State(registry): State<Registry>,
+    path::Webhook(id): path::Webhook,
+) -> Result<Json<WebhookAnswer>, Problem> {
+    Ok(Json(registry.get(&id).await?.into()))
+}
+
+pub async fn remove(
+    State(registry): State<Registry>,
+    path::Webhook(id): path::Webhook,
+) -> Result<StatusCode, Problem> {
+    registry.remove(&id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+impl From<Webhook> for WebhookAnswer {
+    fn from(webhook: Webhook) -> Self {
+        let Webhook {
+            id,
+            url,
+            events,
+            created_at,
+        } = webhook;
+        Self {
+            id,
+            url,
+            events: events.into_iter().map(EventFilter::as_str).collect(),
+            created_at: millis(created_at),
+            secret: None,
+        }
+    }
+}
+
+fn parse(body: &[u8]) -> Result<NewWebhook, Problem> {
+    let (mut url, mut secret, mut events) = (None, None, None);
+    for (key, value) in object(body)? {
+        match key.as_str() {
+            "url" => url = Some(string("url", value)?),
+            "secret" => secret = Some(SecretString::from(string("secret", value)?)),
+            "events" => events = Some(filters(value)?),
+            unknown => return Err(unknown_key(unknown)),
+        }
+    }
+    Ok(NewWebhook {
+        url: url.ok_or_else(|| Problem::bad_request("url is missing"))?,
+        secret,
+        events: events.ok_or_else(|| Problem::bad_request("events is missing"))?,
+    })
+}
+
+fn string(key: &str, value: Value) -> Result<String, Problem> {
+    match value {
+        Value::String(text) => Ok(text),
+        _ => Err(Problem::bad_request(format!("{key} must be a string"))),
+    }
+}
+
+fn filters(value: Value) -> Result<Vec<EventFilter>, Problem> {
+    let Value::Array(words) = value else {
+        return Err(Problem::bad_request("events must be an array of strings"));
+    };
+    words.into_iter().map(filter).collect()
+}
+
+fn filter(word: Value) -> Result<EventFilter, Problem> {
+    let word = string("each of events", word)?;
+    word.parse()
+        .map_err(|error: UnknownEvent| Problem::bad_request(format!("events: {error}")))
+}

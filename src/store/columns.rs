@@ -1,0 +1,56 @@
+//! Owns how our types are read from and written to columns. A column that does not hold what we once
+//! wrote is an error, never a default.
+
+use std::error::Error;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, Type, ValueRef};
+use rusqlite::{Row, RowIndex};
+
+/// A time, kept as Unix milliseconds.
+pub struct Millis(pub Timestamp);
+
+/// A count that is never negative; SQLite's integers are signed.
+pub struct Count(pub u64);
+
+impl ToSql for Millis {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(self.0.as_millisecond().into())
+    }
+}
+
+impl FromSql for Millis {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let time = Timestamp::from_millisecond(value.as_i64()?).map_err(FromSqlError::other)?;
+        Ok(Self(time))
+    }
+}
+
+impl ToSql for Count {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        let signed = i64::try_from(self.0)
+            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+        Ok(signed.into())
+    }
+}
+
+impl FromSql for Count {
+    fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
+        let count = u64::try_from(value.as_i64()?).map_err(FromSqlError::other)?;
+        Ok(Self(count))
+    }
+}
+
+/// A text column that is one of our ids, names or enums.
+pub fn parsed<T>(row: &Row<'_>, column: impl RowIndex + Copy) -> rusqlite::Result<T>
+where
+    T: FromStr,
+    T::Err: Error + Send + Sync + 'static,
+{
+    let text: String = row.get(column)?;
+    text.parse().map_err(|error: T::Err| {
+        let index = column.idx(row.as_ref()).unwrap_or(0);
+        rusqlite::Error::FromSqlConversionFailure(index, Type::Text, error.into())
+    })
+}

@@ -1,0 +1,372 @@
+//! Owns the `recordings` table. Does not decide when a phase changes: `control` does.
+//!
+//! Contract: a room has at most one live recording, an object key belongs to one recording, and a
+//! recording ends once, together with the webhook deliveries that tell of it.
+
+use jiff::Timestamp;
+use rusqlite::{Row, Transaction, named_params, params};
+
+use super::columns::{Count, Millis, parsed};
+use super::deliveries::{OutboxEvent, add_deliveries};
+use super::{Store, StoreError};
+use crate::ids::{EgressId, RoomName};
+
+/// Where a recording stands, as it is written down before anything acts on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Accepted; the worker is not in the room yet.
+    Starting,
+    /// In the room.
+    Active,
+    /// Takes in no more media; the worker is finishing the spool.
+    Stopping,
+    /// The spool is finished; the object is not.
+    Uploading,
+    Complete,
+    Failed,
+}
+
+impl Phase {
+    const ALL: [Self; 6] = [
+        Self::Starting,
+        Self::Active,
+        Self::Stopping,
+        Self::Uploading,
+        Self::Complete,
+        Self::Failed,
+    ];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Active => "active",
+            Self::Stopping => "stopping",
+            Self::Uploading => "uploading",
+            Self::Complete => "complete",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// Takes in media, or is about to: the room cannot be recorded a second time meanwhile.
+    pub fn is_live(self) -> bool {
+        matches!(self, Self::Starting | Self::Active)
+    }
+
+    /// Takes in no more media, but has not ended.
+    pub fn is_finishing(self) -> bool {
+        matches!(self, Self::Stopping | Self::Uploading)
+    }
+}
+
+impl std::str::FromStr for Phase {
+    type Err = UnknownPhase;
+
+    fn from_str(word: &str) -> Result<Self, UnknownPhase> {
+        let phase = Self::ALL.into_iter().find(|phase| phase.as_str() == word);
+        phase.ok_or_else(|| UnknownPhase(word.to_owned()))
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("\"{0}\" is no phase of a recording")]
+pub struct UnknownPhase(String);
+
+/// A recording that was just accepted.
+#[derive(Debug, Clone)]
+pub struct NewRecording {
+    pub egress_id: EgressId,
+    pub room: RoomName,
+    pub started_at: Timestamp,
+    /// The object key that is wanted; with a suffix before its extension if it is taken.
+    pub key: String,
+}
+
+/// What became of a [`NewRecording`].
+#[derive(Debug, Clone, PartialEq)]
+pub enum Inserted {
+    New(RecordingRow),
+    /// The room was being recorded already; nothing was inserted.
+    Existing(RecordingRow),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub struct RecordingRow {
+    pub egress_id: EgressId,
+    pub room: RoomName,
+    pub phase: Phase,
+    pub started_at: Timestamp,
+    /// The object key that is reserved for this recording, in the bucket or not.
+    pub key: String,
+    pub first_media_at: Option<Timestamp>,
+    pub ended_at: Option<Timestamp>,
+    /// What lies in the bucket, once the recording has ended.
+    pub saved: Option<SavedFile>,
+    pub error: Option<String>,
+}
+
+/// How a recording ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ending {
+    pub outcome: Outcome,
+    pub ended_at: Timestamp,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    Complete(SavedFile),
+    /// `error` is a sentence for users; `saved` is what could be saved nevertheless.
+    Failed {
+        error: String,
+        saved: Option<SavedFile>,
+    },
+}
+
+/// A whole object in the bucket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SavedFile {
+    pub key: String,
+    /// Whole seconds (rounded) of the media in the file.
+    pub duration_s: u64,
+    /// Bytes of the object.
+    pub size: u64,
+}
+
+/// Whether [`Store::end_recording`] was the one that ended it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EndResult {
+    Ended,
+    /// It had ended before (or never existed): nothing was changed and nobody is told twice.
+    AlreadyEnded,
+}
+
+impl Store {
+    /// Writes the recording down as `Starting`, unless its room has a live one.
+    pub async fn insert_recording(&self, new: NewRecording) -> Result<Inserted, StoreError> {
+        self.write("insert_recording", move |tx| insert(tx, &new))
+            .await
+    }
+
+    /// Moves a recording that has not ended to another phase that is not an end. Answers whether there was one.
+    pub async fn set_phase(&self, id: &EgressId, phase: Phase) -> Result<bool, StoreError> {
+        let id = id.clone();
+        self.write("set_phase", move |tx| {
+            let changed = tx.execute(
+                "UPDATE recordings SET phase = ?2 WHERE egress_id = ?1 AND ended_at IS NULL",
+                params![id.as_str(), phase.as_str()],
+            )?;
+            Ok(changed == 1)
+        })
+        .await
+    }
+
+    /// Notes the first media of a recording, once, with one delivery a webhook that asks for `event`.
+    /// Answers whether it was the first time.
+    pub async fn media_started(
+        &self,
+        id: &EgressId,
+        at: Timestamp,
+        event: OutboxEvent,
+    ) -> Result<bool, StoreError> {
+        let id = id.clone();
+        let first = self
+            .write("media_started", move |tx| {
+                let changed = tx.execute(
+                    "UPDATE recordings SET first_media_at = ?2
+                     WHERE egress_id = ?1 AND first_media_at IS NULL AND ended_at IS NULL",
+                    params![id.as_str(), Millis(at)],
+                )?;
+                if changed == 1 {
+                    add_deliveries(tx, &event, at)?;
+                }
+                Ok(changed == 1)
+            })
+            .await?;
+        self.deliveries_added.notify_one();
+        Ok(first)
+    }
+
+    /// Ends a recording, once, with one delivery a webhook that asks for `event`, in one transaction.
+    pub async fn end_recording(
+        &self,
+        id: &EgressId,
+        ending: Ending,
+        event: OutboxEvent,
+    ) -> Result<EndResult, StoreError> {
+        let id = id.clone();
+        let result = self
+            .write("end_recording", move |tx| end(tx, &id, &ending, &event))
+            .await?;
+        self.deliveries_added.notify_one();
+        Ok(result)
+    }
+
+    /// The recording of a room that takes in media (or is about to).
+    pub async fn live_recording(
+        &self,
+        room: &RoomName,
+    ) -> Result<Option<RecordingRow>, StoreError> {
+        let room = room.clone();
+        self.read("live_recording", move |tx| live(tx, &room)).await
+    }
+
+    /// The newest recording of a room that takes in no more media but has not ended.
+    pub async fn finishing_recording(
+        &self,
+        room: &RoomName,
+    ) -> Result<Option<RecordingRow>, StoreError> {
+        let room = room.clone();
+        self.read("finishing_recording", move |tx| {
+            optional_row(
+                tx,
+                "SELECT * FROM recordings WHERE room = ?1 AND phase IN ('stopping', 'uploading')
+                 ORDER BY started_at DESC LIMIT 1",
+                room.as_str(),
+            )
+        })
+        .await
+    }
+
+    /// Every recording that has not ended, oldest first: what a restart has to go on with.
+    pub async fn unfinished(&self) -> Result<Vec<RecordingRow>, StoreError> {
+        self.read("unfinished", |tx| {
+            let mut query = tx.prepare(
+                "SELECT * FROM recordings WHERE phase IN ('starting', 'active', 'stopping', 'uploading')
+                 ORDER BY started_at",
+            )?;
+            query.query_map([], recording_row)?.collect()
+        })
+        .await
+    }
+
+    pub async fn recording(&self, id: &EgressId) -> Result<Option<RecordingRow>, StoreError> {
+        let id = id.clone();
+        self.read("recording", move |tx| {
+            optional_row(
+                tx,
+                "SELECT * FROM recordings WHERE egress_id = ?1",
+                id.as_str(),
+            )
+        })
+        .await
+    }
+}
+
+fn insert(tx: &Transaction<'_>, new: &NewRecording) -> rusqlite::Result<Inserted> {
+    if let Some(existing) = live(tx, &new.room)? {
+        return Ok(Inserted::Existing(existing));
+    }
+    let key = free_key(tx, &new.key)?;
+    let row = tx.query_row(
+        "INSERT INTO recordings (egress_id, room, phase, started_at, object_key)
+         VALUES (:egress_id, :room, :phase, :started_at, :key) RETURNING *",
+        named_params! {
+            ":egress_id": new.egress_id.as_str(),
+            ":room": new.room.as_str(),
+            ":phase": Phase::Starting.as_str(),
+            ":started_at": Millis(new.started_at),
+            ":key": key,
+        },
+        recording_row,
+    )?;
+    Ok(Inserted::New(row))
+}
+
+/// The wanted key or, if it is taken, the first of `-2`, `-3`... that is not.
+fn free_key(tx: &Transaction<'_>, wanted: &str) -> rusqlite::Result<String> {
+    let mut taken = tx.prepare_cached("SELECT 1 FROM recordings WHERE object_key = ?1")?;
+    let mut key = wanted.to_owned();
+    let mut number = 2_u32;
+    while taken.exists([&key])? {
+        key = with_suffix(wanted, number);
+        number += 1;
+    }
+    Ok(key)
+}
+
+/// `room/time.mp4` -> `room/time-2.mp4`. The room's own name may contain dots.
+fn with_suffix(key: &str, number: u32) -> String {
+    let name_at = key.rfind('/').map_or(0, |slash| slash + 1);
+    match key[name_at..].rfind('.') {
+        Some(dot) => {
+            let (stem, extension) = key.split_at(name_at + dot);
+            format!("{stem}-{number}{extension}")
+        }
+        None => format!("{key}-{number}"),
+    }
+}
+
+fn end(
+    tx: &Transaction<'_>,
+    id: &EgressId,
+    ending: &Ending,
+    event: &OutboxEvent,
+) -> rusqlite::Result<EndResult> {
+    let (phase, saved, error) = match &ending.outcome {
+        Outcome::Complete(saved) => (Phase::Complete, Some(saved), None),
+        Outcome::Failed { error, saved } => (Phase::Failed, saved.as_ref(), Some(error)),
+    };
+    let changed = tx.execute(
+        "UPDATE recordings SET phase = :phase, ended_at = :ended_at, file = :file,
+                duration_s = :duration_s, size = :size, error = :error
+         WHERE egress_id = :egress_id AND ended_at IS NULL",
+        named_params! {
+            ":egress_id": id.as_str(),
+            ":phase": phase.as_str(),
+            ":ended_at": Millis(ending.ended_at),
+            ":file": saved.map(|saved| &saved.key),
+            ":duration_s": Count(saved.map_or(0, |saved| saved.duration_s)),
+            ":size": Count(saved.map_or(0, |saved| saved.size)),
+            ":error": error,
+        },
+    )?;
+    if changed == 0 {
+        return Ok(EndResult::AlreadyEnded);
+    }
+    add_deliveries(tx, event, ending.ended_at)?;
+    Ok(EndResult::Ended)
+}
+
+fn live(tx: &Transaction<'_>, room: &RoomName) -> rusqlite::Result<Option<RecordingRow>> {
+    optional_row(
+        tx,
+        "SELECT * FROM recordings WHERE room = ?1 AND phase IN ('starting', 'active')",
+        room.as_str(),
+    )
+}
+
+fn optional_row(
+    tx: &Transaction<'_>,
+    sql: &str,
+    key: &str,
+) -> rusqlite::Result<Option<RecordingRow>> {
+    let mut query = tx.prepare_cached(sql)?;
+    let mut rows = query.query_map([key], recording_row)?;
+    rows.next().transpose()
+}
+
+fn recording_row(row: &Row<'_>) -> rusqlite::Result<RecordingRow> {
+    let optional_time = |column: &str| -> rusqlite::Result<Option<Timestamp>> {
+        Ok(row
+            .get::<_, Option<Millis>>(column)?
+            .map(|Millis(time)| time))
+    };
+    let Millis(started_at) = row.get("started_at")?;
+    let Count(duration_s) = row.get("duration_s")?;
+    let Count(size) = row.get("size")?;
+    let file: Option<String> = row.get("file")?;
+    Ok(RecordingRow {
+        egress_id: parsed(row, "egress_id")?,
+        room: parsed(row, "room")?,
+        phase: parsed(row, "phase")?,
+        started_at,
+        key: row.get("object_key")?,
+        first_media_at: optional_time("first_media_at")?,
+        ended_at: optional_time("ended_at")?,
+        saved: file.map(|key| SavedFile {
+            key,
+            duration_s,
+            size,
+        }),
+        error: row.get("error")?,
+    })
+}

@@ -1,0 +1,126 @@
+//! Owns the tables and how an older database becomes a current one. No queries of other files.
+//!
+//! Contract: `MIGRATIONS[n]` leads from `user_version` n to n + 1 and is never edited once released.
+
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::StoreError;
+
+const MIGRATIONS: &[&str] = &[include_str!("schema_1.sql")];
+
+/// How long a call waits for somebody else's lock (an operator's `sqlite3`, a backup).
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Opens or creates the database at `path` and migrates it.
+pub fn open(path: &Path) -> Result<Connection, StoreError> {
+    create_private(path).map_err(|source| StoreError::Create {
+        path: path.to_owned(),
+        source,
+    })?;
+    let failed = |source| StoreError::Open {
+        path: path.to_owned(),
+        source,
+    };
+    let mut connection = Connection::open(path).map_err(failed)?;
+    configure(&connection).map_err(failed)?;
+    let found = user_version(&connection).map_err(failed)?;
+    let known = MIGRATIONS.len();
+    if found > known {
+        return Err(StoreError::FromTheFuture {
+            path: path.to_owned(),
+            found,
+            known,
+        });
+    }
+    migrate(&mut connection, found).map_err(failed)?;
+    Ok(connection)
+}
+
+/// SQLite would create the file with the umask's permissions; it gives its WAL the file's own.
+fn create_private(path: &Path) -> io::Result<()> {
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path);
+    file.map(drop)
+}
+
+fn configure(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    // `journal_mode` answers with a row, the others do not.
+    connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "foreign_keys", true)
+}
+
+fn migrate(connection: &mut Connection, found: usize) -> rusqlite::Result<()> {
+    for (version, sql) in (1_u32..).zip(MIGRATIONS).skip(found) {
+        let tx = connection.transaction_with_behavior(TransactionBehavior::Exclusive)?;
+        tx.execute_batch(sql)?;
+        tx.pragma_update(None, "user_version", version)?;
+        tx.commit()?;
+    }
+    Ok(())
+}
+
+fn user_version(connection: &Connection) -> rusqlite::Result<usize> {
+    let version: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    Ok(version as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_new_database_is_current_private_and_durable() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("egressd.db");
+        let connection = open(&path).unwrap();
+
+        assert_eq!(user_version(&connection).unwrap(), MIGRATIONS.len());
+        let mode = path.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let pragma = |name: &str| -> rusqlite::types::Value {
+            connection
+                .pragma_query_value(None, name, |row| row.get(0))
+                .unwrap()
+        };
+        assert_eq!(pragma("journal_mode"), "wal".to_owned().into());
+        assert_eq!(pragma("synchronous"), 2.into());
+        assert_eq!(pragma("foreign_keys"), 1.into());
+    }
+
+    #[test]
+    fn a_database_that_is_current_is_opened_as_it_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("egressd.db");
+        drop(open(&path).unwrap());
+        assert_eq!(
+            user_version(&open(&path).unwrap()).unwrap(),
+            MIGRATIONS.len()
+        );
+    }
+
+    #[test]
+    fn a_database_of_a_newer_egressd_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("egressd.db");
+        let connection = open(&path).unwrap();
+        connection.pragma_update(None, "user_version", 99).unwrap();
+        drop(connection);
+        assert!(matches!(
+            open(&path),
+            Err(StoreError::FromTheFuture { found: 99, .. })
+        ));
+    }
+}

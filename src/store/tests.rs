@@ -1,0 +1,253 @@
+//! What the store promises, tried on a real database file.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tempfile::TempDir;
+
+use super::*;
+use crate::ids::{EgressId, RoomName, WebhookId};
+
+const KEY: &str = "room/2024-04-21T10-00-00.mp4";
+const EVENT: &str = "egress_ended";
+
+fn opened() -> (TempDir, Store) {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(&dir.path().join("egressd.db")).unwrap();
+    (dir, store)
+}
+
+fn now() -> Timestamp {
+    "2024-04-21T10:00:00.123Z".parse().unwrap()
+}
+
+fn room() -> RoomName {
+    "room".parse().unwrap()
+}
+
+fn new_recording() -> NewRecording {
+    NewRecording {
+        egress_id: EgressId::random(),
+        room: room(),
+        started_at: now(),
+        key: KEY.to_owned(),
+    }
+}
+
+async fn started(store: &Store) -> RecordingRow {
+    match store.insert_recording(new_recording()).await.unwrap() {
+        Inserted::New(row) => row,
+        Inserted::Existing(row) => panic!("the room is being recorded: {row:?}"),
+    }
+}
+
+fn ended() -> OutboxEvent {
+    OutboxEvent {
+        name: EVENT,
+        body: "{}".to_owned(),
+    }
+}
+
+fn complete() -> Ending {
+    Ending {
+        outcome: Outcome::Complete(SavedFile {
+            key: KEY.to_owned(),
+            duration_s: 3600,
+            size: 512_000_000,
+        }),
+        ended_at: now(),
+    }
+}
+
+async fn webhook(store: &Store, events: &[&str]) -> WebhookId {
+    let id = WebhookId::random();
+    let row = WebhookRow {
+        id: id.clone(),
+        url: "https://hooks.example/".to_owned(),
+        secret: "secret".into(),
+        events: events.iter().map(|&event| event.to_owned()).collect(),
+        created_at: now(),
+    };
+    store.insert_webhook(row).await.unwrap();
+    id
+}
+
+#[tokio::test]
+async fn starts_that_race_make_one_recording() {
+    let (_dir, store) = opened();
+    let inserts = (0..16).map(|_| store.insert_recording(new_recording()));
+    let results = futures_util::future::try_join_all(inserts).await.unwrap();
+
+    let new = results
+        .iter()
+        .filter(|result| matches!(result, Inserted::New(_)));
+    assert_eq!(new.count(), 1);
+    let ids = results.iter().map(|result| match result {
+        Inserted::New(row) | Inserted::Existing(row) => &row.egress_id,
+    });
+    let first = ids.clone().next().unwrap();
+    assert!(ids.into_iter().all(|id| id == first));
+}
+
+#[tokio::test]
+async fn a_room_can_be_recorded_again_once_its_recording_is_finishing() {
+    let (_dir, store) = opened();
+    let first = started(&store).await;
+    assert_eq!(
+        store.live_recording(&room()).await.unwrap(),
+        Some(first.clone())
+    );
+
+    assert!(
+        store
+            .set_phase(&first.egress_id, Phase::Stopping)
+            .await
+            .unwrap()
+    );
+    assert_eq!(store.live_recording(&room()).await.unwrap(), None);
+    let finishing = store.finishing_recording(&room()).await.unwrap().unwrap();
+    assert_eq!(finishing.egress_id, first.egress_id);
+    assert_eq!(finishing.phase, Phase::Stopping);
+
+    let second = started(&store).await;
+    assert_ne!(second.egress_id, first.egress_id);
+}
+
+#[tokio::test]
+async fn an_object_key_that_is_taken_gets_a_number_before_its_extension() {
+    let (_dir, store) = opened();
+    let mut keys = Vec::new();
+    for _ in 0..3 {
+        let row = started(&store).await;
+        store
+            .set_phase(&row.egress_id, Phase::Stopping)
+            .await
+            .unwrap();
+        keys.push(row.key);
+    }
+    let expected = [
+        "room/2024-04-21T10-00-00.mp4",
+        "room/2024-04-21T10-00-00-2.mp4",
+        "room/2024-04-21T10-00-00-3.mp4",
+    ];
+    assert_eq!(keys, expected);
+}
+
+#[tokio::test]
+async fn a_recording_ends_once_and_each_webhook_is_told_once() {
+    let (_dir, store) = opened();
+    let hook = webhook(&store, &[EVENT]).await;
+    let id = started(&store).await.egress_id;
+
+    let first = store.end_recording(&id, complete(), ended()).await.unwrap();
+    assert_eq!(first, EndResult::Ended);
+    let failed = Ending {
+        outcome: Outcome::Failed {
+            error: "late".to_owned(),
+            saved: None,
+        },
+        ended_at: now(),
+    };
+    let second = store.end_recording(&id, failed, ended()).await.unwrap();
+    assert_eq!(second, EndResult::AlreadyEnded);
+    assert!(!store.set_phase(&id, Phase::Uploading).await.unwrap());
+
+    let row = store.recording(&id).await.unwrap().unwrap();
+    assert_eq!(row.phase, Phase::Complete);
+    assert_eq!(Outcome::Complete(row.saved.unwrap()), complete().outcome);
+    assert_eq!(row.ended_at, Some(now()));
+    assert_eq!(row.error, None);
+    assert_eq!(store.deliveries(&hook).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn the_first_media_is_told_once() {
+    let (_dir, store) = opened();
+    let hook = webhook(&store, &["*"]).await;
+    let id = started(&store).await.egress_id;
+    let event = || OutboxEvent {
+        name: "egress_started",
+        body: "{}".to_owned(),
+    };
+
+    assert!(store.media_started(&id, now(), event()).await.unwrap());
+    assert!(!store.media_started(&id, now(), event()).await.unwrap());
+    assert_eq!(store.deliveries(&hook).await.unwrap().len(), 1);
+    let row = store.recording(&id).await.unwrap().unwrap();
+    assert_eq!(row.first_media_at, Some(now()));
+}
+
+#[tokio::test]
+async fn only_webhooks_that_ask_for_an_event_get_it() {
+    let (_dir, store) = opened();
+    let exact = webhook(&store, &[EVENT]).await;
+    let all = webhook(&store, &["*"]).await;
+    let both = webhook(&store, &["*", EVENT]).await;
+    let other = webhook(&store, &["egress_started"]).await;
+    let id = started(&store).await.egress_id;
+    store.end_recording(&id, complete(), ended()).await.unwrap();
+
+    for (hook, expected) in [(exact, 1), (all, 1), (both, 1), (other, 0)] {
+        assert_eq!(store.deliveries(&hook).await.unwrap().len(), expected);
+    }
+}
+
+#[tokio::test]
+async fn what_was_unfinished_and_undelivered_is_there_after_a_restart() {
+    let (dir, store) = opened();
+    webhook(&store, &["*"]).await;
+    let done = started(&store).await.egress_id;
+    store
+        .end_recording(&done, complete(), ended())
+        .await
+        .unwrap();
+    let unfinished = started(&store).await;
+    drop(store);
+
+    let store = Store::open(&dir.path().join("egressd.db")).unwrap();
+    assert_eq!(store.unfinished().await.unwrap(), [unfinished]);
+    assert_eq!(store.due_deliveries(now(), 10).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_failed_attempt_is_due_again_at_its_time_until_it_is_given_up() {
+    let (_dir, store) = opened();
+    let hook = webhook(&store, &["*"]).await;
+    let id = started(&store).await.egress_id;
+    store.end_recording(&id, complete(), ended()).await.unwrap();
+    let due = store.due_deliveries(now(), 10).await.unwrap().remove(0);
+    let later = now() + Duration::from_secs(5);
+    let attempt = |retry_at| FailedAttempt {
+        status: Some(500),
+        error: "the receiver answered 500".to_owned(),
+        retry_at,
+    };
+
+    store
+        .delivery_failed(&due.id, attempt(Some(later)))
+        .await
+        .unwrap();
+    assert!(store.due_deliveries(now(), 10).await.unwrap().is_empty());
+    assert_eq!(store.next_due(now()).await.unwrap(), Some(later));
+    let again = store.due_deliveries(later, 10).await.unwrap().remove(0);
+    assert_eq!((again.id, again.attempts), (due.id.clone(), 1));
+
+    store.delivery_failed(&due.id, attempt(None)).await.unwrap();
+    assert_eq!(store.next_due(now()).await.unwrap(), None);
+    let kept = store.deliveries(&hook).await.unwrap().remove(0);
+    assert_eq!(kept.state, DeliveryState::Failed);
+    assert_eq!((kept.attempts, kept.last_status), (2, Some(500)));
+}
+
+#[tokio::test]
+async fn a_removed_webhook_gets_nothing_any_more() {
+    let (_dir, store) = opened();
+    let hook = webhook(&store, &["*"]).await;
+    let id = started(&store).await.egress_id;
+    store.end_recording(&id, complete(), ended()).await.unwrap();
+
+    assert!(store.delete_webhook(&hook).await.unwrap());
+    assert!(!store.delete_webhook(&hook).await.unwrap());
+    assert!(store.webhook(&hook).await.unwrap().is_none());
+    assert!(store.due_deliveries(now(), 10).await.unwrap().is_empty());
+}

@@ -1,0 +1,319 @@
+//! Deliveries over real connections to a receiver on the loopback interface.
+
+use std::net::TcpListener as StdListener;
+use std::path::Path;
+
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+use super::*;
+use crate::ids::{EgressId, RoomName, WebhookId};
+use crate::store::{
+    DeliveryRow, DeliveryState, Ending, Inserted, NewRecording, Outcome, WebhookRow,
+};
+use crate::webhook::event::egress_ended;
+
+const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+const ERROR: &str = "HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n";
+
+/// A store with one webhook and one delivery that is due.
+struct Outbox {
+    dir: TempDir,
+    store: Store,
+    webhook: WebhookId,
+    body: String,
+}
+
+impl Outbox {
+    async fn to(url: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let store = open(dir.path());
+        let webhook = WebhookId::random();
+        let row = WebhookRow {
+            id: webhook.clone(),
+            url: url.to_owned(),
+            secret: "whsec".into(),
+            events: vec!["*".to_owned()],
+            created_at: Timestamp::now(),
+        };
+        store.insert_webhook(row).await.unwrap();
+        let body = end_a_recording(&store).await;
+        Self {
+            dir,
+            store,
+            webhook,
+            body,
+        }
+    }
+
+    /// Makes the attempts that are due at `now` and notes what became of them.
+    async fn deliver(&self, targets: TargetPolicy, now: Timestamp) -> DeliveryRow {
+        let mut deliverer = Deliverer::new(self.store.clone(), targets).unwrap();
+        deliverer.start_due(now).await.unwrap();
+        deliverer.drain().await;
+        self.delivery().await
+    }
+
+    async fn delivery(&self) -> DeliveryRow {
+        self.store
+            .deliveries(&self.webhook)
+            .await
+            .unwrap()
+            .remove(0)
+    }
+}
+
+fn open(dir: &Path) -> Store {
+    Store::open(&dir.join("egressd.db")).unwrap()
+}
+
+async fn end_a_recording(store: &Store) -> String {
+    let egress_id = EgressId::random();
+    let room: RoomName = "room".parse().unwrap();
+    let new = NewRecording {
+        egress_id: egress_id.clone(),
+        room: room.clone(),
+        started_at: Timestamp::now(),
+        key: "room/1.mp4".to_owned(),
+    };
+    assert!(matches!(
+        store.insert_recording(new).await.unwrap(),
+        Inserted::New(_)
+    ));
+    let outcome = Outcome::Failed {
+        error: "nothing came".to_owned(),
+        saved: None,
+    };
+    let event = egress_ended(&egress_id, &room, &outcome);
+    let body = event.body.clone();
+    let ending = Ending {
+        outcome,
+        ended_at: Timestamp::now(),
+    };
+    store
+        .end_recording(&egress_id, ending, event)
+        .await
+        .unwrap();
+    body
+}
+
+async fn receiver() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/hook?a=1", listener.local_addr().unwrap());
+    (listener, url)
+}
+
+/// Takes one request in, answers it and returns its text: head and body.
+async fn answer(listener: &TcpListener, answer: &str) -> String {
+    let (mut connection, _) = listener.accept().await.unwrap();
+    let mut request = String::new();
+    while !is_whole(&request) {
+        let mut buffer = [0; 4096];
+        let read = connection.read(&mut buffer).await.unwrap();
+        assert_ne!(read, 0, "the request ended early: {request}");
+        request.push_str(std::str::from_utf8(&buffer[..read]).unwrap());
+    }
+    connection.write_all(answer.as_bytes()).await.unwrap();
+    request
+}
+
+fn is_whole(request: &str) -> bool {
+    let Some((_, body)) = request.split_once("\r\n\r\n") else {
+        return false;
+    };
+    let length = header(request, "content-length").unwrap_or("0");
+    body.len() == length.parse::<usize>().unwrap()
+}
+
+fn header<'a>(request: &'a str, name: &str) -> Option<&'a str> {
+    let (head, _) = request.split_once("\r\n\r\n")?;
+    let mut headers = head.lines().filter_map(|line| line.split_once(": "));
+    headers.find_map(|(key, value)| key.eq_ignore_ascii_case(name).then_some(value))
+}
+
+/// Whether anybody connected; the connection attempt, if any, is over when this is asked.
+fn was_reached(listener: &StdListener) -> bool {
+    listener.set_nonblocking(true).unwrap();
+    listener.accept().is_ok()
+}
+
+#[tokio::test]
+async fn a_delivery_carries_the_exact_body_its_signature_its_event_and_its_id() {
+    let (listener, url) = receiver().await;
+    let outbox = Outbox::to(&url).await;
+    let deliver = outbox.deliver(TargetPolicy::AnyAddress, Timestamp::now());
+    let (request, delivery) = tokio::join!(answer(&listener, OK), deliver);
+
+    assert!(
+        request.starts_with("POST /hook?a=1 HTTP/1.1\r\n"),
+        "{request}"
+    );
+    assert!(
+        request.ends_with(&format!("\r\n\r\n{}", outbox.body)),
+        "{request}"
+    );
+    let expected = signature(&"whsec".into(), outbox.body.as_bytes());
+    assert_eq!(
+        header(&request, "X-RTCstack-Webhook-Signature"),
+        Some(&*expected)
+    );
+    assert_eq!(
+        header(&request, "X-RTCstack-Webhook-Event"),
+        Some("egress_ended")
+    );
+    assert_eq!(
+        header(&request, "X-RTCstack-Webhook-Delivery"),
+        Some(delivery.id.as_str())
+    );
+    assert_eq!(header(&request, "Content-Type"), Some("application/json"));
+    assert_eq!(delivery.state, DeliveryState::Delivered);
+    assert_eq!((delivery.attempts, delivery.last_status), (1, Some(200)));
+}
+
+#[tokio::test]
+async fn a_delivery_that_was_answered_500_is_made_again_with_the_same_id() {
+    let (listener, url) = receiver().await;
+    let outbox = Outbox::to(&url).await;
+    let before = Timestamp::now();
+    let deliver = outbox.deliver(TargetPolicy::AnyAddress, before);
+    let (first, delivery) = tokio::join!(answer(&listener, ERROR), deliver);
+
+    assert_eq!((delivery.attempts, delivery.last_status), (1, Some(500)));
+    let DeliveryState::Pending { next_attempt_at } = delivery.state else {
+        panic!("{delivery:?}");
+    };
+    assert!(next_attempt_at.duration_since(before).as_millis() >= 4999);
+    assert!(
+        outbox
+            .store
+            .due_deliveries(before, 10)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+
+    let deliver = outbox.deliver(TargetPolicy::AnyAddress, next_attempt_at);
+    let (second, delivery) = tokio::join!(answer(&listener, OK), deliver);
+    assert_eq!(delivery.state, DeliveryState::Delivered);
+    let id = |request| header(request, DELIVERY_HEADER).unwrap().to_owned();
+    assert_eq!(id(&first), id(&second));
+}
+
+#[tokio::test]
+async fn a_delivery_is_given_up_after_four_attempts_and_kept() {
+    let (listener, url) = receiver().await;
+    drop(listener);
+    let outbox = Outbox::to(&url).await;
+    let mut now = Timestamp::now();
+    loop {
+        match outbox.deliver(TargetPolicy::AnyAddress, now).await {
+            DeliveryRow {
+                state: DeliveryState::Pending { next_attempt_at },
+                ..
+            } => {
+                now = next_attempt_at;
+            }
+            delivery => {
+                assert_eq!(delivery.state, DeliveryState::Failed);
+                assert_eq!((delivery.attempts, delivery.last_status), (4, None));
+                assert!(
+                    delivery
+                        .last_error
+                        .unwrap()
+                        .contains("could not be reached")
+                );
+                return;
+            }
+        }
+    }
+}
+
+/// The kernel takes the connection and nobody answers. The deadline is a short one here.
+#[tokio::test]
+async fn a_receiver_that_does_not_answer_in_time_is_a_failed_attempt() {
+    let silent = StdListener::bind("127.0.0.1:0").unwrap();
+    let outbox = Outbox::to(&format!("http://{}/", silent.local_addr().unwrap())).await;
+    let targets = TargetPolicy::AnyAddress;
+    let mut deliverer = Deliverer::new(outbox.store.clone(), targets).unwrap();
+    deliverer.client = client(targets, Duration::from_millis(20)).unwrap();
+
+    deliverer.start_due(Timestamp::now()).await.unwrap();
+    deliverer.drain().await;
+    let delivery = outbox.delivery().await;
+    assert_eq!((delivery.attempts, delivery.last_status), (1, None));
+    let error = delivery.last_error.unwrap();
+    assert!(error.contains("did not answer within"), "{error}");
+}
+
+#[tokio::test]
+async fn a_redirect_is_not_followed() {
+    let elsewhere = StdListener::bind("127.0.0.1:0").unwrap();
+    let redirect = format!(
+        "HTTP/1.1 307 Temporary Redirect\r\nlocation: http://{}/\r\ncontent-length: 0\r\n\r\n",
+        elsewhere.local_addr().unwrap()
+    );
+    let (listener, url) = receiver().await;
+    let outbox = Outbox::to(&url).await;
+    let deliver = outbox.deliver(TargetPolicy::AnyAddress, Timestamp::now());
+    let (_, delivery) = tokio::join!(answer(&listener, &redirect), deliver);
+
+    assert_eq!(delivery.last_status, Some(307));
+    assert!(matches!(delivery.state, DeliveryState::Pending { .. }));
+    assert!(!was_reached(&elsewhere));
+}
+
+#[tokio::test]
+async fn an_address_that_is_not_public_is_never_connected_to() {
+    let inside = StdListener::bind("127.0.0.1:0").unwrap();
+    let port = inside.local_addr().unwrap().port();
+    for host in ["127.0.0.1", "[::ffff:127.0.0.1]", "localhost"] {
+        let outbox = Outbox::to(&format!("http://{host}:{port}/")).await;
+        let delivery = outbox
+            .deliver(TargetPolicy::PublicOnly, Timestamp::now())
+            .await;
+        let error = delivery.last_error.unwrap();
+        assert!(error.contains("not a public address"), "{host}: {error}");
+        assert!(!was_reached(&inside), "{host}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_pending_at_a_restart_is_delivered_after_it() {
+    let (listener, url) = receiver().await;
+    let Outbox {
+        dir,
+        store,
+        webhook,
+        body,
+    } = Outbox::to(&url).await;
+    drop(store);
+
+    let store = open(dir.path());
+    let cancel = CancellationToken::new();
+    let deliverer = Deliverer::new(store.clone(), TargetPolicy::AnyAddress).unwrap();
+    let running = tokio::spawn(deliverer.run(cancel.clone()));
+    let request = answer(&listener, OK).await;
+    cancel.cancel();
+    running.await.unwrap();
+
+    assert!(request.ends_with(&body));
+    let delivery = store.deliveries(&webhook).await.unwrap().remove(0);
+    assert_eq!(delivery.state, DeliveryState::Delivered);
+}
+
+#[tokio::test]
+async fn a_running_deliverer_is_woken_by_a_new_event() {
+    let (listener, url) = receiver().await;
+    let outbox = Outbox::to(&url).await;
+    let cancel = CancellationToken::new();
+    let deliverer = Deliverer::new(outbox.store.clone(), TargetPolicy::AnyAddress).unwrap();
+    let running = tokio::spawn(deliverer.run(cancel.clone()));
+    answer(&listener, OK).await;
+
+    let second = end_a_recording(&outbox.store).await;
+    let request = answer(&listener, OK).await;
+    assert!(request.ends_with(&second));
+    cancel.cancel();
+    running.await.unwrap();
+}

@@ -1,0 +1,42 @@
+//! What can be wrong with a webhook or its delivery. Knows nothing of HTTP statuses we answer with.
+
+use std::net::IpAddr;
+
+use super::event::UnknownEvent;
+use crate::ids::WebhookId;
+use crate::store::StoreError;
+
+#[derive(Debug, thiserror::Error)]
+pub enum WebhookError {
+    /// The caller's fault; the message is fit to be shown.
+    #[error("url must be an absolute http or https URL with a host")]
+    InvalidUrl(#[source] Option<url::ParseError>),
+    /// The caller's fault; the message is fit to be shown.
+    #[error("url leads to a loopback, link-local or private address, which is not allowed here")]
+    TargetRefused(#[from] TargetRefused),
+    /// The caller's fault; the message is fit to be shown.
+    #[error("secret must not be empty")]
+    EmptySecret,
+    /// The caller's fault; the message is fit to be shown.
+    #[error("events must name at least one event")]
+    NoEvents,
+    #[error("there is no webhook {0}")]
+    NotFound(WebhookId),
+    #[error("the webhook {id} in the database asks for an unknown event")]
+    CorruptFilter {
+        id: WebhookId,
+        #[source]
+        source: UnknownEvent,
+    },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A target resolves to an address that webhooks must not reach. For the log: users are not told the
+/// address, as it would tell them what the network inside looks like.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{host} resolves to {address}, which is not a public address")]
+pub struct TargetRefused {
+    pub host: String,
+    pub address: IpAddr,
+}

@@ -1,0 +1,224 @@
+//! Owns where webhooks may go: which addresses are refused, and that the address that was checked is
+//! the one that is connected to.
+//!
+//! Contract: with `PublicOnly` no connection is made to an address that is not public. A host name is
+//! resolved once for a connection, inside the HTTP client's own resolver, and refused as a whole if
+//! any of its addresses is; a URL with a literal address never reaches a resolver and is checked before.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use url::{Host, Url};
+
+use super::error::TargetRefused;
+
+/// How long [`TargetPolicy::check_now`] waits for the name servers; its caller waits for an answer.
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Which addresses webhooks may go to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TargetPolicy {
+    PublicOnly,
+    /// The operator trusts whoever registers webhooks with everything that this host can reach.
+    AnyAddress,
+}
+
+impl TargetPolicy {
+    /// Checks what can be known of a URL without asking anybody: a literal address.
+    pub fn check_literal(self, url: &Url) -> Result<(), TargetRefused> {
+        match url.host() {
+            Some(Host::Ipv4(address)) => self.check(url.host_str(), [address.into()]),
+            Some(Host::Ipv6(address)) => self.check(url.host_str(), [address.into()]),
+            Some(Host::Domain(_)) | None => Ok(()),
+        }
+    }
+
+    /// Checks a URL as a delivery would now. A name that cannot be resolved now passes: it may
+    /// resolve by the time there is something to deliver, and is checked again then.
+    pub async fn check_now(self, url: &Url) -> Result<(), TargetRefused> {
+        self.check_literal(url)?;
+        let Some(Host::Domain(name)) = url.host() else {
+            return Ok(());
+        };
+        let looked_up = tokio::time::timeout(LOOKUP_TIMEOUT, lookup(name)).await;
+        match looked_up.unwrap_or_else(|elapsed| Err(elapsed.into())) {
+            Ok(addresses) => self.check(Some(name), addresses.iter().map(SocketAddr::ip)),
+            Err(error) => {
+                tracing::debug!(host = name, %error, "webhook host does not resolve now");
+                Ok(())
+            }
+        }
+    }
+
+    fn check(
+        self,
+        host: Option<&str>,
+        addresses: impl IntoIterator<Item = IpAddr>,
+    ) -> Result<(), TargetRefused> {
+        let refused = match self {
+            Self::AnyAddress => None,
+            Self::PublicOnly => addresses.into_iter().find(|address| !is_public(*address)),
+        };
+        match refused {
+            Some(address) => Err(TargetRefused {
+                host: host.unwrap_or_default().to_owned(),
+                address,
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The HTTP client's resolver: only what it returns is connected to.
+pub(super) struct CheckedResolver(pub TargetPolicy);
+
+impl Resolve for CheckedResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let policy = self.0;
+        Box::pin(async move {
+            let addresses = lookup(name.as_str()).await?;
+            policy.check(Some(name.as_str()), addresses.iter().map(SocketAddr::ip))?;
+            Ok(Box::new(addresses.into_iter()) as Addrs)
+        })
+    }
+}
+
+/// The port 0 stands for the URL's own.
+async fn lookup(host: &str) -> io::Result<Vec<SocketAddr>> {
+    Ok(tokio::net::lookup_host((host, 0)).await?.collect())
+}
+
+/// Whether an address belongs to the public internet, by the IANA special-purpose registries. What
+/// carries an IPv4 address inside is judged by that one.
+fn is_public(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => is_public_v4(v4),
+        IpAddr::V6(v6) => match embedded_v4(v6) {
+            Some(v4) => is_public_v4(v4),
+            // Global unicast is 2000::/3; loopback, unspecified, unique local (fc00::/7),
+            // link-local (fe80::/10), site-local and multicast all lie outside it.
+            None => v6.segments()[0] & 0xe000 == 0x2000,
+        },
+    }
+}
+
+fn is_public_v4(address: Ipv4Addr) -> bool {
+    let [a, b, c, _] = address.octets();
+    let this_network = a == 0;
+    let shared_by_carriers = a == 100 && b & 0xc0 == 64; // RFC 6598, 100.64.0.0/10
+    let protocol_assignments = (a, b, c) == (192, 0, 0); // RFC 6890
+    let benchmarking = a == 198 && b & 0xfe == 18; // RFC 2544, 198.18.0.0/15
+    let multicast_or_reserved = a >= 224;
+    !(this_network
+        || address.is_private()
+        || address.is_loopback()
+        || address.is_link_local()
+        || shared_by_carriers
+        || protocol_assignments
+        || benchmarking
+        || multicast_or_reserved)
+}
+
+/// The IPv4 address inside an IPv4-mapped (`::ffff:a.b.c.d`), NAT64 (`64:ff9b::a.b.c.d`, RFC 6052) or
+/// 6to4 (`2002:aabb:ccdd::`, RFC 3056) address.
+fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    let v4 = |high: u16, low: u16| Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low));
+    match address.segments() {
+        [0, 0, 0, 0, 0, 0xffff, high, low] => Some(v4(high, low)),
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => Some(v4(high, low)),
+        [0x2002, high, low, ..] => Some(v4(high, low)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_that_are_not_public_are_told_apart() {
+        let inside = [
+            "0.0.0.0",
+            "0.1.2.3",
+            "10.0.0.1",
+            "100.64.0.1",
+            "100.127.255.255",
+            "127.0.0.1",
+            "127.255.0.1",
+            "169.254.169.254",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.0.0.8",
+            "192.168.1.1",
+            "198.19.0.1",
+            "224.0.0.1",
+            "240.0.0.1",
+            "255.255.255.255",
+            "::",
+            "::1",
+            "::ffff:127.0.0.1",
+            "::ffff:10.0.0.1",
+            "::ffff:169.254.169.254",
+            "::127.0.0.1",
+            "64:ff9b::7f00:1",
+            "2002:7f00:1::",
+            "fc00::1",
+            "fd12:3456::1",
+            "fe80::1",
+            "fec0::1",
+            "ff02::1",
+        ];
+        for address in inside {
+            assert!(!is_public(address.parse().unwrap()), "{address}");
+        }
+        let outside = [
+            "1.1.1.1",
+            "100.63.255.255",
+            "100.128.0.1",
+            "172.15.0.1",
+            "172.32.0.1",
+            "192.167.0.1",
+            "192.169.0.1",
+            "198.17.0.1",
+            "223.255.255.1",
+            "::ffff:1.1.1.1",
+            "64:ff9b::101:101",
+            "2606:4700:4700::1111",
+            "2a00::1",
+        ];
+        for address in outside {
+            assert!(is_public(address.parse().unwrap()), "{address}");
+        }
+    }
+
+    #[test]
+    fn a_literal_address_is_refused_however_it_is_spelled() {
+        for url in [
+            "http://127.0.0.1/",
+            "http://127.1/",
+            "http://2130706433/",
+            "http://0x7f000001/",
+            "http://0177.0.0.1/",
+            "https://[::1]:8443/hook",
+            "http://[::ffff:10.0.0.1]/",
+        ] {
+            let url: Url = url.parse().unwrap();
+            assert!(
+                TargetPolicy::PublicOnly.check_literal(&url).is_err(),
+                "{url}"
+            );
+            assert_eq!(TargetPolicy::AnyAddress.check_literal(&url), Ok(()));
+        }
+        let public = "http://1.1.1.1/".parse().unwrap();
+        assert_eq!(TargetPolicy::PublicOnly.check_literal(&public), Ok(()));
+    }
+
+    #[tokio::test]
+    async fn a_name_is_refused_by_what_it_resolves_to() {
+        let url: Url = "http://localhost:1234/hook".parse().unwrap();
+        assert!(TargetPolicy::PublicOnly.check_now(&url).await.is_err());
+        assert_eq!(TargetPolicy::AnyAddress.check_now(&url).await, Ok(()));
+    }
+}
