@@ -122,10 +122,7 @@ impl FromStr for RoomName {
 
 fn random_id(prefix: &str, len: usize) -> String {
     // `rand::rng()` is ChaCha12, seeded and reseeded by the operating system.
-    let random = rand::rng()
-        .sample_iter(&Alphanumeric)
-        .take(len)
-        .map(char::from);
+    let random = rand::rng().sample_iter(&Alphanumeric).take(len).map(char::from);
     prefix.chars().chain(random).collect()
 }
 
@@ -175,14 +172,7 @@ mod tests {
 
     #[test]
     fn an_egress_id_of_another_form_is_refused() {
-        for wrong in [
-            "",
-            "EG_",
-            "EG_abc",
-            "EG_abcdefghijkl1",
-            "EG_abcdefghijk-",
-            "XX_abcdefghijkl",
-        ] {
+        for wrong in ["", "EG_", "EG_abc", "EG_abcdefghijkl1", "EG_abcdefghijk-", "XX_abcdefghijkl"] {
             assert!(wrong.parse::<EgressId>().is_err(), "{wrong}");
         }
     }
@@ -201,26 +191,13 @@ mod tests {
             assert_eq!(name.parse::<RoomName>(), Err(why), "{name:?}");
         }
         let long = "x".repeat(257);
-        assert_eq!(
-            long.parse::<RoomName>(),
-            Err(InvalidId::Length { len: 257 })
-        );
+        assert_eq!(long.parse::<RoomName>(), Err(InvalidId::Length { len: 257 }));
     }
 
     #[test]
     fn a_room_name_may_be_any_other_text() {
-        for name in [
-            "room",
-            "...",
-            "Zürich 会議",
-            "a b",
-            "%2e",
-            "x".repeat(256).as_str(),
-        ] {
-            assert_eq!(
-                name.parse::<RoomName>().map(String::from),
-                Ok(name.to_owned())
-            );
+        for name in ["room", "...", "Zürich 会議", "a b", "%2e", "x".repeat(256).as_str()] {
+            assert_eq!(name.parse::<RoomName>().map(String::from), Ok(name.to_owned()));
         }
     }
 }

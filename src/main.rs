@@ -1,33 +1,37 @@
-//! The command line. Owns nothing but the way from arguments to the part that does the work, and
-//! the exit code: 0 only on success.
+//! The command line: what to run, how it logs, and its exit code, which is 0 only on success.
 
 use std::process::ExitCode;
 
-use anyhow::Context;
 use clap::{Parser, Subcommand};
-use egressd::{config::Config, serve, telemetry};
+use egressd::config::Config;
+use egressd::demo::{DemoArgs, PublishArgs};
+use egressd::{demo, serve, telemetry, worker};
 
-/// Records LiveKit rooms: joins hidden, composes, and writes MP4 to S3 while the meeting runs.
 #[derive(Parser)]
-#[command(version)]
-struct Cli {
+#[command(version, about)]
+struct Args {
     #[command(subcommand)]
     command: Command,
 }
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run the service. It is configured by environment variables, or by the TOML file that
-    /// EGRESSD_CONFIG names.
+    /// Runs the service, configured by environment variables or the file that EGRESSD_CONFIG names.
     Serve,
-    /// Make one recording; started by the service, which speaks to it over its standard input.
+    /// Starts what it needs locally, records moving test participants, says where the file is.
+    Demo(DemoArgs),
+    /// Publishes test participants into a room.
+    #[command(hide = true)]
+    Publish(PublishArgs),
+    /// One recording, for the service that started it.
     #[command(hide = true)]
     Worker,
 }
 
-fn main() -> ExitCode {
-    match run(Cli::parse().command) {
-        Ok(()) => ExitCode::SUCCESS,
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Args::parse().command).await {
+        Ok(code) => code,
         Err(error) => {
             eprintln!("egressd: {error:#}");
             ExitCode::FAILURE
@@ -35,25 +39,26 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> anyhow::Result<()> {
+async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Serve => {
             let config = Config::load()?;
             telemetry::init(config.log_level.as_str())?;
-            runtime()?.block_on(serve::run(config))?;
+            serve::run(config).await?;
+        }
+        Command::Demo(args) => {
+            // Its progress is what a user reads; faults are told at its end.
+            telemetry::init(&telemetry::inherited_level("warn"))?;
+            demo::run(args).await?;
+        }
+        Command::Publish(args) => {
+            telemetry::init(&telemetry::inherited_level("warn"))?;
+            demo::publish(args).await?;
         }
         Command::Worker => {
-            telemetry::init(&inherited_log_level())?;
-            runtime()?.block_on(egressd::worker::run())?;
+            telemetry::init(&telemetry::inherited_level("info"))?;
+            return Ok(worker::run().await?);
         }
     }
-    Ok(())
-}
-
-fn inherited_log_level() -> String {
-    std::env::var(telemetry::LEVEL_VARIABLE).unwrap_or_else(|_unset| "info".to_owned())
-}
-
-fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Runtime::new().context("cannot start the runtime")
+    Ok(ExitCode::SUCCESS)
 }

@@ -21,8 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::api::{self, ApiKey, ApiKeys, ApiSettings, ApiState, RateLimit};
 use crate::config::Config;
 use crate::control::{
-    ControlError, Handle, Limits, Livekit, LivekitAccess, RetryPolicy, Shared, Supervisor,
-    WorkerProgram,
+    ControlError, Handle, Limits, Livekit, LivekitAccess, RetryPolicy, Shared, Supervisor, WorkerProgram,
 };
 use crate::storage::{self, Storage};
 use crate::store::Store;
@@ -98,10 +97,7 @@ impl<T: Send + 'static> Part<T> {
         F: Future<Output = T> + Send + 'static,
     {
         let off = CancellationToken::new();
-        Self {
-            task: tokio::spawn(run(off.clone())),
-            off,
-        }
+        Self { task: tokio::spawn(run(off.clone())), off }
     }
 }
 
@@ -115,12 +111,7 @@ impl Part<()> {
 }
 
 impl Service {
-    fn start(
-        deliverer: Deliverer,
-        supervisor: Supervisor,
-        listener: TcpListener,
-        api: ApiState,
-    ) -> Self {
+    fn start(deliverer: Deliverer, supervisor: Supervisor, listener: TcpListener, api: ApiState) -> Self {
         Self {
             deliverer: Part::start(|off| deliverer.run(off)),
             supervisor: Part::start(|off| supervisor.run(off)),
@@ -211,11 +202,7 @@ async fn supervisor(
     storage: Arc<dyn Storage>,
 ) -> Result<(Handle, Supervisor), ServeError> {
     let livekit = &config.livekit;
-    let rooms = Livekit::new(
-        &livekit.http_url(),
-        &livekit.api_key,
-        livekit.api_secret.clone(),
-    )?;
+    let rooms = Livekit::new(&livekit.http_url(), &livekit.api_key, livekit.api_secret.clone())?;
     let shared = Shared {
         store,
         storage,
@@ -236,11 +223,7 @@ async fn supervisor(
 }
 
 fn targets(config: &Config) -> TargetPolicy {
-    if config.webhook.allow_private {
-        TargetPolicy::AnyAddress
-    } else {
-        TargetPolicy::PublicOnly
-    }
+    if config.webhook.allow_private { TargetPolicy::AnyAddress } else { TargetPolicy::PublicOnly }
 }
 
 fn cores() -> NonZeroU32 {
@@ -261,10 +244,7 @@ async fn listen(config: &Config) -> Result<TcpListener, ServeError> {
 
 fn api_state(config: Config, handle: Handle, store: Store) -> ApiState {
     let targets = targets(&config);
-    let key = ApiKey {
-        key: config.api.key,
-        secret: config.api.secret,
-    };
+    let key = ApiKey { key: config.api.key, secret: config.api.secret };
     ApiState {
         recorder: Arc::new(ControlRecorder(handle)),
         webhooks: Registry::new(store.clone(), targets),

@@ -8,9 +8,8 @@ use std::io::{self, IsTerminal};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 
-/// Where the level of a process comes from when its configuration does not say: a worker inherits the
-/// service's.
-pub const LEVEL_VARIABLE: &str = "LOG_LEVEL";
+/// What processes without a configuration of their own go by; a worker inherits it from its service.
+const LEVEL_VARIABLE: &str = "LOG_LEVEL";
 
 /// Libraries that speak of every packet are held at `warn` unless the filter names them.
 const QUIET: &str = "str0m=warn,hyper=warn,aws=warn,livekit_signaling=warn";
@@ -30,9 +29,7 @@ pub enum TelemetryError {
 /// `level` is a level, or a filter as `tracing_subscriber` knows it.
 pub fn init(level: &str) -> Result<(), TelemetryError> {
     let filter = filter(level)?;
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     let set = if io::stderr().is_terminal() {
         builder.with_target(false).try_init()
     } else {
@@ -41,11 +38,14 @@ pub fn init(level: &str) -> Result<(), TelemetryError> {
     set.map_err(TelemetryError::Twice)
 }
 
+/// The level that the environment names, or else this one.
+pub fn inherited_level(default: &str) -> String {
+    let named = std::env::var(LEVEL_VARIABLE).ok().filter(|level| !level.trim().is_empty());
+    named.unwrap_or_else(|| default.to_owned())
+}
+
 fn filter(level: &str) -> Result<EnvFilter, TelemetryError> {
-    let wrong = |source| TelemetryError::Level {
-        level: level.to_owned(),
-        source,
-    };
+    let wrong = |source| TelemetryError::Level { level: level.to_owned(), source };
     EnvFilter::try_new(format!("{QUIET},{level}")).map_err(wrong)
 }
 

@@ -90,11 +90,7 @@ impl ApiKeys {
 
 impl Claim {
     /// Judges all that can be judged without the body.
-    pub fn from_headers(
-        headers: &HeaderMap,
-        now: Timestamp,
-        keys: &ApiKeys,
-    ) -> Result<Self, AuthError> {
+    pub fn from_headers(headers: &HeaderMap, now: Timestamp, keys: &ApiKeys) -> Result<Self, AuthError> {
         let header = |name, missing| {
             let value = headers.get(name).map(|value| value.as_bytes().to_owned());
             value.filter(|value| !value.is_empty()).ok_or(missing)
@@ -104,11 +100,7 @@ impl Claim {
         let timestamp = header(TIMESTAMP_HEADER, AuthError::TimestampMissing)?;
         let signature = header(SIGNATURE_HEADER, AuthError::SignatureMissing)?;
         check_timestamp(&timestamp, now)?;
-        Ok(Self {
-            key,
-            timestamp,
-            signature,
-        })
+        Ok(Self { key, timestamp, signature })
     }
 
     /// `target` is the path and query exactly as sent, still percent-encoded.
@@ -121,10 +113,7 @@ impl Claim {
     ) -> Result<KeyIndex, AuthError> {
         let ApiKey { secret, .. } = keys.0.get(self.key.0).ok_or(AuthError::KeyWrong)?;
         let expected = sign(secret, method, target, &self.timestamp, body);
-        let sent = self
-            .signature
-            .strip_prefix(b"sha256=")
-            .unwrap_or(&self.signature);
+        let sent = self.signature.strip_prefix(b"sha256=").unwrap_or(&self.signature);
         // Both are hexadecimal text; a length other than 64 is no secret.
         if bool::from(expected.as_bytes().ct_eq(sent)) {
             Ok(self.key)
@@ -139,9 +128,7 @@ fn check_timestamp(sent: &[u8], now: Timestamp) -> Result<(), AuthError> {
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return Err(AuthError::TimestampNotANumber);
     }
-    let seconds = std::str::from_utf8(sent)
-        .ok()
-        .and_then(|text| text.parse::<i64>().ok());
+    let seconds = std::str::from_utf8(sent).ok().and_then(|text| text.parse::<i64>().ok());
     // A whole number that no i64 holds is far from now.
     match seconds {
         Some(seconds) if seconds.abs_diff(now.as_second()) <= MAX_SKEW_S => Ok(()),
@@ -149,22 +136,11 @@ fn check_timestamp(sent: &[u8], now: Timestamp) -> Result<(), AuthError> {
     }
 }
 
-fn sign(
-    secret: &SecretString,
-    method: &Method,
-    target: &str,
-    timestamp: &[u8],
-    body: &[u8],
-) -> String {
+fn sign(secret: &SecretString, method: &Method, target: &str, timestamp: &[u8], body: &[u8]) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.expose_secret().as_bytes())
         .expect("HMAC takes keys of any length");
     let body_hash = hex::encode(Sha256::digest(body));
-    let parts = [
-        method.as_str().as_bytes(),
-        target.as_bytes(),
-        timestamp,
-        body_hash.as_bytes(),
-    ];
+    let parts = [method.as_str().as_bytes(), target.as_bytes(), timestamp, body_hash.as_bytes()];
     mac.update(&parts.join(&b'\n'));
     hex::encode(mac.finalize().into_bytes())
 }
@@ -178,21 +154,15 @@ mod tests {
     const START: &str = "/v1/rooms/room-abc/recording/start";
     /// Made with Python: `hmac.new(b"s3cr3t", "\n".join([method, target, timestamp,
     /// sha256(body).hexdigest()]).encode(), sha256).hexdigest()`, with an empty body.
-    const START_SIGNATURE: &str =
-        "077140c52d2dbcce13c10ae2bee68ffa140530e33893f4eb5de52c7790b87863";
+    const START_SIGNATURE: &str = "077140c52d2dbcce13c10ae2bee68ffa140530e33893f4eb5de52c7790b87863";
 
     fn keys() -> ApiKeys {
-        let key = |key: &str, secret: &str| ApiKey {
-            key: key.into(),
-            secret: secret.into(),
-        };
+        let key = |key: &str, secret: &str| ApiKey { key: key.into(), secret: secret.into() };
         ApiKeys::new(vec![key("other", "another"), key("key", "s3cr3t")])
     }
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
-        let pairs = pairs
-            .iter()
-            .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
+        let pairs = pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
         pairs.collect()
     }
 
@@ -202,12 +172,7 @@ mod tests {
     }
 
     /// The whole way, with the right key and timestamp.
-    fn signed(
-        method: Method,
-        target: &str,
-        body: &str,
-        signature: &str,
-    ) -> Result<KeyIndex, AuthError> {
+    fn signed(method: Method, target: &str, body: &str, signature: &str) -> Result<KeyIndex, AuthError> {
         let claim = claim(&[
             (KEY_HEADER, "key"),
             (TIMESTAMP_HEADER, &NOW.to_string()),
@@ -234,10 +199,7 @@ mod tests {
             ),
         ];
         for (method, target, body, signature) in vectors {
-            assert_eq!(
-                signed(method.clone(), target, body, signature),
-                Ok(KeyIndex(1))
-            );
+            assert_eq!(signed(method.clone(), target, body, signature), Ok(KeyIndex(1)));
             let prefixed = format!("sha256={signature}");
             assert_eq!(signed(method, target, body, &prefixed), Ok(KeyIndex(1)));
         }
@@ -247,33 +209,20 @@ mod tests {
     fn a_signature_of_anything_else_is_wrong() {
         let wrong = Err(AuthError::SignatureWrong);
         assert_eq!(signed(Method::GET, START, "", START_SIGNATURE), wrong);
-        assert_eq!(
-            signed(Method::POST, &format!("{START}?"), "", START_SIGNATURE),
-            wrong
-        );
+        assert_eq!(signed(Method::POST, &format!("{START}?"), "", START_SIGNATURE), wrong);
         assert_eq!(signed(Method::POST, START, "{}", START_SIGNATURE), wrong);
         let other_time = claim(&[
             (KEY_HEADER, "key"),
             (TIMESTAMP_HEADER, &(NOW + 1).to_string()),
             (SIGNATURE_HEADER, START_SIGNATURE),
         ]);
-        assert_eq!(
-            other_time
-                .unwrap()
-                .verify(&Method::POST, START, b"", &keys()),
-            wrong
-        );
+        assert_eq!(other_time.unwrap().verify(&Method::POST, START, b"", &keys()), wrong);
         let other_key = claim(&[
             (KEY_HEADER, "other"),
             (TIMESTAMP_HEADER, &NOW.to_string()),
             (SIGNATURE_HEADER, START_SIGNATURE),
         ]);
-        assert_eq!(
-            other_key
-                .unwrap()
-                .verify(&Method::POST, START, b"", &keys()),
-            wrong
-        );
+        assert_eq!(other_key.unwrap().verify(&Method::POST, START, b"", &keys()), wrong);
     }
 
     #[test]
@@ -282,15 +231,7 @@ mod tests {
         let longer = format!("{START_SIGNATURE}00");
         let twice = format!("sha256=sha256={START_SIGNATURE}");
         let shorter = &START_SIGNATURE[..63];
-        for signature in [
-            &upper,
-            &longer,
-            &twice,
-            shorter,
-            "sha256=",
-            "sha512=00",
-            "x",
-        ] {
+        for signature in [&upper, &longer, &twice, shorter, "sha256=", "sha512=00", "x"] {
             let result = signed(Method::POST, START, "", signature);
             assert_eq!(result, Err(AuthError::SignatureWrong), "{signature}");
         }
@@ -319,36 +260,18 @@ mod tests {
     #[test]
     fn a_timestamp_may_be_300_s_off_and_no_more() {
         let at = |timestamp: &str| {
-            let pairs = [
-                (KEY_HEADER, "key"),
-                (TIMESTAMP_HEADER, timestamp),
-                (SIGNATURE_HEADER, START_SIGNATURE),
-            ];
+            let pairs =
+                [(KEY_HEADER, "key"), (TIMESTAMP_HEADER, timestamp), (SIGNATURE_HEADER, START_SIGNATURE)];
             claim(&pairs).err()
         };
         for skew in [-300, 0, 300] {
             assert_eq!(at(&(NOW + skew).to_string()), None, "{skew}");
         }
         for far in [NOW - 301, NOW + 301, 0, -NOW, i64::MAX, i64::MIN] {
-            assert_eq!(
-                at(&far.to_string()),
-                Some(AuthError::TimestampTooFarOff),
-                "{far}"
-            );
+            assert_eq!(at(&far.to_string()), Some(AuthError::TimestampTooFarOff), "{far}");
         }
-        assert_eq!(
-            at("99999999999999999999"),
-            Some(AuthError::TimestampTooFarOff)
-        );
-        for text in [
-            "now",
-            "1713693600.5",
-            "+1713693600",
-            "1713693600s",
-            "0x66",
-            "-",
-            "1 2",
-        ] {
+        assert_eq!(at("99999999999999999999"), Some(AuthError::TimestampTooFarOff));
+        for text in ["now", "1713693600.5", "+1713693600", "1713693600s", "0x66", "-", "1 2"] {
             assert_eq!(at(text), Some(AuthError::TimestampNotANumber), "{text}");
         }
     }

@@ -8,8 +8,7 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, ORIGIN,
-    VARY,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, VARY,
 };
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
@@ -38,10 +37,7 @@ pub async fn check(
             allow(response.headers_mut(), origin);
             Ok(response)
         }
-        Verdict::NotListed => Err(Problem::new(
-            Kind::Forbidden,
-            "Calls from this origin are not allowed",
-        )),
+        Verdict::NotListed => Err(Problem::new(Kind::Forbidden, "Calls from this origin are not allowed")),
     }
 }
 
@@ -58,10 +54,7 @@ fn judge(method: &Method, headers: &HeaderMap, origins: &[String]) -> Verdict {
     let Some(origin) = headers.get(ORIGIN) else {
         return Verdict::NotCrossOrigin;
     };
-    if !origins
-        .iter()
-        .any(|listed| listed.as_bytes() == origin.as_bytes())
-    {
+    if !origins.iter().any(|listed| listed.as_bytes() == origin.as_bytes()) {
         return Verdict::NotListed;
     }
     if method == Method::OPTIONS && headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD) {
@@ -92,14 +85,9 @@ mod tests {
     use super::*;
 
     fn judged(method: Method, headers: &[(&'static str, &'static str)]) -> Verdict {
-        let pairs = headers
-            .iter()
-            .map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value)));
-        judge(
-            &method,
-            &pairs.collect(),
-            &["https://app.example".to_owned()],
-        )
+        let pairs =
+            headers.iter().map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value)));
+        judge(&method, &pairs.collect(), &["https://app.example".to_owned()])
     }
 
     #[test]
@@ -110,22 +98,11 @@ mod tests {
     #[test]
     fn an_origin_is_allowed_only_exactly_as_listed() {
         let listed = HeaderValue::from_static("https://app.example");
-        assert_eq!(
-            judged(Method::GET, &[("origin", "https://app.example")]),
-            Verdict::Listed(listed)
-        );
-        for origin in [
-            "http://app.example",
-            "https://app.example:8443",
-            "https://app.example.evil",
-            "null",
-            "*",
-        ] {
-            assert_eq!(
-                judged(Method::GET, &[("origin", origin)]),
-                Verdict::NotListed,
-                "{origin}"
-            );
+        assert_eq!(judged(Method::GET, &[("origin", "https://app.example")]), Verdict::Listed(listed));
+        for origin in
+            ["http://app.example", "https://app.example:8443", "https://app.example.evil", "null", "*"]
+        {
+            assert_eq!(judged(Method::GET, &[("origin", origin)]), Verdict::NotListed, "{origin}");
         }
     }
 
@@ -136,9 +113,6 @@ mod tests {
             judged(Method::OPTIONS, &[("origin", "https://app.example"), asks]),
             Verdict::Preflight(HeaderValue::from_static("https://app.example"))
         );
-        assert_eq!(
-            judged(Method::OPTIONS, &[("origin", "https://evil.example"), asks]),
-            Verdict::NotListed
-        );
+        assert_eq!(judged(Method::OPTIONS, &[("origin", "https://evil.example"), asks]), Verdict::NotListed);
     }
 }

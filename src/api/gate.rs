@@ -39,11 +39,7 @@ impl Gate {
 }
 
 /// The middleware.
-pub async fn pass(
-    State(gate): State<Arc<Gate>>,
-    request: Request,
-    next: Next,
-) -> Result<Response, Problem> {
+pub async fn pass(State(gate): State<Arc<Gate>>, request: Request, next: Next) -> Result<Response, Problem> {
     let (head, body) = request.into_parts();
     let claim = Claim::from_headers(&head.headers, Timestamp::now(), &gate.keys)?;
     let body = read_body(&head.headers, body, gate.body_limit).await?;
@@ -65,9 +61,7 @@ async fn read_body(headers: &HeaderMap, body: Body, limit: usize) -> Result<Byte
         let detail = format!("The body must not be larger than {limit} bytes");
         Problem::new(Kind::PayloadTooLarge, detail)
     };
-    let announced = headers
-        .get(CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok()?.parse().ok());
+    let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     if announced.is_some_and(|length: u64| length > limit as u64) {
         return Err(too_large());
     }
@@ -82,9 +76,7 @@ async fn read_body(headers: &HeaderMap, body: Body, limit: usize) -> Result<Byte
         }
         Ok(read.into())
     };
-    timeout(BODY_TIMEOUT, read)
-        .await
-        .unwrap_or_else(|_| Err(broken_body()))
+    timeout(BODY_TIMEOUT, read).await.unwrap_or_else(|_| Err(broken_body()))
 }
 
 /// The caller went away, broke the encoding or was too slow.

@@ -55,11 +55,7 @@ impl ApiSettings {
 }
 
 /// Serves until it is cancelled; requests that are under way then are finished.
-pub async fn serve(
-    listener: TcpListener,
-    state: ApiState,
-    cancel: CancellationToken,
-) -> io::Result<()> {
+pub async fn serve(listener: TcpListener, state: ApiState, cancel: CancellationToken) -> io::Result<()> {
     let stop = cancel.clone().cancelled_owned();
     let server = axum::serve(listener, rest::router(state)).with_graceful_shutdown(stop);
     let deadline = async {

@@ -59,11 +59,7 @@ pub struct Problem {
 
 impl Problem {
     pub fn new(kind: Kind, detail: impl Into<String>) -> Self {
-        Self {
-            kind,
-            detail: detail.into(),
-            retry_after: None,
-        }
+        Self { kind, detail: detail.into(), retry_after: None }
     }
 
     pub fn bad_request(detail: impl Into<String>) -> Self {
@@ -73,17 +69,11 @@ impl Problem {
     /// Something of ours failed: the log is told what, the caller is not.
     pub fn internal(error: &dyn Error) -> Self {
         tracing::error!(error = chain(error), "request failed");
-        Self::new(
-            Kind::Internal,
-            "The request could not be carried out; the service's log says why",
-        )
+        Self::new(Kind::Internal, "The request could not be carried out; the service's log says why")
     }
 
     pub fn retry_after(self, wait: Duration) -> Self {
-        Self {
-            retry_after: Some(wait),
-            ..self
-        }
+        Self { retry_after: Some(wait), ..self }
     }
 }
 
@@ -103,13 +93,9 @@ impl IntoResponse for Problem {
             status: status.as_u16(),
             detail: self.detail,
         };
-        let body =
-            serde_json::to_string(&body).expect("strings and a number are always valid JSON");
+        let body = serde_json::to_string(&body).expect("strings and a number are always valid JSON");
         let mut headers = HeaderMap::new();
-        headers.insert(
-            CONTENT_TYPE,
-            HeaderValue::from_static("application/problem+json"),
-        );
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if let Some(wait) = self.retry_after {
             headers.insert(RETRY_AFTER, whole_seconds(wait).into());
         }
@@ -124,9 +110,9 @@ impl From<AuthError> for Problem {
             | AuthError::KeyWrong
             | AuthError::TimestampMissing
             | AuthError::SignatureMissing => Kind::Unauthorized,
-            AuthError::TimestampNotANumber
-            | AuthError::TimestampTooFarOff
-            | AuthError::SignatureWrong => Kind::Forbidden,
+            AuthError::TimestampNotANumber | AuthError::TimestampTooFarOff | AuthError::SignatureWrong => {
+                Kind::Forbidden
+            }
         };
         Self::new(kind, error.to_string())
     }
@@ -136,19 +122,13 @@ impl From<RecorderError> for Problem {
     fn from(error: RecorderError) -> Self {
         match error {
             RecorderError::RoomNotFound => Self::new(Kind::NotFound, "No such room in LiveKit"),
-            RecorderError::NothingToStop => {
-                Self::new(Kind::NotFound, "No active recording for this room")
-            }
-            RecorderError::LivekitUnreachable => {
-                Self::new(Kind::Unavailable, "LiveKit cannot be reached")
-            }
+            RecorderError::NothingToStop => Self::new(Kind::NotFound, "No active recording for this room"),
+            RecorderError::LivekitUnreachable => Self::new(Kind::Unavailable, "LiveKit cannot be reached"),
             RecorderError::NoCapacity { retry_after } => {
                 Self::new(Kind::Unavailable, "No capacity left for another recording")
                     .retry_after(retry_after)
             }
-            RecorderError::ShuttingDown => {
-                Self::new(Kind::Unavailable, "The service is shutting down")
-            }
+            RecorderError::ShuttingDown => Self::new(Kind::Unavailable, "The service is shutting down"),
             RecorderError::Internal(source) => Self::internal(source.as_ref()),
         }
     }
@@ -190,13 +170,8 @@ mod tests {
     async fn a_problem_is_written_as_the_contract_shows_it() {
         let response = Problem::from(RecorderError::NothingToStop).into_response();
         assert_eq!(response.status(), 404);
-        assert_eq!(
-            response.headers()["content-type"],
-            "application/problem+json"
-        );
-        let body = axum::body::to_bytes(response.into_body(), 1000)
-            .await
-            .unwrap();
+        assert_eq!(response.headers()["content-type"], "application/problem+json");
+        let body = axum::body::to_bytes(response.into_body(), 1000).await.unwrap();
         assert_eq!(
             body,
             r#"{"type":"https://rtcstack.dev/errors/not-found","title":"Not Found","status":404,"detail":"No active recording for this room"}"#

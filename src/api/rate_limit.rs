@@ -20,10 +20,7 @@ pub struct RateLimit {
 
 impl Default for RateLimit {
     fn default() -> Self {
-        Self {
-            max: 100,
-            window: Duration::from_secs(60),
-        }
+        Self { max: 100, window: Duration::from_secs(60) }
     }
 }
 
@@ -36,10 +33,7 @@ pub struct RateLimiter {
 
 impl RateLimiter {
     pub fn new(limit: RateLimit, keys: usize) -> Self {
-        Self {
-            limit,
-            admitted: Mutex::new(vec![VecDeque::new(); keys]),
-        }
+        Self { limit, admitted: Mutex::new(vec![VecDeque::new(); keys]) }
     }
 
     /// Lets a request in, or says how long to wait.
@@ -69,10 +63,7 @@ fn admit(admitted: &mut VecDeque<Instant>, limit: RateLimit, now: Instant) -> Re
 mod tests {
     use super::*;
 
-    const LIMIT: RateLimit = RateLimit {
-        max: 2,
-        window: Duration::from_secs(60),
-    };
+    const LIMIT: RateLimit = RateLimit { max: 2, window: Duration::from_secs(60) };
 
     #[test]
     fn no_stretch_as_long_as_the_window_has_more_than_the_limit() {

@@ -1,1 +1,42 @@
-//! (placeholder: being written)
+//! Joins the participants' pictures and voices into one canvas and one stereo sound, tick by tick.
+//!
+//! Owns where a tile lies, how a picture is fitted and scaled into it, when a track is on the
+//! picture, and how voices are placed on the sample grid and added up. Owns no clock, no thread,
+//! no socket and no codec: every time is an argument, and what is not given in does not exist.
+//!
+//! Contract: the caller announces tracks, hands in pictures and sound with their capture times, and
+//! calls [`Composer::tick`] whenever it decides that the next tick is ripe. Each call makes exactly
+//! one tick, whatever has or has not arrived by then; ticks are never skipped and never repeated.
+
+mod composer;
+
+mod layout;
+
+mod video;
+
+mod fit;
+
+mod scale;
+
+mod canvas;
+
+mod stage;
+
+mod mixer;
+
+mod voice;
+
+mod slip;
+
+mod limiter;
+
+#[cfg(test)]
+mod fakes;
+
+#[cfg(test)]
+mod tests;
+
+pub use composer::{ComposeError, ComposeOptions, Composer, Tick, VideoTrack};
+pub use layout::Layout;
+pub use video::VideoCounters;
+pub use voice::VoiceCounters;

@@ -179,8 +179,7 @@ impl LivekitConfig {
 impl RecordingConfig {
     /// How many recordings may run at the same time on a machine with so many cores.
     pub fn capacity(&self, cores: NonZeroU32) -> NonZeroU32 {
-        self.max_recordings
-            .unwrap_or_else(|| cores.saturating_mul(RECORDINGS_A_CORE))
+        self.max_recordings.unwrap_or_else(|| cores.saturating_mul(RECORDINGS_A_CORE))
     }
 }
 
@@ -219,14 +218,9 @@ impl LogLevel {
 
 /// The variables of this process; those that egressd knows must be text.
 fn process_environment() -> Result<impl Fn(&str) -> Option<String>, ConfigErrors> {
-    let not_text =
-        |name: &&str| matches!(std::env::var(name), Err(std::env::VarError::NotUnicode(_)));
+    let not_text = |name: &&str| matches!(std::env::var(name), Err(std::env::VarError::NotUnicode(_)));
     let faults = SETTINGS.into_iter().filter(not_text);
-    ConfigErrors::none_of(
-        faults
-            .map(|name| Fault::new(name, "is not UTF-8"))
-            .collect(),
-    )?;
+    ConfigErrors::none_of(faults.map(|name| Fault::new(name, "is not UTF-8")).collect())?;
     Ok(|name: &str| std::env::var(name).ok())
 }
 

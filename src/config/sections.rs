@@ -9,9 +9,7 @@ use url::{Host, Url};
 
 use super::sources::Quote::{Hidden, Shown};
 use super::sources::Sources;
-use super::{
-    ApiConfig, DataDir, LivekitConfig, LogLevel, RateLimit, RecordingConfig, WebhookConfig,
-};
+use super::{ApiConfig, DataDir, LivekitConfig, LogLevel, RateLimit, RecordingConfig, WebhookConfig};
 use crate::storage::{DEFAULT_REGION, S3Config, StorageConfig};
 
 const DEFAULT_API_PORT: u16 = 8080;
@@ -34,9 +32,7 @@ pub fn api(sources: &mut Sources) -> ApiConfig {
         cors_origins: cors_origins(sources),
         rate_limit: RateLimit {
             max: positive(sources, "RATE_LIMIT_MAX").unwrap_or(DEFAULT_RATE_LIMIT),
-            window: millis(
-                positive(sources, "RATE_LIMIT_WINDOW_MS").unwrap_or(DEFAULT_RATE_WINDOW_MS),
-            ),
+            window: millis(positive(sources, "RATE_LIMIT_WINDOW_MS").unwrap_or(DEFAULT_RATE_WINDOW_MS)),
         },
     }
 }
@@ -68,16 +64,12 @@ pub fn storage(sources: &mut Sources, data_dir: &DataDir) -> StorageConfig {
     ];
     match GROUP.into_iter().find(|name| sources.get(name).is_some()) {
         Some(because) => StorageConfig::S3(s3(sources, because)),
-        None => StorageConfig::Folder {
-            root: data_dir.recordings(),
-        },
+        None => StorageConfig::Folder { root: data_dir.recordings() },
     }
 }
 
 pub fn webhook(sources: &mut Sources) -> WebhookConfig {
-    WebhookConfig {
-        allow_private: truth(sources, "WEBHOOK_ALLOW_PRIVATE"),
-    }
+    WebhookConfig { allow_private: truth(sources, "WEBHOOK_ALLOW_PRIVATE") }
 }
 
 pub fn recording(sources: &mut Sources) -> RecordingConfig {
@@ -97,15 +89,8 @@ pub fn data_dir(sources: &mut Sources) -> DataDir {
 pub fn log_level(sources: &mut Sources) -> LogLevel {
     let expected = (Shown, "error, warn, info, debug or trace");
     let level = sources.optional("LOG_LEVEL", expected, |text| {
-        let all = [
-            LogLevel::Error,
-            LogLevel::Warn,
-            LogLevel::Info,
-            LogLevel::Debug,
-            LogLevel::Trace,
-        ];
-        all.into_iter()
-            .find(|level| level.as_str().eq_ignore_ascii_case(text))
+        let all = [LogLevel::Error, LogLevel::Warn, LogLevel::Info, LogLevel::Debug, LogLevel::Trace];
+        all.into_iter().find(|level| level.as_str().eq_ignore_ascii_case(text))
     });
     level.unwrap_or(LogLevel::Info)
 }
@@ -113,10 +98,7 @@ pub fn log_level(sources: &mut Sources) -> LogLevel {
 /// Somebody who sets it expects several machines to share their state: none may be left believing it.
 pub fn refuse_redis(sources: &mut Sources) {
     if sources.get("REDIS_URL").is_some() {
-        sources.fault(
-            "REDIS_URL",
-            "is not supported yet; unset it, and state is kept in EGRESSD_DATA_DIR",
-        );
+        sources.fault("REDIS_URL", "is not supported yet; unset it, and state is kept in EGRESSD_DATA_DIR");
     }
 }
 
@@ -146,10 +128,8 @@ fn s3(sources: &mut Sources, because: &str) -> S3Config {
 }
 
 fn bucket(sources: &mut Sources) -> String {
-    let expected = (
-        Shown,
-        "3 to 63 lower-case letters, digits, hyphens and dots, the ends a letter or digit",
-    );
+    let expected =
+        (Shown, "3 to 63 lower-case letters, digits, hyphens and dots, the ends a letter or digit");
     let bucket = sources.optional("MINIO_BUCKET", expected, |text| {
         let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.';
         let end = |b: Option<&u8>| b.is_some_and(|b| b.is_ascii_alphanumeric());
@@ -164,13 +144,9 @@ fn bucket(sources: &mut Sources) -> String {
 }
 
 fn cors_origins(sources: &mut Sources) -> Vec<String> {
-    let expected = (
-        Shown,
-        "origins such as https://app.example.com, separated by commas",
-    );
-    let origins = sources.optional("CORS_ORIGINS", expected, |text| {
-        text.split(',').map(|item| origin(item.trim())).collect()
-    });
+    let expected = (Shown, "origins such as https://app.example.com, separated by commas");
+    let origins = sources
+        .optional("CORS_ORIGINS", expected, |text| text.split(',').map(|item| origin(item.trim())).collect());
     origins.unwrap_or_default()
 }
 

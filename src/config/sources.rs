@@ -23,10 +23,7 @@ pub struct Fault {
 
 impl Fault {
     pub fn new(name: impl Into<String>, what: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            what: what.into(),
-        }
+        Self { name: name.into(), what: what.into() }
     }
 }
 
@@ -52,12 +49,8 @@ impl From<Fault> for ConfigErrors {
 
 impl fmt::Display for ConfigErrors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(
-            "the configuration is not usable (docs/configuration.md lists every setting):",
-        )?;
-        self.0
-            .iter()
-            .try_for_each(|fault| write!(f, "\n  {}: {}", fault.name, fault.what))
+        f.write_str("the configuration is not usable (docs/configuration.md lists every setting):")?;
+        self.0.iter().try_for_each(|fault| write!(f, "\n  {}: {}", fault.name, fault.what))
     }
 }
 
@@ -77,15 +70,8 @@ pub(super) struct Sources<'a> {
 }
 
 impl<'a> Sources<'a> {
-    pub fn new(
-        env: &'a dyn Fn(&str) -> Option<String>,
-        toml: Option<&str>,
-    ) -> Result<Self, ConfigErrors> {
-        let mut sources = Self {
-            env,
-            file: BTreeMap::new(),
-            faults: Vec::new(),
-        };
+    pub fn new(env: &'a dyn Fn(&str) -> Option<String>, toml: Option<&str>) -> Result<Self, ConfigErrors> {
+        let mut sources = Self { env, file: BTreeMap::new(), faults: Vec::new() };
         for (key, value) in parse(toml.unwrap_or_default())? {
             sources.add_from_file(key, value);
         }
@@ -103,10 +89,7 @@ impl<'a> Sources<'a> {
         debug_assert!(SETTINGS.contains(&name), "{name} is not in SETTINGS");
         let set = |text: &String| !text.is_empty();
         let from_env = (self.env)(name).map(|text| text.trim().to_owned());
-        from_env
-            .filter(set)
-            .or_else(|| self.file.get(name).cloned())
-            .filter(set)
+        from_env.filter(set).or_else(|| self.file.get(name).cloned()).filter(set)
     }
 
     pub fn fault(&mut self, name: &str, what: impl Into<String>) {

@@ -14,11 +14,8 @@ const REQUIRED: [(&str, &str); 5] = [
     ("LIVEKIT_API_KEY", "devkey"),
     ("LIVEKIT_API_SECRET", "hush-livekit"),
 ];
-const MINIO: [(&str, &str); 3] = [
-    ("MINIO_ENDPOINT", "minio"),
-    ("MINIO_ACCESS_KEY", "access"),
-    ("MINIO_SECRET_KEY", "hush-minio"),
-];
+const MINIO: [(&str, &str); 3] =
+    [("MINIO_ENDPOINT", "minio"), ("MINIO_ACCESS_KEY", "access"), ("MINIO_SECRET_KEY", "hush-minio")];
 
 fn parse(env: &[(&str, &str)], toml: Option<&str>) -> Result<Config, ConfigErrors> {
     // A later setting replaces an earlier one.
@@ -145,11 +142,7 @@ fn an_empty_setting_counts_as_not_set() {
 fn the_store_needs_its_whole_group() {
     for given in [0, 1, 2] {
         let names = faulty(with(&MINIO[given..=given]));
-        let missing: Vec<_> = MINIO
-            .iter()
-            .map(|m| m.0)
-            .filter(|n| *n != MINIO[given].0)
-            .collect();
+        let missing: Vec<_> = MINIO.iter().map(|m| m.0).filter(|n| *n != MINIO[given].0).collect();
         assert_eq!(names, missing);
     }
     let names = faulty(with(&[("MINIO_BUCKET", "recordings")]));
@@ -173,35 +166,16 @@ fn the_endpoint_is_made_of_host_port_and_scheme() {
     ];
     let tls = s3(good(with(&[&MINIO[..], &more].concat())));
     assert_eq!(tls.endpoint, "https://s3.eu-central-1.amazonaws.com:443");
-    assert_eq!(
-        (tls.bucket.as_str(), tls.region.as_str()),
-        ("my.recordings-1", "eu-central-1")
-    );
+    assert_eq!((tls.bucket.as_str(), tls.region.as_str()), ("my.recordings-1", "eu-central-1"));
 }
 
 #[test]
 fn a_livekit_url_may_be_given_as_websocket_or_http() {
     let cases = [
-        (
-            "ws://livekit:7880",
-            "ws://livekit:7880",
-            "http://livekit:7880",
-        ),
-        (
-            "http://livekit:7880/",
-            "ws://livekit:7880",
-            "http://livekit:7880",
-        ),
-        (
-            "https://x.livekit.cloud",
-            "wss://x.livekit.cloud",
-            "https://x.livekit.cloud",
-        ),
-        (
-            "wss://x.example/lk/",
-            "wss://x.example/lk",
-            "https://x.example/lk",
-        ),
+        ("ws://livekit:7880", "ws://livekit:7880", "http://livekit:7880"),
+        ("http://livekit:7880/", "ws://livekit:7880", "http://livekit:7880"),
+        ("https://x.livekit.cloud", "wss://x.livekit.cloud", "https://x.livekit.cloud"),
+        ("wss://x.example/lk/", "wss://x.example/lk", "https://x.example/lk"),
     ];
     for (given, websocket, http) in cases {
         let livekit = good(with(&[("LIVEKIT_URL_INTERNAL", given)])).livekit;
@@ -216,11 +190,7 @@ fn origins_are_kept_as_browsers_send_them() {
         "CORS_ORIGINS",
         "https://App.example.com, http://localhost:5173,https://x.example:443",
     )]));
-    let expected = [
-        "https://app.example.com",
-        "http://localhost:5173",
-        "https://x.example",
-    ];
+    let expected = ["https://app.example.com", "http://localhost:5173", "https://x.example"];
     assert_eq!(config.api.cors_origins, expected);
 }
 

@@ -86,16 +86,10 @@ impl Handle {
     /// The room's recording, if it takes in media or is about to.
     pub async fn active(&self, room: &RoomName) -> Result<Option<ActiveRecording>, ControlError> {
         let live = self.store.live_recording(room).await?;
-        Ok(live.map(|row| ActiveRecording {
-            egress_id: row.egress_id,
-            started_at: row.started_at,
-        }))
+        Ok(live.map(|row| ActiveRecording { egress_id: row.egress_id, started_at: row.started_at }))
     }
 
-    async fn ask<T>(
-        &self,
-        request: impl FnOnce(oneshot::Sender<T>) -> Request,
-    ) -> Result<T, ControlError> {
+    async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<T>) -> Request) -> Result<T, ControlError> {
         let (answer, answered) = oneshot::channel();
         let sent = self.requests.send(request(answer)).await;
         sent.map_err(|_gone| ControlError::ShuttingDown)?;
@@ -111,11 +105,9 @@ impl Started {
             status: match row.phase {
                 Phase::Starting => StartStatus::Starting,
                 // Later phases can only come between the look and the answer.
-                Phase::Active
-                | Phase::Stopping
-                | Phase::Uploading
-                | Phase::Complete
-                | Phase::Failed => StartStatus::Active,
+                Phase::Active | Phase::Stopping | Phase::Uploading | Phase::Complete | Phase::Failed => {
+                    StartStatus::Active
+                }
             },
             created,
         }

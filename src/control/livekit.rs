@@ -55,11 +55,7 @@ struct Room {
 impl Livekit {
     /// `http_url` is the server's URL without a slash at its end. Fails where the TLS set-up of the
     /// host does.
-    pub fn new(
-        http_url: &str,
-        api_key: &str,
-        api_secret: SecretString,
-    ) -> Result<Self, reqwest::Error> {
+    pub fn new(http_url: &str, api_key: &str, api_secret: SecretString) -> Result<Self, reqwest::Error> {
         let client = Client::builder()
             .timeout(TIMEOUT)
             // The token must not go to somebody else.
@@ -78,9 +74,7 @@ impl Livekit {
             .client
             .post(&self.list_rooms)
             .bearer_auth(self.token()?)
-            .json(&ListRooms {
-                names: [room.as_str()],
-            });
+            .json(&ListRooms { names: [room.as_str()] });
         let transport = |error: reqwest::Error| LivekitError::Transport(error.without_url());
         let response = request.send().await.map_err(transport)?;
         if !response.status().is_success() {
@@ -91,10 +85,7 @@ impl Livekit {
     }
 
     fn token(&self) -> Result<String, LivekitError> {
-        let grants = VideoGrants {
-            room_list: true,
-            ..VideoGrants::default()
-        };
+        let grants = VideoGrants { room_list: true, ..VideoGrants::default() };
         AccessToken::with_api_key(&self.api_key, self.api_secret.expose_secret())
             .with_ttl(TOKEN_TTL)
             .with_grants(grants)

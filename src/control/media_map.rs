@@ -21,10 +21,7 @@ struct Piece {
 
 impl MediaMap {
     pub fn add(&mut self, spool: MediaRange) {
-        self.pieces.push(Piece {
-            media_start: self.len,
-            spool,
-        });
+        self.pieces.push(Piece { media_start: self.len, spool });
         self.len += spool.len;
     }
 
@@ -36,9 +33,7 @@ impl MediaMap {
     /// The ranges of the spool that hold these bytes of the media, in order. What is beyond the end
     /// of the media is left out.
     pub fn locate(&self, media: &Range<u64>) -> Vec<MediaRange> {
-        let first = self
-            .pieces
-            .partition_point(|piece| piece.media_start + piece.spool.len <= media.start);
+        let first = self.pieces.partition_point(|piece| piece.media_start + piece.spool.len <= media.start);
         self.pieces[first..]
             .iter()
             .take_while(|piece| piece.media_start < media.end)
@@ -51,10 +46,7 @@ impl Piece {
     fn cut(&self, media: &Range<u64>) -> MediaRange {
         let start = media.start.max(self.media_start);
         let end = media.end.min(self.media_start + self.spool.len);
-        MediaRange {
-            offset: self.spool.offset + (start - self.media_start),
-            len: end - start,
-        }
+        MediaRange { offset: self.spool.offset + (start - self.media_start), len: end - start }
     }
 }
 
@@ -76,10 +68,7 @@ mod tests {
 
     fn located(media: Range<u64>) -> Vec<(u64, u64)> {
         let found = map().locate(&media);
-        found
-            .iter()
-            .map(|range| (range.offset, range.len))
-            .collect()
+        found.iter().map(|range| (range.offset, range.len)).collect()
     }
 
     #[test]

@@ -41,10 +41,7 @@ pub struct WorkerProcess {
 impl WorkerProgram {
     /// The hidden subcommand of this very program.
     pub fn this_executable() -> io::Result<Self> {
-        Ok(Self {
-            path: std::env::current_exe()?,
-            args: vec!["worker".into()],
-        })
+        Ok(Self { path: std::env::current_exe()?, args: vec!["worker".into()] })
     }
 }
 
@@ -63,11 +60,7 @@ impl WorkerProcess {
         let stdin = child.stdin.take().ok_or_else(piped)?;
         let stdout = child.stdout.take().ok_or_else(piped)?;
         let codec = LinesCodec::new_with_max_length(MAX_LINE_BYTES);
-        let mut worker = Self {
-            child,
-            stdin,
-            lines: FramedRead::new(stdout, codec),
-        };
+        let mut worker = Self { child, stdin, lines: FramedRead::new(stdout, codec) };
         worker.send(&messages::Command::Start(spec)).await;
         Ok(worker)
     }
@@ -109,10 +102,7 @@ impl WorkerProcess {
 
     /// Waits for a worker that has said its last word, and kills it if it does not go.
     pub async fn close(mut self, patience: Duration) {
-        if tokio::time::timeout(patience, self.child.wait())
-            .await
-            .is_err()
-        {
+        if tokio::time::timeout(patience, self.child.wait()).await.is_err() {
             tracing::warn!("the worker has ended its recording but does not exit, it is killed");
             self.kill();
             let _gone = self.child.wait().await;

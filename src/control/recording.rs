@@ -55,10 +55,7 @@ pub struct Recording {
 
 enum Worker {
     None,
-    Running {
-        process: WorkerProcess,
-        _permit: OwnedSemaphorePermit,
-    },
+    Running { process: WorkerProcess, _permit: OwnedSemaphorePermit },
 }
 
 type Upload<'a> = Pin<&'a mut dyn FutureUpload>;
@@ -124,10 +121,7 @@ impl Recording {
         match WorkerProcess::start(&self.shared.program, spec).await {
             Ok(process) => {
                 tracing::info!(pid = process.pid(), "recording accepted");
-                self.worker = Worker::Running {
-                    process,
-                    _permit: permit,
-                };
+                self.worker = Worker::Running { process, _permit: permit };
             }
             Err(error) => {
                 tracing::error!(%error, "the worker cannot be started");
@@ -163,9 +157,7 @@ impl Recording {
     fn deadline(&self) -> Option<(Instant, Input)> {
         let limits = &self.shared.limits;
         match self.state {
-            State::Starting | State::Active => {
-                Some((self.owed_since + limits.silence, Input::WorkerSilent))
-            }
+            State::Starting | State::Active => Some((self.owed_since + limits.silence, Input::WorkerSilent)),
             State::Stopping => Some((self.owed_since + limits.stop, Input::StopTimedOut)),
             State::Killing { .. } | State::Finishing { .. } | State::Ended { .. } => None,
         }
@@ -179,12 +171,7 @@ impl Recording {
             }
             Output::Event(Event::FirstMedia) => Input::FirstMedia,
             Output::Event(Event::Progress { final_bytes, .. }) => Input::Progress { final_bytes },
-            Output::Event(Event::Ended {
-                reason,
-                ticks,
-                final_bytes,
-                error,
-            }) => {
+            Output::Event(Event::Ended { reason, ticks, final_bytes, error }) => {
                 tracing::info!(%reason, ticks, final_bytes, error, "recorded");
                 Input::WorkerEnded { reason, error }
             }
@@ -219,10 +206,7 @@ impl Recording {
         match self.state {
             State::Starting | State::Active => self.owed_since = Instant::now(),
             // What it owes now is its end, whatever else it says.
-            State::Stopping
-            | State::Killing { .. }
-            | State::Finishing { .. }
-            | State::Ended { .. } => {}
+            State::Stopping | State::Killing { .. } | State::Finishing { .. } | State::Ended { .. } => {}
         }
         let (state, actions) = state::step(self.state.clone(), input);
         self.state = state;
@@ -250,12 +234,7 @@ impl Recording {
 
     async fn persist(&self, phase: Phase) {
         for _ in 0..PHASE_ATTEMPTS {
-            match self
-                .shared
-                .store
-                .set_phase(&self.row.egress_id, phase)
-                .await
-            {
+            match self.shared.store.set_phase(&self.row.egress_id, phase).await {
                 Ok(true) => return,
                 Ok(false) => return tracing::warn!(?phase, "not in the database any more"),
                 Err(error) => tracing::error!(%error, ?phase, "the phase cannot be written down"),
@@ -265,39 +244,23 @@ impl Recording {
     }
 
     async fn tell_media_started(&self) {
-        let RecordingRow {
-            egress_id,
-            room,
-            started_at,
-            ..
-        } = &self.row;
+        let RecordingRow { egress_id, room, started_at, .. } = &self.row;
         tracing::info!("first media");
         let event = event::egress_started(egress_id, room, *started_at);
         let store = &self.shared.store;
-        if let Err(error) = store
-            .media_started(egress_id, Timestamp::now(), event)
-            .await
-        {
+        if let Err(error) = store.media_started(egress_id, Timestamp::now(), event).await {
             tracing::error!(%error, "the first media cannot be written down, nobody is told of it");
         }
     }
 
     /// Does not give up: as long as it is not written down nobody may believe that it has ended.
     async fn end(&self, outcome: Outcome) {
-        let RecordingRow {
-            egress_id, room, ..
-        } = &self.row;
+        let RecordingRow { egress_id, room, .. } = &self.row;
         let event = event::egress_ended(egress_id, room, &outcome);
-        let ending = Ending {
-            outcome,
-            ended_at: Timestamp::now(),
-        };
+        let ending = Ending { outcome, ended_at: Timestamp::now() };
         let store = &self.shared.store;
         loop {
-            match store
-                .end_recording(egress_id, ending.clone(), event.clone())
-                .await
-            {
+            match store.end_recording(egress_id, ending.clone(), event.clone()).await {
                 Ok(EndResult::Ended) => break log_end(&ending.outcome),
                 Ok(EndResult::AlreadyEnded) => break tracing::warn!("had ended before"),
                 Err(error) => tracing::error!(%error, "the end cannot be written down"),

@@ -19,20 +19,14 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 pub async fn unfinished(shared: &Shared) -> Result<Vec<RecordingRow>, ControlError> {
     let mut rows = shared.store.unfinished().await?;
     for row in &mut rows {
-        shared
-            .store
-            .set_phase(&row.egress_id, Phase::Uploading)
-            .await?;
+        shared.store.set_phase(&row.egress_id, Phase::Uploading).await?;
         row.phase = Phase::Uploading;
     }
     Ok(rows)
 }
 
 /// One of them, if it has not ended.
-pub async fn unfinished_one(
-    shared: &Shared,
-    id: &EgressId,
-) -> Result<Option<RecordingRow>, ControlError> {
+pub async fn unfinished_one(shared: &Shared, id: &EgressId) -> Result<Option<RecordingRow>, ControlError> {
     let unended = shared.store.set_phase(id, Phase::Uploading).await?;
     let row = shared.store.recording(id).await?;
     Ok(row.filter(|_| unended))

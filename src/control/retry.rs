@@ -57,23 +57,20 @@ impl RetryPolicy {
         if let UploadError::Storage(StorageError::AlreadyExists { .. }) = error {
             return Remedy::NextKey;
         }
-        let allowed = if error.is_transient() {
-            self.attempts
-        } else {
-            self.attempts_when_refused
-        };
+        let allowed = if error.is_transient() { self.attempts } else { self.attempts_when_refused };
         if stage == Stage::Finishing && faults >= allowed {
             return Remedy::GiveUp;
         }
         let pause = self.pause(faults);
         match error {
-            UploadError::Storage(
-                StorageError::UnknownUpload { .. } | StorageError::MissingPart { .. },
-            ) => Remedy::BeginAnew(pause),
+            UploadError::Storage(StorageError::UnknownUpload { .. } | StorageError::MissingPart { .. }) => {
+                Remedy::BeginAnew(pause)
+            }
             UploadError::Storage(_)
             | UploadError::Key(_)
             | UploadError::Spool(_)
             | UploadError::Index(_)
+            | UploadError::Inconsistent { .. }
             | UploadError::WrongSize { .. }
             | UploadError::Abandoned => Remedy::TryAgain(pause),
         }
@@ -81,9 +78,7 @@ impl RetryPolicy {
 
     fn pause(&self, faults: u32) -> Duration {
         let doubled = 2_u32.saturating_pow(faults.saturating_sub(1));
-        self.first_pause
-            .saturating_mul(doubled)
-            .min(self.longest_pause)
+        self.first_pause.saturating_mul(doubled).min(self.longest_pause)
     }
 }
 
@@ -96,18 +91,14 @@ mod tests {
 
     fn unavailable() -> UploadError {
         UploadError::Storage(StorageError::Unavailable {
-            action: Action::Reach {
-                place: "store".into(),
-            },
+            action: Action::Reach { place: "store".into() },
             source: "connection refused".into(),
         })
     }
 
     fn refused() -> UploadError {
         UploadError::Storage(StorageError::Denied {
-            action: Action::Reach {
-                place: "store".into(),
-            },
+            action: Action::Reach { place: "store".into() },
             code: "AccessDenied".into(),
             message: String::new(),
         })
@@ -123,8 +114,8 @@ mod tests {
     #[test]
     fn pauses_double_up_to_the_longest() {
         let policy = RetryPolicy::default();
-        let pauses = [1, 2, 3, 6, 7, 1000]
-            .map(|n| seconds(policy.remedy(&unavailable(), Stage::Recording, n)));
+        let pauses =
+            [1, 2, 3, 6, 7, 1000].map(|n| seconds(policy.remedy(&unavailable(), Stage::Recording, n)));
         assert_eq!(pauses, [1, 2, 4, 30, 30, 30]);
     }
 

@@ -95,25 +95,19 @@ impl Spool {
     }
 
     pub fn finish(self) -> Result<WholeSpool, Mp4Error> {
-        Ok(WholeSpool {
-            index: self.reader.finish()?,
-            condition: self.condition,
-            media: self.media,
-        })
+        Ok(WholeSpool { index: self.reader.finish()?, condition: self.condition, media: self.media })
     }
 
     fn parse(&mut self, bytes: &[u8]) -> u64 {
-        let before = self.media.map.len();
+        let before = self.media.len();
         match self.reader.feed(bytes) {
-            Ok(ranges) => ranges
-                .into_iter()
-                .for_each(|range| self.media.map.add(range)),
+            Ok(ranges) => ranges.into_iter().for_each(|range| self.media.map.add(range)),
             Err(error) => {
                 tracing::error!(%error, spool = %self.path.display(), "the spool is damaged");
                 self.condition = Condition::Damaged;
             }
         }
-        self.media.map.len() - before
+        self.media.len() - before
     }
 
     /// The file, once the worker has created it.
@@ -131,6 +125,11 @@ impl Spool {
 }
 
 impl MediaSource {
+    /// Bytes of media so far.
+    pub fn len(&self) -> u64 {
+        self.map.len()
+    }
+
     /// These bytes of the media, behind `front`. The one place where a part is in memory.
     pub async fn read(&self, media: &Range<u64>, front: &[u8]) -> io::Result<Bytes> {
         let mut bytes = Vec::with_capacity(front.len() + (media.end - media.start) as usize);
@@ -166,9 +165,7 @@ fn read_up_to(file: &File, offset: u64, len: u64) -> io::Result<Vec<u8>> {
 }
 
 /// Runs file work where it may block.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> io::Result<T> + Send + 'static,
-) -> io::Result<T> {
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
         Err(aborted) => Err(io::Error::other(aborted)),

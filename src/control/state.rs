@@ -231,10 +231,7 @@ fn end(outcome: Outcome, then: Option<Action>) -> (State, Vec<Action>) {
 }
 
 fn finish(verdict: Verdict) -> (State, Vec<Action>) {
-    (
-        State::Finishing { verdict },
-        vec![Action::Persist(Phase::Uploading), Action::FinishUpload],
-    )
+    (State::Finishing { verdict }, vec![Action::Persist(Phase::Uploading), Action::FinishUpload])
 }
 
 fn verdict(reason: EndReason, error: Option<String>) -> Verdict {
@@ -260,22 +257,17 @@ fn outcome(verdict: &Verdict, saved: Option<SavedFile>) -> Outcome {
             saved: None,
         },
         (Verdict::Failed(failure), Some(saved)) => Outcome::Failed {
-            error: format!(
-                "{} The file holds what was recorded until then.",
-                failure.sentence()
-            ),
+            error: format!("{} The file holds what was recorded until then.", failure.sentence()),
             saved: Some(saved),
         },
-        (Verdict::Failed(failure), None) => Outcome::Failed {
-            error: format!("{} Nothing was recorded.", failure.sentence()),
-            saved: None,
-        },
+        (Verdict::Failed(failure), None) => {
+            Outcome::Failed { error: format!("{} Nothing was recorded.", failure.sentence()), saved: None }
+        }
     }
 }
 
 fn not_stored(verdict: &Verdict) -> Outcome {
-    const KEPT: &str =
-        "The recording could not be stored; the recorder has kept it on its own disk.";
+    const KEPT: &str = "The recording could not be stored; the recorder has kept it on its own disk.";
     let error = match verdict {
         Verdict::AsItShould(_) => KEPT.to_owned(),
         Verdict::Failed(failure) => format!("{} {KEPT}", failure.sentence()),
@@ -299,9 +291,7 @@ impl Failure {
             Self::Crashed(Exit::Unknown) => "The recorder ended unexpectedly.".to_owned(),
             Self::Silent => "The recorder did not answer any more and was ended.".to_owned(),
             Self::DidNotStop => "The recorder did not end in time and was ended.".to_owned(),
-            Self::SpoolDamaged => {
-                "A part of the recording was damaged on the recorder's disk.".to_owned()
-            }
+            Self::SpoolDamaged => "A part of the recording was damaged on the recorder's disk.".to_owned(),
             Self::ServiceRestarted => "The service was restarted while recording.".to_owned(),
         }
     }

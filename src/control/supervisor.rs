@@ -59,11 +59,7 @@ impl Supervisor {
     pub async fn new(shared: Shared, livekit: Livekit) -> Result<(Handle, Self), ControlError> {
         create_spool_folder(&shared).await?;
         let (sender, requests) = mpsc::channel(QUEUE);
-        let handle = Handle {
-            requests: sender,
-            store: shared.store.clone(),
-            livekit,
-        };
+        let handle = Handle { requests: sender, store: shared.store.clone(), livekit };
         let mut supervisor = Self {
             capacity: Arc::new(Semaphore::new(shared.capacity.get() as usize)),
             shared: Arc::new(shared),
@@ -128,9 +124,7 @@ impl Supervisor {
     async fn existing_or_full(&self, room: &RoomName) -> Result<Started, ControlError> {
         match self.shared.store.live_recording(room).await? {
             Some(row) => Ok(Started::from_row(row, false)),
-            None => Err(ControlError::NoCapacity {
-                retry_after: RETRY_AFTER,
-            }),
+            None => Err(ControlError::NoCapacity { retry_after: RETRY_AFTER }),
         }
     }
 
@@ -151,11 +145,7 @@ impl Supervisor {
         let recording = Recording::new(row, Arc::clone(&self.shared));
         let run = recording.run(origin, stopped, self.stop_all.clone());
         let task = self.tasks.spawn(run.instrument(span));
-        let running = Running {
-            egress_id,
-            stops,
-            attempt,
-        };
+        let running = Running { egress_id, stops, attempt };
         self.running.insert(task.id(), running);
     }
 
@@ -193,10 +183,7 @@ impl Supervisor {
         let all = async { while self.tasks.join_next().await.is_some() {} };
         if tokio::time::timeout(SHUTDOWN_GRACE, all).await.is_err() {
             let left = self.tasks.len();
-            tracing::warn!(
-                left,
-                "not all recordings are stored yet, the next start goes on"
-            );
+            tracing::warn!(left, "not all recordings are stored yet, the next start goes on");
             self.tasks.shutdown().await;
         }
     }
@@ -204,10 +191,7 @@ impl Supervisor {
 
 async fn create_spool_folder(shared: &Shared) -> Result<(), ControlError> {
     let created = tokio::fs::create_dir_all(&shared.spool_dir).await;
-    created.map_err(|source| ControlError::SpoolFolder {
-        path: shared.spool_dir.clone(),
-        source,
-    })
+    created.map_err(|source| ControlError::SpoolFolder { path: shared.spool_dir.clone(), source })
 }
 
 #[cfg(test)]

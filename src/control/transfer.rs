@@ -32,13 +32,7 @@ enum Multipart {
 
 impl Transfer {
     pub fn new(storage: Arc<dyn Storage>, reserved: String) -> Self {
-        Self {
-            storage,
-            reserved,
-            choice: 1,
-            parts: Vec::new(),
-            multipart: Multipart::None,
-        }
+        Self { storage, reserved, choice: 1, parts: Vec::new(), multipart: Multipart::None }
     }
 
     pub fn key(&self) -> Result<ObjectKey, UploadError> {
@@ -87,10 +81,7 @@ impl Transfer {
                 if let Some(last) = last {
                     self.put_part(last, &[], media).await?;
                 }
-                let first = PlannedPart {
-                    number: 1,
-                    media: first_media.clone(),
-                };
+                let first = PlannedPart { number: 1, media: first_media.clone() };
                 self.put_part(&first, head, media).await?;
                 self.join().await
             }
@@ -125,10 +116,7 @@ impl Transfer {
         }
         let bytes = media.read(&part.media, front).await;
         let put = match bytes {
-            Ok(bytes) => upload
-                .put_part(part.number, bytes)
-                .await
-                .map_err(UploadError::Storage),
+            Ok(bytes) => upload.put_part(part.number, bytes).await.map_err(UploadError::Storage),
             Err(error) => Err(UploadError::Spool(error)),
         };
         self.multipart = Multipart::Open(upload);
@@ -163,9 +151,7 @@ impl Transfer {
 
     async fn join(&mut self) -> Result<(), UploadError> {
         let upload = self.take_upload().await?;
-        self.multipart = Multipart::Interrupted {
-            id: upload.id().to_owned(),
-        };
+        self.multipart = Multipart::Interrupted { id: upload.id().to_owned() };
         upload.complete().await?;
         self.multipart = Multipart::None;
         Ok(())

@@ -29,6 +29,8 @@ pub enum UploadError {
     Spool(#[source] io::Error),
     #[error("the spool has no usable beginning")]
     Index(#[source] Mp4Error),
+    #[error("the spool's index is of {indexed} bytes of media, its fragments hold {found}")]
+    Inconsistent { indexed: u64, found: u64 },
     #[error("the store holds {found:?} bytes of {expected}")]
     WrongSize { expected: u64, found: Option<u64> },
     #[error("nobody waits for the upload any more")]
@@ -41,7 +43,11 @@ impl UploadError {
         match self {
             Self::Storage(error) => error.is_transient(),
             Self::Spool(_) => true,
-            Self::Key(_) | Self::Index(_) | Self::WrongSize { .. } | Self::Abandoned => false,
+            Self::Key(_)
+            | Self::Index(_)
+            | Self::Inconsistent { .. }
+            | Self::WrongSize { .. }
+            | Self::Abandoned => false,
         }
     }
 }
@@ -66,10 +72,7 @@ pub struct Uploaded {
 }
 
 impl Uploaded {
-    const NOTHING: Self = Self {
-        saved: None,
-        condition: Condition::Sound,
-    };
+    const NOTHING: Self = Self { saved: None, condition: Condition::Sound };
 }
 
 pub struct Uploader {
@@ -93,10 +96,7 @@ impl Uploader {
             planner: PartPlanner::new(),
             transfer: Transfer::new(options.storage, options.key),
             extent: options.extent,
-            patience: Patience {
-                policy: options.retry,
-                faults: 0,
-            },
+            patience: Patience { policy: options.retry, faults: 0 },
         }
     }
 
@@ -180,24 +180,22 @@ impl Uploader {
     }
 
     async fn finish(self) -> Result<Uploaded, UploadError> {
-        let WholeSpool {
-            index,
-            condition,
-            media,
-        } = match self.spool.finish() {
+        let nothing = self.spool.media().len() == 0;
+        let WholeSpool { index, condition, media } = match self.spool.finish() {
             Ok(whole) => whole,
             // The worker did not even come to describe its streams.
-            Err(Mp4Error::NoMovie { .. }) => return Ok(Uploaded::NOTHING),
+            Err(_) if nothing => return Ok(Uploaded::NOTHING),
             Err(error) => return Err(UploadError::Index(error)),
         };
         if index.is_empty() {
-            return Ok(Uploaded {
-                saved: None,
-                condition,
-            });
+            return Ok(Uploaded { saved: None, condition });
+        }
+        let (indexed, found) = (index.media_len(), media.len());
+        if indexed != found {
+            return Err(UploadError::Inconsistent { indexed, found });
         }
         let mut finisher = Finisher {
-            head: index.head(),
+            head: index.head().map_err(UploadError::Index)?,
             rest: self.planner.finish(),
             transfer: self.transfer,
             patience: self.patience,
@@ -258,13 +256,14 @@ impl Finisher {
     /// for this recording by the database, so an object of exactly its size is taken for it.
     async fn is_ours(&mut self, error: &UploadError, expected: u64) -> Result<bool, UploadError> {
         match error {
-            UploadError::Storage(
-                StorageError::AlreadyExists { .. } | StorageError::UnknownUpload { .. },
-            ) => Ok(self.transfer.size().await? == Some(expected)),
+            UploadError::Storage(StorageError::AlreadyExists { .. } | StorageError::UnknownUpload { .. }) => {
+                Ok(self.transfer.size().await? == Some(expected))
+            }
             UploadError::Storage(_)
             | UploadError::Key(_)
             | UploadError::Spool(_)
             | UploadError::Index(_)
+            | UploadError::Inconsistent { .. }
             | UploadError::WrongSize { .. }
             | UploadError::Abandoned => Ok(false),
         }

@@ -1,1 +1,28 @@
-//! (placeholder: being written)
+//! Decodes one track: encoded frames in, pictures or sound out, by a small static GStreamer pipeline of
+//! its own (`pipelines/decode-*.txt`).
+//!
+//! Not here: scaling, placing, mixing, and what to do when a track fails. GStreamer's types do not leave
+//! this folder.
+//!
+//! Contract: nothing here blocks. Outputs keep the time stamps of their inputs. Once
+//! [`TrackDecoder::caught_up`] says so, every output of what was pushed can be taken by
+//! [`TrackDecoder::try_next`].
+
+mod decoder;
+mod error;
+mod output;
+mod pipeline;
+
+pub use decoder::TrackDecoder;
+pub use error::DecodeError;
+
+use crate::media::{Picture, Sound};
+
+pub enum Decoded {
+    Picture(Picture),
+    Sound(Sound),
+    /// The decoder shows the last good picture until a keyframe comes.
+    KeyframeWanted,
+    /// Nothing more comes out of this decoder.
+    Failed(DecodeError),
+}

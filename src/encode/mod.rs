@@ -1,1 +1,38 @@
-//! (placeholder: being written)
+//! Encodes the recording: one picture and one stretch of sound a tick in, H.264 and AAC samples out, by one
+//! static GStreamer pipeline (`pipelines/output.txt`).
+//!
+//! Not here: boxes and files. The samples are handed out, so that the length of fragments, the count of
+//! final bytes and what a full disk does are decided by `mp4` and `worker`. GStreamer's types do not leave
+//! this folder.
+//!
+//! Contract: nothing blocks. [`Encoded::Setup`] comes first, then one video sample for every tick pushed, in
+//! order, and the sound of all ticks; after [`Encoder::finish`], [`Encoded::End`] comes last.
+
+mod encoder;
+mod error;
+mod pipeline;
+mod setup;
+
+pub use encoder::Encoder;
+pub use error::EncodeError;
+
+use crate::media::{EncodedSample, Size, StreamSetup};
+
+#[derive(Clone, Copy, Debug)]
+pub struct EncodeSettings {
+    pub size: Size,
+    /// Pictures per second.
+    pub frame_rate: u32,
+    /// kbit/s, at most.
+    pub video_kbps: u32,
+    /// kbit/s.
+    pub audio_kbps: u32,
+}
+
+pub enum Encoded {
+    Setup(StreamSetup),
+    Sample(EncodedSample),
+    End,
+    /// Nothing more comes out of this encoder.
+    Failed(EncodeError),
+}

@@ -26,33 +26,17 @@ impl Recorder for ControlRecorder {
 }
 
 fn started(started: control::Started) -> Started {
-    let control::Started {
-        egress_id,
-        started_at,
-        status,
-        created,
-    } = started;
+    let control::Started { egress_id, started_at, status, created } = started;
     let status = match status {
         control::StartStatus::Starting => StartStatus::Starting,
         control::StartStatus::Active => StartStatus::Active,
     };
-    Started {
-        egress_id,
-        started_at,
-        status,
-        created,
-    }
+    Started { egress_id, started_at, status, created }
 }
 
 fn active(active: control::ActiveRecording) -> ActiveRecording {
-    let control::ActiveRecording {
-        egress_id,
-        started_at,
-    } = active;
-    ActiveRecording {
-        egress_id,
-        started_at,
-    }
+    let control::ActiveRecording { egress_id, started_at } = active;
+    ActiveRecording { egress_id, started_at }
 }
 
 impl From<ControlError> for RecorderError {

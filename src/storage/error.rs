@@ -41,11 +41,7 @@ pub enum StorageError {
         "the bucket {bucket} does not exist and could not be created ({code}: {message}); create it, \
          or allow these credentials s3:CreateBucket"
     )]
-    NoBucket {
-        bucket: String,
-        code: String,
-        message: String,
-    },
+    NoBucket { bucket: String, code: String, message: String },
 
     /// The store understood and said no because of who asked.
     #[error(
@@ -53,19 +49,11 @@ pub enum StorageError {
          permissions (s3:ListBucket, s3:GetObject, s3:PutObject, s3:AbortMultipartUpload, \
          s3:ListMultipartUploadParts)"
     )]
-    Denied {
-        action: Action,
-        code: String,
-        message: String,
-    },
+    Denied { action: Action, code: String, message: String },
 
     /// The store understood and said no because of what was asked.
     #[error("the store refused to {action} ({code}: {message})")]
-    Rejected {
-        action: Action,
-        code: String,
-        message: String,
-    },
+    Rejected { action: Action, code: String, message: String },
 
     /// No answer, or one that says "not now".
     #[error("the store was not available to {action}")]

@@ -53,9 +53,7 @@ impl Storage for Folder {
 
     fn ensure_ready(&self) -> BoxFuture<'_, Result<(), StorageError>> {
         let root = self.root.clone();
-        let action = Action::Create {
-            place: self.place(),
-        };
+        let action = Action::Create { place: self.place() };
         Box::pin(blocking(action, move || {
             fs::create_dir_all(&root)?;
             // Only a write tells: permission bits say nothing of read-only mounts and quotas.
@@ -63,10 +61,7 @@ impl Storage for Folder {
         }))
     }
 
-    fn begin<'a>(
-        &'a self,
-        key: &'a ObjectKey,
-    ) -> BoxFuture<'a, Result<Box<dyn Upload>, StorageError>> {
+    fn begin<'a>(&'a self, key: &'a ObjectKey) -> BoxFuture<'a, Result<Box<dyn Upload>, StorageError>> {
         Box::pin(async move {
             let upload = FolderUpload::new(self, key, random_mark());
             let dir = upload.dir.clone();
@@ -97,11 +92,7 @@ impl Storage for Folder {
         })
     }
 
-    fn put<'a>(
-        &'a self,
-        key: &'a ObjectKey,
-        bytes: Bytes,
-    ) -> BoxFuture<'a, Result<(), StorageError>> {
+    fn put<'a>(&'a self, key: &'a ObjectKey, bytes: Bytes) -> BoxFuture<'a, Result<(), StorageError>> {
         let (root, path) = (self.root.clone(), self.path(key));
         let write = move || {
             let dir = parent_of(&path);
@@ -163,9 +154,7 @@ impl FolderUpload {
         let parts = self.parts.whole(&self.key)?;
         let files: Vec<PathBuf> = parts.iter().map(|p| part_path(&self.dir, p.0)).collect();
         let (root, target, dir) = (self.root.clone(), self.target.clone(), self.dir.clone());
-        let action = Action::Complete {
-            key: self.key.clone(),
-        };
+        let action = Action::Complete { key: self.key.clone() };
         let joined = blocking(action, move || {
             let mut joined = new_file_in(&dir)?;
             for part in files {
@@ -179,9 +168,7 @@ impl FolderUpload {
 
     async fn remove_parts(&self) -> Result<(), StorageError> {
         let dir = self.dir.clone();
-        let action = Action::Abort {
-            key: self.key.clone(),
-        };
+        let action = Action::Abort { key: self.key.clone() };
         blocking(action, move || {
             fs::remove_dir_all(&dir)?;
             match fs::remove_dir(parent_of(&dir)) {
@@ -205,10 +192,7 @@ impl Upload for FolderUpload {
 
     fn put_part(&mut self, number: u32, bytes: Bytes) -> BoxFuture<'_, Result<(), StorageError>> {
         let (dir, path) = (self.dir.clone(), part_path(&self.dir, number));
-        let action = Action::PutPart {
-            key: self.key.clone(),
-            part: number,
-        };
+        let action = Action::PutPart { key: self.key.clone(), part: number };
         Box::pin(async move {
             let size = bytes.len() as u64;
             blocking(action, move || {
@@ -275,8 +259,7 @@ fn new_file_in(dir: &Path) -> io::Result<NamedTempFile> {
 fn publish(file: NamedTempFile, target: &Path, root: &Path) -> io::Result<()> {
     let (file, path): (File, TempPath) = file.into_parts();
     file.sync_all()?;
-    path.persist_noclobber(target)
-        .map_err(|failed| failed.error)?;
+    path.persist_noclobber(target).map_err(|failed| failed.error)?;
     // The folders in between may be new as well.
     for dir in parent_of(target).ancestors() {
         sync_dir(dir)?;

@@ -94,19 +94,13 @@ mod tests {
             assert_eq!(key.parse::<ObjectKey>(), Err(why), "{key:?}");
         }
         let long = "x".repeat(1025);
-        assert_eq!(
-            long.parse::<ObjectKey>(),
-            Err(InvalidKey::Length { len: 1025 })
-        );
+        assert_eq!(long.parse::<ObjectKey>(), Err(InvalidKey::Length { len: 1025 }));
     }
 
     #[test]
     fn the_name_is_the_last_part() {
         for (key, name) in [("x.mp4", "x.mp4"), ("a/b/x.mp4", "x.mp4")] {
-            assert_eq!(
-                key.parse::<ObjectKey>().map(|k| k.name().to_owned()),
-                Ok(name.to_owned())
-            );
+            assert_eq!(key.parse::<ObjectKey>().map(|k| k.name().to_owned()), Ok(name.to_owned()));
         }
     }
 

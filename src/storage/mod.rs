@@ -44,10 +44,7 @@ pub trait Storage: Send + Sync {
     fn ensure_ready(&self) -> BoxFuture<'_, Result<(), StorageError>>;
 
     /// Begins an upload in parts. Nothing is visible under `key` until it is completed.
-    fn begin<'a>(
-        &'a self,
-        key: &'a ObjectKey,
-    ) -> BoxFuture<'a, Result<Box<dyn Upload>, StorageError>>;
+    fn begin<'a>(&'a self, key: &'a ObjectKey) -> BoxFuture<'a, Result<Box<dyn Upload>, StorageError>>;
 
     /// Takes up an upload that was begun earlier, by this process or by one before it, with the
     /// parts that the store already holds. `upload_id` is what [`Upload::id`] gave.
@@ -58,11 +55,7 @@ pub trait Storage: Send + Sync {
     ) -> BoxFuture<'a, Result<Box<dyn Upload>, StorageError>>;
 
     /// Stores a whole object in one step.
-    fn put<'a>(
-        &'a self,
-        key: &'a ObjectKey,
-        bytes: Bytes,
-    ) -> BoxFuture<'a, Result<(), StorageError>>;
+    fn put<'a>(&'a self, key: &'a ObjectKey, bytes: Bytes) -> BoxFuture<'a, Result<(), StorageError>>;
 
     /// Size of the object in bytes; `None` where there is none.
     fn size<'a>(&'a self, key: &'a ObjectKey) -> BoxFuture<'a, Result<Option<u64>, StorageError>>;

@@ -42,10 +42,7 @@ pub enum FinalParts {
     /// No part was cut: the whole object, head and all this media, is small enough for a single PUT.
     SinglePut { media: MediaRange },
     /// Part 1 is the head and this media. What was not cut yet is the last part, if anything is.
-    Multipart {
-        last: Option<PlannedPart>,
-        first_media: MediaRange,
-    },
+    Multipart { last: Option<PlannedPart>, first_media: MediaRange },
 }
 
 /// Follows the growing media and cuts it into parts.
@@ -61,11 +58,7 @@ pub struct PartPlanner {
 
 impl PartPlanner {
     pub fn new() -> Self {
-        Self {
-            available: 0,
-            cut: KEPT_BACK,
-            next: FIRST_CUT,
-        }
+        Self { available: 0, cut: KEPT_BACK, next: FIRST_CUT }
     }
 
     /// `len` further bytes of media are final: the parts that became whole by them, in order.
@@ -77,18 +70,10 @@ impl PartPlanner {
     /// The media is complete.
     pub fn finish(self) -> FinalParts {
         if self.next == FIRST_CUT {
-            return FinalParts::SinglePut {
-                media: 0..self.available,
-            };
+            return FinalParts::SinglePut { media: 0..self.available };
         }
-        let rest = PlannedPart {
-            number: self.next,
-            media: self.cut..self.available,
-        };
-        FinalParts::Multipart {
-            last: (!rest.media.is_empty()).then_some(rest),
-            first_media: 0..KEPT_BACK,
-        }
+        let rest = PlannedPart { number: self.next, media: self.cut..self.available };
+        FinalParts::Multipart { last: (!rest.media.is_empty()).then_some(rest), first_media: 0..KEPT_BACK }
     }
 
     fn cut_next(&mut self) -> Option<PlannedPart> {
@@ -97,10 +82,7 @@ impl PartPlanner {
         if end > self.available || self.next == MAX_PARTS {
             return None;
         }
-        let part = PlannedPart {
-            number: self.next,
-            media: self.cut..end,
-        };
+        let part = PlannedPart { number: self.next, media: self.cut..end };
         self.cut = end;
         self.next += 1;
         Some(part)
@@ -150,23 +132,12 @@ mod tests {
         let whole = KEPT_BACK + part_size(2);
         let (cut, rest) = plan(&[whole - 1]);
         assert_eq!(cut, []);
-        assert_eq!(
-            rest,
-            FinalParts::SinglePut {
-                media: 0..whole - 1
-            }
-        );
+        assert_eq!(rest, FinalParts::SinglePut { media: 0..whole - 1 });
 
         let (cut, rest) = plan(&[whole - 1, 1]);
         assert_eq!(cut, [one(2, KEPT_BACK..whole)]);
         let first_media = 0..KEPT_BACK;
-        assert_eq!(
-            rest,
-            FinalParts::Multipart {
-                last: None,
-                first_media
-            }
-        );
+        assert_eq!(rest, FinalParts::Multipart { last: None, first_media });
     }
 
     #[test]
@@ -174,13 +145,7 @@ mod tests {
         let whole = KEPT_BACK + part_size(2);
         let (_, rest) = plan(&[whole + 1]);
         let last = Some(one(3, whole..whole + 1));
-        assert_eq!(
-            rest,
-            FinalParts::Multipart {
-                last,
-                first_media: 0..KEPT_BACK
-            }
-        );
+        assert_eq!(rest, FinalParts::Multipart { last, first_media: 0..KEPT_BACK });
     }
 
     #[test]
@@ -194,10 +159,7 @@ mod tests {
     fn no_part_number_is_beyond_what_s3_takes() {
         let (cut, rest) = plan(&[6 * TIB]);
         assert_eq!(cut.last().map(|p| p.number), Some(MAX_PARTS - 1));
-        let FinalParts::Multipart {
-            last: Some(last), ..
-        } = rest
-        else {
+        let FinalParts::Multipart { last: Some(last), .. } = rest else {
             panic!("{rest:?}");
         };
         assert_eq!((last.number, last.media.end), (MAX_PARTS, 6 * TIB));

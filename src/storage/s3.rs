@@ -172,17 +172,12 @@ impl Storage for S3 {
             match request.max_keys(1).send().await.map_err(Fault::from) {
                 Ok(_) => Ok(()),
                 Err(fault) if fault.has_code("NoSuchBucket") => self.create_bucket().await,
-                Err(fault) => Err(fault.during(Action::Reach {
-                    place: self.describe(),
-                })),
+                Err(fault) => Err(fault.during(Action::Reach { place: self.describe() })),
             }
         })
     }
 
-    fn begin<'a>(
-        &'a self,
-        key: &'a ObjectKey,
-    ) -> BoxFuture<'a, Result<Box<dyn Upload>, StorageError>> {
+    fn begin<'a>(&'a self, key: &'a ObjectKey) -> BoxFuture<'a, Result<Box<dyn Upload>, StorageError>> {
         Box::pin(async move {
             let upload = S3Upload::begin(self, key).await?;
             Ok(Box::new(upload) as Box<dyn Upload>)
@@ -200,20 +195,12 @@ impl Storage for S3 {
         })
     }
 
-    fn put<'a>(
-        &'a self,
-        key: &'a ObjectKey,
-        bytes: Bytes,
-    ) -> BoxFuture<'a, Result<(), StorageError>> {
+    fn put<'a>(&'a self, key: &'a ObjectKey, bytes: Bytes) -> BoxFuture<'a, Result<(), StorageError>> {
         Box::pin(async move {
             let mark = random_mark();
             let limits = limits_for(bytes.len());
             let action = Action::Put { key: key.clone() };
-            let target = Target {
-                key,
-                mark: &mark,
-                action,
-            };
+            let target = Target { key, mark: &mark, action };
             self.create_object(target, |if_none_match| {
                 let request = self.client.put_object().bucket(&self.bucket);
                 let request = request.key(key.as_str()).content_type(CONTENT_TYPE);
@@ -263,9 +250,8 @@ fn sdk_config(config: &S3Config) -> aws_sdk_s3::Config {
         .with_max_attempts(ATTEMPTS)
         .with_initial_backoff(FIRST_RETRY_DELAY)
         .with_max_backoff(LONGEST_RETRY_DELAY);
-    let timeouts = TimeoutConfig::builder()
-        .connect_timeout(CONNECT_TIMEOUT)
-        .operation_attempt_timeout(ATTEMPT_TIMEOUT);
+    let timeouts =
+        TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(ATTEMPT_TIMEOUT);
     aws_sdk_s3::Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .endpoint_url(&config.endpoint)

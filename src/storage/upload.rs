@@ -60,15 +60,8 @@ impl<T> HeldParts<T> {
         let last = self.0.keys().next_back().copied().unwrap_or(1);
         let missing = (1..=last).find(|number| !self.0.contains_key(number));
         match missing {
-            Some(part) => Err(StorageError::MissingPart {
-                key: key.clone(),
-                part,
-            }),
-            None => Ok(self
-                .0
-                .iter()
-                .map(|(&number, part)| (number, part))
-                .collect()),
+            Some(part) => Err(StorageError::MissingPart { key: key.clone(), part }),
+            None => Ok(self.0.iter().map(|(&number, part)| (number, part)).collect()),
         }
     }
 }

@@ -29,8 +29,8 @@ impl FromSql for Millis {
 
 impl ToSql for Count {
     fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        let signed = i64::try_from(self.0)
-            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+        let signed =
+            i64::try_from(self.0).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
         Ok(signed.into())
     }
 }
@@ -43,7 +43,7 @@ impl FromSql for Count {
 }
 
 /// A text column that is one of our ids, names or enums.
-pub fn parsed<T>(row: &Row<'_>, column: impl RowIndex + Copy) -> rusqlite::Result<T>
+pub fn parsed<T>(row: &Row<'_>, column: impl RowIndex) -> rusqlite::Result<T>
 where
     T: FromStr,
     T::Err: Error + Send + Sync + 'static,

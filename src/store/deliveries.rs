@@ -79,11 +79,7 @@ impl fmt::Display for DeliveryId {
 
 impl Store {
     /// Pending deliveries whose time has come, the longest due first.
-    pub async fn due_deliveries(
-        &self,
-        now: Timestamp,
-        limit: usize,
-    ) -> Result<Vec<DueDelivery>, StoreError> {
+    pub async fn due_deliveries(&self, now: Timestamp, limit: usize) -> Result<Vec<DueDelivery>, StoreError> {
         let limit = Count(limit as u64);
         self.read("due_deliveries", move |tx| {
             let mut query = tx.prepare_cached(
@@ -92,9 +88,7 @@ impl Store {
                  WHERE state = 'pending' AND next_attempt_at <= ?1
                  ORDER BY next_attempt_at, deliveries.rowid LIMIT ?2",
             )?;
-            query
-                .query_map(params![Millis(now), limit], due_row)?
-                .collect()
+            query.query_map(params![Millis(now), limit], due_row)?.collect()
         })
         .await
     }
@@ -128,11 +122,7 @@ impl Store {
     }
 
     /// Notes a failed attempt, and when the next one is due if there is to be one.
-    pub async fn delivery_failed(
-        &self,
-        id: &DeliveryId,
-        failed: FailedAttempt,
-    ) -> Result<(), StoreError> {
+    pub async fn delivery_failed(&self, id: &DeliveryId, failed: FailedAttempt) -> Result<(), StoreError> {
         let id = id.clone();
         self.write("delivery_failed", move |tx| {
             tx.execute(
@@ -140,12 +130,7 @@ impl Store {
                         state = iif(?4 IS NULL, 'failed', 'pending'),
                         next_attempt_at = coalesce(?4, next_attempt_at)
                  WHERE id = ?1 AND state = 'pending'",
-                params![
-                    id.0,
-                    failed.status,
-                    failed.error,
-                    failed.retry_at.map(Millis)
-                ],
+                params![id.0, failed.status, failed.error, failed.retry_at.map(Millis)],
             )?;
             Ok(())
         })
@@ -156,8 +141,7 @@ impl Store {
     pub async fn deliveries(&self, webhook: &WebhookId) -> Result<Vec<DeliveryRow>, StoreError> {
         let webhook = webhook.clone();
         self.read("deliveries", move |tx| {
-            let mut query =
-                tx.prepare("SELECT * FROM deliveries WHERE webhook_id = ?1 ORDER BY rowid")?;
+            let mut query = tx.prepare("SELECT * FROM deliveries WHERE webhook_id = ?1 ORDER BY rowid")?;
             query.query_map([webhook.as_str()], delivery_row)?.collect()
         })
         .await

@@ -20,11 +20,7 @@ pub enum StoreError {
         source: rusqlite::Error,
     },
     #[error("the database {path} has schema version {found}, this egressd knows up to {known}")]
-    FromTheFuture {
-        path: PathBuf,
-        found: usize,
-        known: usize,
-    },
+    FromTheFuture { path: PathBuf, found: usize, known: usize },
     #[error("database call {what} failed")]
     Query {
         what: &'static str,

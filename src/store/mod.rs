@@ -9,6 +9,7 @@
 mod columns;
 mod deliveries;
 mod error;
+mod phase;
 mod recordings;
 mod schema;
 mod webhooks;
@@ -19,13 +20,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::Notify;
 
-pub use deliveries::{
-    DeliveryId, DeliveryRow, DeliveryState, DueDelivery, FailedAttempt, OutboxEvent,
-};
+pub use deliveries::{DeliveryId, DeliveryRow, DeliveryState, DueDelivery, FailedAttempt, OutboxEvent};
 pub use error::StoreError;
-pub use recordings::{
-    EndResult, Ending, Inserted, NewRecording, Outcome, Phase, RecordingRow, SavedFile,
-};
+pub use phase::Phase;
+pub use recordings::{EndResult, Ending, Inserted, NewRecording, Outcome, RecordingRow, SavedFile};
 pub use webhooks::WebhookRow;
 
 /// A handle to the database; clones share the connection.
@@ -43,16 +41,12 @@ impl Store {
     /// Opens the database, creates it (readable by its owner only, as it holds webhook secrets) if
     /// there is none, and brings its schema up to date. Blocks: for start-up.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        Ok(Self {
-            connection: Arc::new(Mutex::new(schema::open(path)?)),
-            deliveries_added: Arc::default(),
-        })
+        Ok(Self { connection: Arc::new(Mutex::new(schema::open(path)?)), deliveries_added: Arc::default() })
     }
 
     /// Whether the database answers, for health checks.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        self.read("ping", |tx| tx.query_row("SELECT 1", [], |_| Ok(())))
-            .await
+        self.read("ping", |tx| tx.query_row("SELECT 1", [], |_| Ok(()))).await
     }
 
     /// Returns once deliveries were added since the last call. For one listener: the deliverer.
@@ -65,8 +59,7 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
     {
-        self.transact(what, TransactionBehavior::Deferred, work)
-            .await
+        self.transact(what, TransactionBehavior::Deferred, work).await
     }
 
     async fn write<T, F>(&self, what: &'static str, work: F) -> Result<T, StoreError>
@@ -74,8 +67,7 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&Transaction<'_>) -> rusqlite::Result<T> + Send + 'static,
     {
-        self.transact(what, TransactionBehavior::Immediate, work)
-            .await
+        self.transact(what, TransactionBehavior::Immediate, work).await
     }
 
     async fn transact<T, F>(

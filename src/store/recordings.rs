@@ -8,68 +8,9 @@ use rusqlite::{Row, Transaction, named_params, params};
 
 use super::columns::{Count, Millis, parsed};
 use super::deliveries::{OutboxEvent, add_deliveries};
+use super::phase::Phase;
 use super::{Store, StoreError};
 use crate::ids::{EgressId, RoomName};
-
-/// Where a recording stands, as it is written down before anything acts on it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
-    /// Accepted; the worker is not in the room yet.
-    Starting,
-    /// In the room.
-    Active,
-    /// Takes in no more media; the worker is finishing the spool.
-    Stopping,
-    /// The spool is finished; the object is not.
-    Uploading,
-    Complete,
-    Failed,
-}
-
-impl Phase {
-    const ALL: [Self; 6] = [
-        Self::Starting,
-        Self::Active,
-        Self::Stopping,
-        Self::Uploading,
-        Self::Complete,
-        Self::Failed,
-    ];
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Starting => "starting",
-            Self::Active => "active",
-            Self::Stopping => "stopping",
-            Self::Uploading => "uploading",
-            Self::Complete => "complete",
-            Self::Failed => "failed",
-        }
-    }
-
-    /// Takes in media, or is about to: the room cannot be recorded a second time meanwhile.
-    pub fn is_live(self) -> bool {
-        matches!(self, Self::Starting | Self::Active)
-    }
-
-    /// Takes in no more media, but has not ended.
-    pub fn is_finishing(self) -> bool {
-        matches!(self, Self::Stopping | Self::Uploading)
-    }
-}
-
-impl std::str::FromStr for Phase {
-    type Err = UnknownPhase;
-
-    fn from_str(word: &str) -> Result<Self, UnknownPhase> {
-        let phase = Self::ALL.into_iter().find(|phase| phase.as_str() == word);
-        phase.ok_or_else(|| UnknownPhase(word.to_owned()))
-    }
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("\"{0}\" is no phase of a recording")]
-pub struct UnknownPhase(String);
 
 /// A recording that was just accepted.
 #[derive(Debug, Clone)]
@@ -142,8 +83,7 @@ pub enum EndResult {
 impl Store {
     /// Writes the recording down as `Starting`, unless its room has a live one.
     pub async fn insert_recording(&self, new: NewRecording) -> Result<Inserted, StoreError> {
-        self.write("insert_recording", move |tx| insert(tx, &new))
-            .await
+        self.write("insert_recording", move |tx| insert(tx, &new)).await
     }
 
     /// Moves a recording that has not ended to another phase that is not an end. Answers whether there was one.
@@ -193,27 +133,19 @@ impl Store {
         event: OutboxEvent,
     ) -> Result<EndResult, StoreError> {
         let id = id.clone();
-        let result = self
-            .write("end_recording", move |tx| end(tx, &id, &ending, &event))
-            .await?;
+        let result = self.write("end_recording", move |tx| end(tx, &id, &ending, &event)).await?;
         self.deliveries_added.notify_one();
         Ok(result)
     }
 
     /// The recording of a room that takes in media (or is about to).
-    pub async fn live_recording(
-        &self,
-        room: &RoomName,
-    ) -> Result<Option<RecordingRow>, StoreError> {
+    pub async fn live_recording(&self, room: &RoomName) -> Result<Option<RecordingRow>, StoreError> {
         let room = room.clone();
         self.read("live_recording", move |tx| live(tx, &room)).await
     }
 
     /// The newest recording of a room that takes in no more media but has not ended.
-    pub async fn finishing_recording(
-        &self,
-        room: &RoomName,
-    ) -> Result<Option<RecordingRow>, StoreError> {
+    pub async fn finishing_recording(&self, room: &RoomName) -> Result<Option<RecordingRow>, StoreError> {
         let room = room.clone();
         self.read("finishing_recording", move |tx| {
             optional_row(
@@ -241,11 +173,7 @@ impl Store {
     pub async fn recording(&self, id: &EgressId) -> Result<Option<RecordingRow>, StoreError> {
         let id = id.clone();
         self.read("recording", move |tx| {
-            optional_row(
-                tx,
-                "SELECT * FROM recordings WHERE egress_id = ?1",
-                id.as_str(),
-            )
+            optional_row(tx, "SELECT * FROM recordings WHERE egress_id = ?1", id.as_str())
         })
         .await
     }
@@ -334,11 +262,7 @@ fn live(tx: &Transaction<'_>, room: &RoomName) -> rusqlite::Result<Option<Record
     )
 }
 
-fn optional_row(
-    tx: &Transaction<'_>,
-    sql: &str,
-    key: &str,
-) -> rusqlite::Result<Option<RecordingRow>> {
+fn optional_row(tx: &Transaction<'_>, sql: &str, key: &str) -> rusqlite::Result<Option<RecordingRow>> {
     let mut query = tx.prepare_cached(sql)?;
     let mut rows = query.query_map([key], recording_row)?;
     rows.next().transpose()
@@ -346,9 +270,7 @@ fn optional_row(
 
 fn recording_row(row: &Row<'_>) -> rusqlite::Result<RecordingRow> {
     let optional_time = |column: &str| -> rusqlite::Result<Option<Timestamp>> {
-        Ok(row
-            .get::<_, Option<Millis>>(column)?
-            .map(|Millis(time)| time))
+        Ok(row.get::<_, Option<Millis>>(column)?.map(|Millis(time)| time))
     };
     let Millis(started_at) = row.get("started_at")?;
     let Count(duration_s) = row.get("duration_s")?;
@@ -362,11 +284,7 @@ fn recording_row(row: &Row<'_>) -> rusqlite::Result<RecordingRow> {
         key: row.get("object_key")?,
         first_media_at: optional_time("first_media_at")?,
         ended_at: optional_time("ended_at")?,
-        saved: file.map(|key| SavedFile {
-            key,
-            duration_s,
-            size,
-        }),
+        saved: file.map(|key| SavedFile { key, duration_s, size }),
         error: row.get("error")?,
     })
 }

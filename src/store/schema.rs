@@ -19,24 +19,14 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Opens or creates the database at `path` and migrates it.
 pub fn open(path: &Path) -> Result<Connection, StoreError> {
-    create_private(path).map_err(|source| StoreError::Create {
-        path: path.to_owned(),
-        source,
-    })?;
-    let failed = |source| StoreError::Open {
-        path: path.to_owned(),
-        source,
-    };
+    create_private(path).map_err(|source| StoreError::Create { path: path.to_owned(), source })?;
+    let failed = |source| StoreError::Open { path: path.to_owned(), source };
     let mut connection = Connection::open(path).map_err(failed)?;
     configure(&connection).map_err(failed)?;
     let found = user_version(&connection).map_err(failed)?;
     let known = MIGRATIONS.len();
     if found > known {
-        return Err(StoreError::FromTheFuture {
-            path: path.to_owned(),
-            found,
-            known,
-        });
+        return Err(StoreError::FromTheFuture { path: path.to_owned(), found, known });
     }
     migrate(&mut connection, found).map_err(failed)?;
     Ok(connection)
@@ -44,12 +34,7 @@ pub fn open(path: &Path) -> Result<Connection, StoreError> {
 
 /// SQLite would create the file with the umask's permissions; it gives its WAL the file's own.
 fn create_private(path: &Path) -> io::Result<()> {
-    let file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .open(path);
+    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
     file.map(drop)
 }
 
@@ -91,9 +76,7 @@ mod tests {
         let mode = path.metadata().unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         let pragma = |name: &str| -> rusqlite::types::Value {
-            connection
-                .pragma_query_value(None, name, |row| row.get(0))
-                .unwrap()
+            connection.pragma_query_value(None, name, |row| row.get(0)).unwrap()
         };
         assert_eq!(pragma("journal_mode"), "wal".to_owned().into());
         assert_eq!(pragma("synchronous"), 2.into());
@@ -105,10 +88,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("egressd.db");
         drop(open(&path).unwrap());
-        assert_eq!(
-            user_version(&open(&path).unwrap()).unwrap(),
-            MIGRATIONS.len()
-        );
+        assert_eq!(user_version(&open(&path).unwrap()).unwrap(), MIGRATIONS.len());
     }
 
     #[test]
@@ -118,9 +98,6 @@ mod tests {
         let connection = open(&path).unwrap();
         connection.pragma_update(None, "user_version", 99).unwrap();
         drop(connection);
-        assert!(matches!(
-            open(&path),
-            Err(StoreError::FromTheFuture { found: 99, .. })
-        ));
+        assert!(matches!(open(&path), Err(StoreError::FromTheFuture { found: 99, .. })));
     }
 }

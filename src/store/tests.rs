@@ -26,12 +26,7 @@ fn room() -> RoomName {
 }
 
 fn new_recording() -> NewRecording {
-    NewRecording {
-        egress_id: EgressId::random(),
-        room: room(),
-        started_at: now(),
-        key: KEY.to_owned(),
-    }
+    NewRecording { egress_id: EgressId::random(), room: room(), started_at: now(), key: KEY.to_owned() }
 }
 
 async fn started(store: &Store) -> RecordingRow {
@@ -42,19 +37,12 @@ async fn started(store: &Store) -> RecordingRow {
 }
 
 fn ended() -> OutboxEvent {
-    OutboxEvent {
-        name: EVENT,
-        body: "{}".to_owned(),
-    }
+    OutboxEvent { name: EVENT, body: "{}".to_owned() }
 }
 
 fn complete() -> Ending {
     Ending {
-        outcome: Outcome::Complete(SavedFile {
-            key: KEY.to_owned(),
-            duration_s: 3600,
-            size: 512_000_000,
-        }),
+        outcome: Outcome::Complete(SavedFile { key: KEY.to_owned(), duration_s: 3600, size: 512_000_000 }),
         ended_at: now(),
     }
 }
@@ -78,9 +66,7 @@ async fn starts_that_race_make_one_recording() {
     let inserts = (0..16).map(|_| store.insert_recording(new_recording()));
     let results = futures_util::future::try_join_all(inserts).await.unwrap();
 
-    let new = results
-        .iter()
-        .filter(|result| matches!(result, Inserted::New(_)));
+    let new = results.iter().filter(|result| matches!(result, Inserted::New(_)));
     assert_eq!(new.count(), 1);
     let ids = results.iter().map(|result| match result {
         Inserted::New(row) | Inserted::Existing(row) => &row.egress_id,
@@ -93,17 +79,9 @@ async fn starts_that_race_make_one_recording() {
 async fn a_room_can_be_recorded_again_once_its_recording_is_finishing() {
     let (_dir, store) = opened();
     let first = started(&store).await;
-    assert_eq!(
-        store.live_recording(&room()).await.unwrap(),
-        Some(first.clone())
-    );
+    assert_eq!(store.live_recording(&room()).await.unwrap(), Some(first.clone()));
 
-    assert!(
-        store
-            .set_phase(&first.egress_id, Phase::Stopping)
-            .await
-            .unwrap()
-    );
+    assert!(store.set_phase(&first.egress_id, Phase::Stopping).await.unwrap());
     assert_eq!(store.live_recording(&room()).await.unwrap(), None);
     let finishing = store.finishing_recording(&room()).await.unwrap().unwrap();
     assert_eq!(finishing.egress_id, first.egress_id);
@@ -119,17 +97,11 @@ async fn an_object_key_that_is_taken_gets_a_number_before_its_extension() {
     let mut keys = Vec::new();
     for _ in 0..3 {
         let row = started(&store).await;
-        store
-            .set_phase(&row.egress_id, Phase::Stopping)
-            .await
-            .unwrap();
+        store.set_phase(&row.egress_id, Phase::Stopping).await.unwrap();
         keys.push(row.key);
     }
-    let expected = [
-        "room/2024-04-21T10-00-00.mp4",
-        "room/2024-04-21T10-00-00-2.mp4",
-        "room/2024-04-21T10-00-00-3.mp4",
-    ];
+    let expected =
+        ["room/2024-04-21T10-00-00.mp4", "room/2024-04-21T10-00-00-2.mp4", "room/2024-04-21T10-00-00-3.mp4"];
     assert_eq!(keys, expected);
 }
 
@@ -141,13 +113,8 @@ async fn a_recording_ends_once_and_each_webhook_is_told_once() {
 
     let first = store.end_recording(&id, complete(), ended()).await.unwrap();
     assert_eq!(first, EndResult::Ended);
-    let failed = Ending {
-        outcome: Outcome::Failed {
-            error: "late".to_owned(),
-            saved: None,
-        },
-        ended_at: now(),
-    };
+    let failed =
+        Ending { outcome: Outcome::Failed { error: "late".to_owned(), saved: None }, ended_at: now() };
     let second = store.end_recording(&id, failed, ended()).await.unwrap();
     assert_eq!(second, EndResult::AlreadyEnded);
     assert!(!store.set_phase(&id, Phase::Uploading).await.unwrap());
@@ -165,10 +132,7 @@ async fn the_first_media_is_told_once() {
     let (_dir, store) = opened();
     let hook = webhook(&store, &["*"]).await;
     let id = started(&store).await.egress_id;
-    let event = || OutboxEvent {
-        name: "egress_started",
-        body: "{}".to_owned(),
-    };
+    let event = || OutboxEvent { name: "egress_started", body: "{}".to_owned() };
 
     assert!(store.media_started(&id, now(), event()).await.unwrap());
     assert!(!store.media_started(&id, now(), event()).await.unwrap());
@@ -197,10 +161,7 @@ async fn what_was_unfinished_and_undelivered_is_there_after_a_restart() {
     let (dir, store) = opened();
     webhook(&store, &["*"]).await;
     let done = started(&store).await.egress_id;
-    store
-        .end_recording(&done, complete(), ended())
-        .await
-        .unwrap();
+    store.end_recording(&done, complete(), ended()).await.unwrap();
     let unfinished = started(&store).await;
     drop(store);
 
@@ -223,10 +184,7 @@ async fn a_failed_attempt_is_due_again_at_its_time_until_it_is_given_up() {
         retry_at,
     };
 
-    store
-        .delivery_failed(&due.id, attempt(Some(later)))
-        .await
-        .unwrap();
+    store.delivery_failed(&due.id, attempt(Some(later))).await.unwrap();
     assert!(store.due_deliveries(now(), 10).await.unwrap().is_empty());
     assert_eq!(store.next_due(now()).await.unwrap(), Some(later));
     let again = store.due_deliveries(later, 10).await.unwrap().remove(0);

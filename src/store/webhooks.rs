@@ -22,8 +22,7 @@ pub struct WebhookRow {
 
 impl Store {
     pub async fn insert_webhook(&self, webhook: WebhookRow) -> Result<(), StoreError> {
-        self.write("insert_webhook", move |tx| insert(tx, &webhook))
-            .await
+        self.write("insert_webhook", move |tx| insert(tx, &webhook)).await
     }
 
     /// All webhooks, oldest first.
@@ -76,12 +75,9 @@ fn insert(tx: &Transaction<'_>, webhook: &WebhookRow) -> rusqlite::Result<()> {
 
 fn webhook_row(tx: &Transaction<'_>, row: &Row<'_>) -> rusqlite::Result<WebhookRow> {
     let id: WebhookId = parsed(row, "id")?;
-    let mut events = tx.prepare_cached(
-        "SELECT event FROM webhook_events WHERE webhook_id = ?1 ORDER BY position",
-    )?;
-    let events = events
-        .query_map([id.as_str()], |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
+    let mut events =
+        tx.prepare_cached("SELECT event FROM webhook_events WHERE webhook_id = ?1 ORDER BY position")?;
+    let events = events.query_map([id.as_str()], |row| row.get(0))?.collect::<Result<_, _>>()?;
     let Millis(created_at) = row.get("created_at")?;
     Ok(WebhookRow {
         id,

@@ -77,25 +77,16 @@ impl Deliverer {
     /// Fails where the TLS set-up of the host does (no usable certificate store).
     pub fn new(store: Store, targets: TargetPolicy) -> Result<Self, reqwest::Error> {
         let client = client(targets, ATTEMPT_TIMEOUT)?;
-        Ok(Self {
-            store,
-            client,
-            targets,
-            in_flight: HashSet::new(),
-            attempts: JoinSet::new(),
-        })
+        Ok(Self { store, client, targets, in_flight: HashSet::new(), attempts: JoinSet::new() })
     }
 
     /// Delivers until it is cancelled.
     pub async fn run(mut self, cancel: CancellationToken) {
         loop {
-            let wait = self
-                .start_due(Timestamp::now())
-                .await
-                .unwrap_or_else(|error| {
-                    log_store_error(&error);
-                    STORE_RETRY
-                });
+            let wait = self.start_due(Timestamp::now()).await.unwrap_or_else(|error| {
+                log_store_error(&error);
+                STORE_RETRY
+            });
             tokio::select! {
                 () = cancel.cancelled() => break,
                 Some(joined) = self.attempts.join_next() => self.note(joined).await,
@@ -115,8 +106,7 @@ impl Deliverer {
                 break;
             }
             if self.in_flight.insert(delivery.id.clone()) {
-                self.attempts
-                    .spawn(attempt(self.client.clone(), self.targets, delivery));
+                self.attempts.spawn(attempt(self.client.clone(), self.targets, delivery));
             }
         }
         let next = self.store.next_due(now).await?;
@@ -124,10 +114,7 @@ impl Deliverer {
     }
 
     async fn finish(mut self) {
-        if tokio::time::timeout(SHUTDOWN_GRACE, self.drain())
-            .await
-            .is_err()
-        {
+        if tokio::time::timeout(SHUTDOWN_GRACE, self.drain()).await.is_err() {
             tracing::info!("webhook deliveries were interrupted, they go on at the next start");
         }
     }
@@ -205,21 +192,14 @@ async fn post(
     let request = client
         .post(url)
         .header(CONTENT_TYPE, "application/json")
-        .header(
-            SIGNATURE_HEADER,
-            signature(&delivery.secret, delivery.body.as_bytes()),
-        )
+        .header(SIGNATURE_HEADER, signature(&delivery.secret, delivery.body.as_bytes()))
         .header(EVENT_HEADER, &delivery.event)
         .header(DELIVERY_HEADER, delivery.id.as_str())
         .body(delivery.body.clone());
     let response = request.send().await.map_err(send_error)?;
     let status = response.status();
     discard(response).await;
-    if status.is_success() {
-        Ok(status)
-    } else {
-        Err(AttemptError::Status(status))
-    }
+    if status.is_success() { Ok(status) } else { Err(AttemptError::Status(status)) }
 }
 
 /// Reads the answer's body as far as it is sensible. The status has been given: what comes after it
@@ -251,9 +231,7 @@ fn find_refusal(error: &reqwest::Error) -> Option<TargetRefused> {
 }
 
 fn innermost(error: &reqwest::Error) -> String {
-    causes(error)
-        .last()
-        .map_or_else(|| error.to_string(), ToString::to_string)
+    causes(error).last().map_or_else(|| error.to_string(), ToString::to_string)
 }
 
 /// The error itself and what it was caused by, outermost first.
@@ -274,11 +252,7 @@ fn failed_attempt(failed_attempts: u32, error: &AttemptError, now: Timestamp) ->
         | AttemptError::Url(_)
         | AttemptError::Transport(_) => None,
     };
-    FailedAttempt {
-        status,
-        error: error.to_string(),
-        retry_at: retry::next_attempt(failed_attempts, now),
-    }
+    FailedAttempt { status, error: error.to_string(), retry_at: retry::next_attempt(failed_attempts, now) }
 }
 
 /// At least a millisecond, the store's precision, so that what is due next is due when we look again.

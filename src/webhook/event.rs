@@ -59,11 +59,8 @@ impl FromStr for EventFilter {
         if word == Self::ALL {
             return Ok(Self::All);
         }
-        let name = EventName::ALL
-            .into_iter()
-            .find(|name| name.as_str() == word);
-        name.map(Self::Only)
-            .ok_or_else(|| UnknownEvent(word.to_owned()))
+        let name = EventName::ALL.into_iter().find(|name| name.as_str() == word);
+        name.map(Self::Only).ok_or_else(|| UnknownEvent(word.to_owned()))
     }
 }
 
@@ -114,13 +111,9 @@ pub fn egress_ended(egress_id: &EgressId, room: &RoomName, outcome: &Outcome) ->
     })
 }
 
-fn outbox_event<B: Serialize>(
-    name: EventName,
-    body: impl FnOnce(&'static str) -> B,
-) -> OutboxEvent {
+fn outbox_event<B: Serialize>(name: EventName, body: impl FnOnce(&'static str) -> B) -> OutboxEvent {
     let name = name.as_str();
-    let body =
-        serde_json::to_string(&body(name)).expect("strings and numbers are always valid JSON");
+    let body = serde_json::to_string(&body(name)).expect("strings and numbers are always valid JSON");
     OutboxEvent { name, body }
 }
 
@@ -130,18 +123,11 @@ mod tests {
     use crate::store::SavedFile;
 
     fn ids() -> (EgressId, RoomName) {
-        (
-            "EG_abc123abc123".parse().unwrap(),
-            "room-abc".parse().unwrap(),
-        )
+        ("EG_abc123abc123".parse().unwrap(), "room-abc".parse().unwrap())
     }
 
     fn saved() -> SavedFile {
-        SavedFile {
-            key: "room-abc/2024-04-21T10-00-00.mp4".to_owned(),
-            duration_s: 3600,
-            size: 512_000_000,
-        }
+        SavedFile { key: "room-abc/2024-04-21T10-00-00.mp4".to_owned(), duration_s: 3600, size: 512_000_000 }
     }
 
     #[test]
@@ -158,10 +144,7 @@ mod tests {
     #[test]
     fn a_failed_recording_is_told_with_an_error_and_what_was_saved() {
         let (id, room) = ids();
-        let outcome = Outcome::Failed {
-            error: "The recorder crashed.".to_owned(),
-            saved: Some(saved()),
-        };
+        let outcome = Outcome::Failed { error: "The recorder crashed.".to_owned(), saved: Some(saved()) };
         assert_eq!(
             egress_ended(&id, &room, &outcome).body,
             r#"{"event":"egress_ended","egressId":"EG_abc123abc123","roomId":"room-abc","file":"room-abc/2024-04-21T10-00-00.mp4","duration":3600,"size":512000000,"error":"The recorder crashed."}"#
@@ -171,10 +154,7 @@ mod tests {
     #[test]
     fn a_failed_recording_without_a_file_says_null_and_zeros() {
         let (id, room) = ids();
-        let outcome = Outcome::Failed {
-            error: "Nothing was recorded.".to_owned(),
-            saved: None,
-        };
+        let outcome = Outcome::Failed { error: "Nothing was recorded.".to_owned(), saved: None };
         assert_eq!(
             egress_ended(&id, &room, &outcome).body,
             r#"{"event":"egress_ended","egressId":"EG_abc123abc123","roomId":"room-abc","file":null,"duration":0,"size":0,"error":"Nothing was recorded."}"#

@@ -52,18 +52,10 @@ impl Registry {
         Self { store, targets }
     }
 
-    pub async fn register(
-        &self,
-        new: NewWebhook,
-        now: Timestamp,
-    ) -> Result<Registered, WebhookError> {
+    pub async fn register(&self, new: NewWebhook, now: Timestamp) -> Result<Registered, WebhookError> {
         let url = parse_url(&new.url)?;
         let events = without_duplicates(new.events)?;
-        if new
-            .secret
-            .as_ref()
-            .is_some_and(|secret| secret.expose_secret().is_empty())
-        {
+        if new.secret.as_ref().is_some_and(|secret| secret.expose_secret().is_empty()) {
             return Err(WebhookError::EmptySecret);
         }
         self.targets.check_now(&url).await?;
@@ -74,18 +66,10 @@ impl Registry {
                 (made.clone(), Some(made))
             }
         };
-        let webhook = Webhook {
-            id: WebhookId::random(),
-            url: new.url,
-            events,
-            created_at: now,
-        };
+        let webhook = Webhook { id: WebhookId::random(), url: new.url, events, created_at: now };
         self.store.insert_webhook(row(&webhook, secret)).await?;
         tracing::info!(webhook = %webhook.id, "webhook registered");
-        Ok(Registered {
-            webhook,
-            made_secret,
-        })
+        Ok(Registered { webhook, made_secret })
     }
 
     /// All webhooks, oldest first.
@@ -96,8 +80,7 @@ impl Registry {
 
     pub async fn get(&self, id: &WebhookId) -> Result<Webhook, WebhookError> {
         let row = self.store.webhook(id).await?;
-        row.ok_or_else(|| WebhookError::NotFound(id.clone()))?
-            .try_into()
+        row.ok_or_else(|| WebhookError::NotFound(id.clone()))?.try_into()
     }
 
     /// Removes a webhook, with what was still to be delivered to it.
@@ -114,21 +97,10 @@ impl TryFrom<WebhookRow> for Webhook {
     type Error = WebhookError;
 
     fn try_from(row: WebhookRow) -> Result<Self, WebhookError> {
-        let WebhookRow {
-            id,
-            url,
-            secret: _,
-            events,
-            created_at,
-        } = row;
+        let WebhookRow { id, url, secret: _, events, created_at } = row;
         let events: Result<_, _> = events.iter().map(|word| word.parse()).collect();
         match events {
-            Ok(events) => Ok(Self {
-                id,
-                url,
-                events,
-                created_at,
-            }),
+            Ok(events) => Ok(Self { id, url, events, created_at }),
             Err(source) => Err(WebhookError::CorruptFilter { id, source }),
         }
     }
@@ -139,11 +111,7 @@ fn row(webhook: &Webhook, secret: SecretString) -> WebhookRow {
         id: webhook.id.clone(),
         url: webhook.url.clone(),
         secret,
-        events: webhook
-            .events
-            .iter()
-            .map(|filter| filter.as_str().to_owned())
-            .collect(),
+        events: webhook.events.iter().map(|filter| filter.as_str().to_owned()).collect(),
         created_at: webhook.created_at,
     }
 }
@@ -171,9 +139,5 @@ fn without_duplicates(events: Vec<EventFilter>) -> Result<Vec<EventFilter>, Webh
 
 fn make_secret() -> SecretString {
     let random = rand::rng().sample_iter(&Alphanumeric);
-    random
-        .take(SECRET_LEN)
-        .map(char::from)
-        .collect::<String>()
-        .into()
+    random.take(SECRET_LEN).map(char::from).collect::<String>().into()
 }

@@ -5,11 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 /// The waits between attempts (contract, part 4): four attempts in all.
-const WAITS: [Duration; 3] = [
-    Duration::from_secs(5),
-    Duration::from_secs(30),
-    Duration::from_secs(5 * 60),
-];
+const WAITS: [Duration; 3] = [Duration::from_secs(5), Duration::from_secs(30), Duration::from_secs(5 * 60)];
 
 /// When to try again after `failed_attempts` of them failed, the last one at `now`; `None`: give up.
 pub fn next_attempt(failed_attempts: u32, now: Timestamp) -> Option<Timestamp> {

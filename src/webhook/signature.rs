@@ -25,17 +25,10 @@ mod tests {
                 r#"{"event":"egress_ended"}"#,
                 "8494742eb4ff1ecbae0e5598a7ddf2b31158fa67699114921ba868ef6e13d0c8",
             ),
-            (
-                "k",
-                "",
-                "8bb990c40a7d61cb97597a942125025be50ac8beb74436e3735b98893a7f6620",
-            ),
+            ("k", "", "8bb990c40a7d61cb97597a942125025be50ac8beb74436e3735b98893a7f6620"),
         ];
         for (secret, body, expected) in cases {
-            assert_eq!(
-                signature(&secret.into(), body.as_bytes()),
-                format!("sha256={expected}")
-            );
+            assert_eq!(signature(&secret.into(), body.as_bytes()), format!("sha256={expected}"));
         }
     }
 }

@@ -62,10 +62,7 @@ impl TargetPolicy {
             Self::PublicOnly => addresses.into_iter().find(|address| !is_public(*address)),
         };
         match refused {
-            Some(address) => Err(TargetRefused {
-                host: host.unwrap_or_default().to_owned(),
-                address,
-            }),
+            Some(address) => Err(TargetRefused { host: host.unwrap_or_default().to_owned(), address }),
             None => Ok(()),
         }
     }
@@ -205,10 +202,7 @@ mod tests {
             "http://[::ffff:10.0.0.1]/",
         ] {
             let url: Url = url.parse().unwrap();
-            assert!(
-                TargetPolicy::PublicOnly.check_literal(&url).is_err(),
-                "{url}"
-            );
+            assert!(TargetPolicy::PublicOnly.check_literal(&url).is_err(), "{url}");
             assert_eq!(TargetPolicy::AnyAddress.check_literal(&url), Ok(()));
         }
         let public = "http://1.1.1.1/".parse().unwrap();

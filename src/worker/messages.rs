@@ -59,11 +59,7 @@ pub struct RecordingOptions {
 
 /// From the worker to the service.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(
-    tag = "type",
-    rename_all = "camelCase",
-    rename_all_fields = "camelCase"
-)]
+#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Event {
     /// In the room: the recording is active.
     Joined { room_sid: String },
@@ -77,12 +73,7 @@ pub enum Event {
         ticks: u64,
     },
     /// The spool is complete and closed; the last line.
-    Ended {
-        reason: EndReason,
-        ticks: u64,
-        final_bytes: u64,
-        error: Option<String>,
-    },
+    Ended { reason: EndReason, ticks: u64, final_bytes: u64, error: Option<String> },
 }
 
 /// Why a recording took in no more media.
@@ -110,13 +101,7 @@ pub struct InvalidMessage {
 
 impl Default for RecordingOptions {
     fn default() -> Self {
-        Self {
-            width: 1280,
-            height: 720,
-            frame_rate: 30,
-            video_kbps: 3000,
-            audio_kbps: 128,
-        }
+        Self { width: 1280, height: 720, frame_rate: 30, video_kbps: 3000, audio_kbps: 128 }
     }
 }
 
@@ -145,18 +130,14 @@ impl fmt::Display for EndReason {
 
 /// The message as one line, its line feed included.
 pub fn to_line<M: Serialize>(message: &M) -> String {
-    let mut line =
-        serde_json::to_string(message).expect("strings, numbers and UTF-8 paths always serialize");
+    let mut line = serde_json::to_string(message).expect("strings, numbers and UTF-8 paths always serialize");
     line.push('\n');
     line
 }
 
 /// Reads one line, with or without its line feed.
 pub fn from_line<M: DeserializeOwned>(line: &str) -> Result<M, InvalidMessage> {
-    serde_json::from_str(line).map_err(|source| InvalidMessage {
-        len: line.len(),
-        source,
-    })
+    serde_json::from_str(line).map_err(|source| InvalidMessage { len: line.len(), source })
 }
 
 fn exposed<S: Serializer>(secret: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
@@ -203,27 +184,11 @@ mod tests {
     #[test]
     fn the_words_on_the_wire_are_these() {
         let lines = [
-            (
-                Event::Joined {
-                    room_sid: "RM_1".into(),
-                },
-                r#"{"type":"joined","roomSid":"RM_1"}"#,
-            ),
+            (Event::Joined { room_sid: "RM_1".into() }, r#"{"type":"joined","roomSid":"RM_1"}"#),
             (Event::FirstMedia, r#"{"type":"firstMedia"}"#),
+            (Event::Progress { final_bytes: 7, ticks: 3 }, r#"{"type":"progress","finalBytes":7,"ticks":3}"#),
             (
-                Event::Progress {
-                    final_bytes: 7,
-                    ticks: 3,
-                },
-                r#"{"type":"progress","finalBytes":7,"ticks":3}"#,
-            ),
-            (
-                Event::Ended {
-                    reason: EndReason::RoomClosed,
-                    ticks: 3,
-                    final_bytes: 7,
-                    error: None,
-                },
+                Event::Ended { reason: EndReason::RoomClosed, ticks: 3, final_bytes: 7, error: None },
                 r#"{"type":"ended","reason":"roomClosed","ticks":3,"finalBytes":7,"error":null}"#,
             ),
         ];

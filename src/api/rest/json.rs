@@ -11,9 +11,7 @@ pub fn object(body: &[u8]) -> Result<Object, Problem> {
     match serde_json::from_slice(body) {
         Ok(Value::Object(object)) => Ok(object),
         Ok(_) => Err(Problem::bad_request("The body must be a JSON object")),
-        Err(error) => Err(Problem::bad_request(format!(
-            "The body is not JSON: {error}"
-        ))),
+        Err(error) => Err(Problem::bad_request(format!("The body is not JSON: {error}"))),
     }
 }
 

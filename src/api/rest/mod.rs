@@ -21,12 +21,7 @@ use crate::store::Store;
 
 /// All routes, with everything that stands in front of them.
 pub fn router(state: ApiState) -> Router {
-    let ApiState {
-        recorder,
-        webhooks,
-        store,
-        settings,
-    } = state;
+    let ApiState { recorder, webhooks, store, settings } = state;
     let gate = Arc::new(Gate::new(&settings));
     let origins: Arc<[String]> = settings.cors_origins.into();
 
@@ -37,10 +32,7 @@ pub fn router(state: ApiState) -> Router {
         .with_state(recorder);
     let webhooks = Router::new()
         .route("/v1/webhooks", post(webhooks::register).get(webhooks::list))
-        .route(
-            "/v1/webhooks/{id}",
-            get(webhooks::show).delete(webhooks::remove),
-        )
+        .route("/v1/webhooks/{id}", get(webhooks::show).delete(webhooks::remove))
         .with_state(webhooks);
     let signed = recordings
         .merge(webhooks)
@@ -53,8 +45,7 @@ pub fn router(state: ApiState) -> Router {
         .route("/v1/health", get(health))
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(store);
-    open.merge(signed)
-        .layer(from_fn_with_state(origins, cors::check))
+    open.merge(signed).layer(from_fn_with_state(origins, cors::check))
 }
 
 /// Whether recordings can be started: the service answers and its database does.
@@ -83,8 +74,5 @@ async fn not_found() -> Problem {
 
 /// The router adds `Allow`.
 async fn method_not_allowed() -> Problem {
-    Problem::new(
-        Kind::MethodNotAllowed,
-        "This path does not take this method",
-    )
+    Problem::new(Kind::MethodNotAllowed, "This path does not take this method")
 }

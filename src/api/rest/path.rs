@@ -37,8 +37,6 @@ impl<S: Send + Sync> FromRequestParts<S> for Webhook {
 async fn segment<S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<String, Problem> {
     match Path::<String>::from_request_parts(parts, state).await {
         Ok(Path(text)) => Ok(text),
-        Err(_) => Err(Problem::bad_request(
-            "The path must be percent-encoded UTF-8",
-        )),
+        Err(_) => Err(Problem::bad_request("The path must be percent-encoded UTF-8")),
     }
 }

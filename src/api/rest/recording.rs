@@ -52,56 +52,26 @@ pub async fn start(
     body: Bytes,
 ) -> Result<(StatusCode, Json<StartAnswer>), Problem> {
     start_options::check(&body)?;
-    let Started {
-        egress_id,
-        started_at,
-        status,
-        created,
-    } = recorder.start(room).await?;
-    let code = if created {
-        StatusCode::CREATED
-    } else {
-        StatusCode::OK
-    };
+    let Started { egress_id, started_at, status, created } = recorder.start(room).await?;
+    let code = if created { StatusCode::CREATED } else { StatusCode::OK };
     let status = match status {
         StartStatus::Starting => "starting",
         StartStatus::Active => "active",
     };
     let started_at = millis(started_at);
-    Ok((
-        code,
-        Json(StartAnswer {
-            egress_id,
-            status,
-            started_at,
-        }),
-    ))
+    Ok((code, Json(StartAnswer { egress_id, status, started_at })))
 }
 
-pub async fn stop(
-    State(recorder): TheRecorder,
-    Room(room): Room,
-) -> Result<Json<StopAnswer>, Problem> {
+pub async fn stop(State(recorder): TheRecorder, Room(room): Room) -> Result<Json<StopAnswer>, Problem> {
     let egress_id = recorder.stop(&room).await?;
-    Ok(Json(StopAnswer {
-        egress_id,
-        status: "stopping",
-    }))
+    Ok(Json(StopAnswer { egress_id, status: "stopping" }))
 }
 
-pub async fn show(
-    State(recorder): TheRecorder,
-    Room(room): Room,
-) -> Result<Json<ShowAnswer>, Problem> {
+pub async fn show(State(recorder): TheRecorder, Room(room): Room) -> Result<Json<ShowAnswer>, Problem> {
     Ok(Json(match recorder.active(&room).await? {
-        Some(ActiveRecording {
-            egress_id,
-            started_at,
-        }) => ShowAnswer::Active {
-            active: true,
-            egress_id,
-            started_at: millis(started_at),
-        },
+        Some(ActiveRecording { egress_id, started_at }) => {
+            ShowAnswer::Active { active: true, egress_id, started_at: millis(started_at) }
+        }
         None => ShowAnswer::Inactive { active: false },
     }))
 }

@@ -13,9 +13,7 @@ pub fn check(body: &[u8]) -> Result<(), Problem> {
     if body.is_empty() {
         return Ok(());
     }
-    object(body)?
-        .iter()
-        .try_for_each(|(key, value)| check_option(key, value))
+    object(body)?.iter().try_for_each(|(key, value)| check_option(key, value))
 }
 
 fn check_option(key: &str, value: &Value) -> Result<(), Problem> {
@@ -62,22 +60,13 @@ mod tests {
 
     #[test]
     fn an_unknown_key_is_refused_by_name() {
-        assert_eq!(
-            refusal(r#"{"width":1280,"hieght":720}"#),
-            "Unknown key \"hieght\""
-        );
+        assert_eq!(refusal(r#"{"width":1280,"hieght":720}"#), "Unknown key \"hieght\"");
     }
 
     #[test]
     fn a_value_that_cannot_be_honoured_is_refused_with_what_is_expected() {
-        assert_eq!(
-            refusal(r#"{"width":1920}"#),
-            "width must be 1280 in this version"
-        );
-        assert_eq!(
-            refusal(r#"{"width":"1280"}"#),
-            "width must be 1280 in this version"
-        );
+        assert_eq!(refusal(r#"{"width":1920}"#), "width must be 1280 in this version");
+        assert_eq!(refusal(r#"{"width":"1280"}"#), "width must be 1280 in this version");
         assert_eq!(
             refusal(r#"{"layout":"speaker"}"#),
             "layout must be \"grid\" or \"grid-dark\" in this version"

@@ -39,15 +39,9 @@ pub async fn register(
     body: Bytes,
 ) -> Result<(StatusCode, Json<WebhookAnswer>), Problem> {
     let new = parse(&body)?;
-    let Registered {
-        webhook,
-        made_secret,
-    } = registry.register(new, Timestamp::now()).await?;
+    let Registered { webhook, made_secret } = registry.register(new, Timestamp::now()).await?;
     let secret = made_secret.map(|secret| secret.expose_secret().to_owned());
-    let answer = WebhookAnswer {
-        secret,
-        ..webhook.into()
-    };
+    let answer = WebhookAnswer { secret, ..webhook.into() };
     Ok((StatusCode::CREATED, Json(answer)))
 }
 
@@ -74,12 +68,7 @@ pub async fn remove(
 
 impl From<Webhook> for WebhookAnswer {
     fn from(webhook: Webhook) -> Self {
-        let Webhook {
-            id,
-            url,
-            events,
-            created_at,
-        } = webhook;
+        let Webhook { id, url, events, created_at } = webhook;
         Self {
             id,
             url,
@@ -123,6 +112,5 @@ fn filters(value: Value) -> Result<Vec<EventFilter>, Problem> {
 
 fn filter(word: Value) -> Result<EventFilter, Problem> {
     let word = string("each of events", word)?;
-    word.parse()
-        .map_err(|error: UnknownEvent| Problem::bad_request(format!("events: {error}")))
+    word.parse().map_err(|error: UnknownEvent| Problem::bad_request(format!("events: {error}")))
 }

@@ -3,18 +3,11 @@
 use super::*;
 
 fn saved() -> SavedFile {
-    SavedFile {
-        key: "room/2024-04-21T10-00-00.mp4".into(),
-        duration_s: 20,
-        size: 1000,
-    }
+    SavedFile { key: "room/2024-04-21T10-00-00.mp4".into(), duration_s: 20, size: 1000 }
 }
 
 fn ended_well(reason: EndReason) -> Input {
-    Input::WorkerEnded {
-        reason,
-        error: None,
-    }
+    Input::WorkerEnded { reason, error: None }
 }
 
 fn every_input() -> Vec<Input> {
@@ -22,10 +15,7 @@ fn every_input() -> Vec<Input> {
         Input::Joined,
         Input::FirstMedia,
         Input::Progress { final_bytes: 7 },
-        Input::WorkerEnded {
-            reason: EndReason::Failed,
-            error: Some("no encoder".into()),
-        },
+        Input::WorkerEnded { reason: EndReason::Failed, error: Some("no encoder".into()) },
         Input::WorkerExited(Exit::Code(0)),
         Input::WorkerExited(Exit::Signal(9)),
         Input::WorkerExited(Exit::Unknown),
@@ -65,9 +55,7 @@ fn run(inputs: impl IntoIterator<Item = Input>) -> (State, Vec<Action>) {
 
 fn error_of(state: &State) -> &str {
     match state {
-        State::Ended {
-            outcome: Outcome::Failed { error, .. },
-        } => error,
+        State::Ended { outcome: Outcome::Failed { error, .. } } => error,
         other => panic!("not a failed recording: {other:?}"),
     }
 }
@@ -105,16 +93,8 @@ fn a_stopped_recording_is_complete_once_its_file_is_stored() {
 
 #[test]
 fn a_recording_that_ends_by_itself_is_complete_without_a_stop() {
-    for reason in [
-        EndReason::RoomClosed,
-        EndReason::Idle,
-        EndReason::MaxDuration,
-    ] {
-        let (state, _) = run([
-            Input::Joined,
-            ended_well(reason),
-            Input::Uploaded(Some(saved())),
-        ]);
+    for reason in [EndReason::RoomClosed, EndReason::Idle, EndReason::MaxDuration] {
+        let (state, _) = run([Input::Joined, ended_well(reason), Input::Uploaded(Some(saved()))]);
         let outcome = Outcome::Complete(saved());
         assert_eq!(state, State::Ended { outcome });
     }
@@ -124,23 +104,13 @@ fn a_recording_that_ends_by_itself_is_complete_without_a_stop() {
 fn a_stop_before_the_room_was_joined_stops_the_worker() {
     let (state, actions) = run([Input::StopRequested]);
     assert_eq!(state, State::Stopping);
-    assert_eq!(
-        actions,
-        [Action::Persist(Phase::Stopping), Action::StopWorker]
-    );
+    assert_eq!(actions, [Action::Persist(Phase::Stopping), Action::StopWorker]);
 }
 
 #[test]
 fn a_recording_without_any_media_has_failed_and_says_why() {
-    let (state, _) = run([
-        Input::StopRequested,
-        ended_well(EndReason::Stopped),
-        Input::Uploaded(None),
-    ]);
-    assert_eq!(
-        error_of(&state),
-        "The recording ended before anything was recorded (stopped)."
-    );
+    let (state, _) = run([Input::StopRequested, ended_well(EndReason::Stopped), Input::Uploaded(None)]);
+    assert_eq!(error_of(&state), "The recording ended before anything was recorded (stopped).");
 }
 
 #[test]
@@ -158,15 +128,8 @@ fn a_second_stop_does_nothing() {
 
 #[test]
 fn a_crash_while_a_worker_is_needed_finishes_what_the_spool_holds() {
-    for before in [
-        vec![],
-        vec![Input::Joined],
-        vec![Input::Joined, Input::StopRequested],
-    ] {
-        let crashed = [
-            Input::WorkerExited(Exit::Signal(9)),
-            Input::Uploaded(Some(saved())),
-        ];
+    for before in [vec![], vec![Input::Joined], vec![Input::Joined, Input::StopRequested]] {
+        let crashed = [Input::WorkerExited(Exit::Signal(9)), Input::Uploaded(Some(saved()))];
         let (state, actions) = run(before.into_iter().chain(crashed));
         assert_eq!(
             error_of(&state),
@@ -175,10 +138,7 @@ fn a_crash_while_a_worker_is_needed_finishes_what_the_spool_holds() {
         let tail = &actions[actions.len() - 4..];
         assert_eq!(tail[0], Action::Persist(Phase::Uploading));
         assert_eq!(tail[1], Action::FinishUpload);
-        assert!(matches!(
-            &tail[2],
-            Action::End(Outcome::Failed { saved: Some(_), .. })
-        ));
+        assert!(matches!(&tail[2], Action::End(Outcome::Failed { saved: Some(_), .. })));
     }
 }
 
@@ -191,15 +151,10 @@ fn a_worker_that_exits_after_its_last_word_has_not_crashed() {
 
 #[test]
 fn a_worker_that_reports_an_error_ends_as_failed_with_its_words() {
-    let error = Input::WorkerEnded {
-        reason: EndReason::Failed,
-        error: Some("the room refused the token".into()),
-    };
+    let error =
+        Input::WorkerEnded { reason: EndReason::Failed, error: Some("the room refused the token".into()) };
     let (state, _) = run([error, Input::Uploaded(None)]);
-    assert_eq!(
-        error_of(&state),
-        "The recorder failed: the room refused the token. Nothing was recorded."
-    );
+    assert_eq!(error_of(&state), "The recorder failed: the room refused the token. Nothing was recorded.");
 }
 
 #[test]
@@ -218,12 +173,7 @@ fn a_silent_worker_is_killed_and_what_it_left_is_saved() {
 fn a_worker_that_does_not_stop_is_killed() {
     let (state, actions) = run([Input::Joined, Input::StopRequested, Input::StopTimedOut]);
     assert_eq!(actions.last(), Some(&Action::KillWorker));
-    assert_eq!(
-        state,
-        State::Killing {
-            failure: Failure::DidNotStop
-        }
-    );
+    assert_eq!(state, State::Killing { failure: Failure::DidNotStop });
 }
 
 #[test]
@@ -242,11 +192,7 @@ fn a_worker_that_ended_just_before_it_was_killed_has_not_failed() {
 
 #[test]
 fn a_file_that_cannot_be_stored_fails_the_recording() {
-    let (state, actions) = run([
-        Input::Joined,
-        ended_well(EndReason::Stopped),
-        Input::UploadFailed,
-    ]);
+    let (state, actions) = run([Input::Joined, ended_well(EndReason::Stopped), Input::UploadFailed]);
     assert!(!actions.contains(&Action::DeleteSpool));
     assert_eq!(
         error_of(&state),
@@ -268,11 +214,7 @@ fn a_damaged_spool_fails_a_recording_that_ended_well_and_is_kept() {
 
 #[test]
 fn nothing_changes_a_recording_that_has_ended() {
-    let (ended, _) = run([
-        Input::Joined,
-        ended_well(EndReason::Stopped),
-        Input::Uploaded(Some(saved())),
-    ]);
+    let (ended, _) = run([Input::Joined, ended_well(EndReason::Stopped), Input::Uploaded(Some(saved()))]);
     for input in every_input() {
         assert_eq!(step(ended.clone(), input), (ended.clone(), vec![]));
     }
@@ -337,9 +279,7 @@ fn check(state: &State, log: &[Action]) {
             assert!(persisted < acted, "{log:?}");
         }
     }
-    let end = log
-        .iter()
-        .position(|action| matches!(action, Action::End(_)));
+    let end = log.iter().position(|action| matches!(action, Action::End(_)));
     if let Some(end) = end {
         assert!(at(&Action::FinishUpload).is_some_and(|finish| finish < end));
     }

@@ -24,10 +24,7 @@ fn files(folder: &Folder) -> Vec<String> {
     }
     let mut found = Vec::new();
     walk(&folder.root, &mut found);
-    let relative = |path: PathBuf| {
-        path.strip_prefix(&folder.root)
-            .map(|p| p.display().to_string())
-    };
+    let relative = |path: PathBuf| path.strip_prefix(&folder.root).map(|p| p.display().to_string());
     found.into_iter().flat_map(relative).collect()
 }
 
@@ -35,11 +32,7 @@ fn text_of(folder: &Folder, key: &ObjectKey) -> String {
     fs::read_to_string(folder.path(key)).expect("the object")
 }
 
-async fn upload(
-    folder: &Folder,
-    key: &ObjectKey,
-    parts: &[(u32, &'static str)],
-) -> Box<dyn Upload> {
+async fn upload(folder: &Folder, key: &ObjectKey, parts: &[(u32, &'static str)]) -> Box<dyn Upload> {
     let mut upload = folder.begin(key).await.expect("an upload");
     for &(number, text) in parts {
         let bytes = Bytes::from_static(text.as_bytes());
@@ -58,9 +51,7 @@ async fn parts_become_one_object_in_order_of_number_and_leave_nothing_behind() {
     assert_eq!(text_of(&folder, &key), "headmediarest");
     assert_eq!(folder.size(&key).await.expect("a size"), Some(13));
     assert_eq!(files(&folder), ["room/x.mp4"]);
-    let left: Vec<_> = fs::read_dir(folder.root.join("room"))
-        .expect("a folder")
-        .collect();
+    let left: Vec<_> = fs::read_dir(folder.root.join("room")).expect("a folder").collect();
     assert_eq!(left.len(), 1);
 }
 
@@ -68,24 +59,12 @@ async fn parts_become_one_object_in_order_of_number_and_leave_nothing_behind() {
 async fn an_existing_object_is_overwritten_neither_by_a_put_nor_by_an_upload() {
     let (_dir, folder) = folder();
     let key = key("room/x.mp4");
-    folder
-        .put(&key, Bytes::from_static(b"first"))
-        .await
-        .expect("stored");
+    folder.put(&key, Bytes::from_static(b"first")).await.expect("stored");
 
     let put = folder.put(&key, Bytes::from_static(b"second")).await;
-    assert!(
-        matches!(put, Err(StorageError::AlreadyExists { .. })),
-        "{put:?}"
-    );
-    let completed = upload(&folder, &key, &[(1, "third")])
-        .await
-        .complete()
-        .await;
-    assert!(
-        matches!(completed, Err(StorageError::AlreadyExists { .. })),
-        "{completed:?}"
-    );
+    assert!(matches!(put, Err(StorageError::AlreadyExists { .. })), "{put:?}");
+    let completed = upload(&folder, &key, &[(1, "third")]).await.complete().await;
+    assert!(matches!(completed, Err(StorageError::AlreadyExists { .. })), "{completed:?}");
 
     assert_eq!(text_of(&folder, &key), "first");
     assert_eq!(files(&folder), ["room/x.mp4"]);
@@ -99,10 +78,7 @@ async fn two_uploads_of_one_object_do_not_mix_and_the_first_to_complete_wins() {
     let two = upload(&folder, &key, &[(1, "two")]).await;
     two.complete().await.expect("the first to complete");
     let late = one.complete().await;
-    assert!(
-        matches!(late, Err(StorageError::AlreadyExists { .. })),
-        "{late:?}"
-    );
+    assert!(matches!(late, Err(StorageError::AlreadyExists { .. })), "{late:?}");
     assert_eq!(text_of(&folder, &key), "two");
     assert_eq!(files(&folder), ["room/x.mp4"]);
 }
@@ -124,10 +100,7 @@ async fn a_dropped_upload_is_resumed_with_the_parts_it_had() {
     drop(dropped);
 
     let mut resumed = folder.resume(&key, &id).await.expect("the upload");
-    assert_eq!(
-        (resumed.part_size(1), resumed.part_size(2)),
-        (None, Some(5))
-    );
+    assert_eq!((resumed.part_size(1), resumed.part_size(2)), (None, Some(5)));
     let head = Bytes::from_static(b"head");
     resumed.put_part(1, head).await.expect("a part");
     resumed.complete().await.expect("complete");
@@ -139,14 +112,8 @@ async fn an_upload_that_never_was_is_not_resumed() {
     let (_dir, folder) = folder();
     let key = key("room/x.mp4");
     for id in ["abc", "", "../../room", "."] {
-        let resumed = folder
-            .resume(&key, id)
-            .await
-            .map(|upload| upload.id().to_owned());
-        assert!(
-            matches!(resumed, Err(StorageError::UnknownUpload { .. })),
-            "{id}: {resumed:?}"
-        );
+        let resumed = folder.resume(&key, id).await.map(|upload| upload.id().to_owned());
+        assert!(matches!(resumed, Err(StorageError::UnknownUpload { .. })), "{id}: {resumed:?}");
     }
 }
 
@@ -154,14 +121,8 @@ async fn an_upload_that_never_was_is_not_resumed() {
 async fn an_object_is_not_joined_while_a_part_is_missing() {
     let (_dir, folder) = folder();
     let key = key("room/x.mp4");
-    let joined = upload(&folder, &key, &[(2, "media")])
-        .await
-        .complete()
-        .await;
-    assert!(
-        matches!(joined, Err(StorageError::MissingPart { part: 1, .. })),
-        "{joined:?}"
-    );
+    let joined = upload(&folder, &key, &[(2, "media")]).await.complete().await;
+    assert!(matches!(joined, Err(StorageError::MissingPart { part: 1, .. })), "{joined:?}");
     assert_eq!(files(&folder), [""; 0]);
 }
 

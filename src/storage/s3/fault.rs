@@ -15,11 +15,7 @@ pub(super) enum Fault {
     /// No answer came, or none that could be read.
     NoAnswer(Cause),
     /// The store answered with an error.
-    Answer {
-        status: u16,
-        code: String,
-        message: String,
-    },
+    Answer { status: u16, code: String, message: String },
 }
 
 /// Answers that mean "not now", whatever their status.
@@ -35,9 +31,7 @@ const PASSING_CODES: [&str; 7] = [
 
 impl Fault {
     pub fn not_sent(error: &impl Error) -> Self {
-        Self::NotSent {
-            message: DisplayErrorContext(error).to_string(),
-        }
+        Self::NotSent { message: DisplayErrorContext(error).to_string() }
     }
 
     pub fn has_code(&self, wanted: &str) -> bool {
@@ -67,17 +61,11 @@ impl Fault {
     /// The error of a call that was made to do this.
     pub fn during(self, action: Action) -> StorageError {
         match self {
-            Self::NotSent { message } => StorageError::Rejected {
-                action,
-                code: "not sent".to_owned(),
-                message,
-            },
+            Self::NotSent { message } => {
+                StorageError::Rejected { action, code: "not sent".to_owned(), message }
+            }
             Self::NoAnswer(source) => StorageError::Unavailable { action, source },
-            Self::Answer {
-                status,
-                code,
-                message,
-            } => answered(action, status, code, message),
+            Self::Answer { status, code, message } => answered(action, status, code, message),
         }
     }
 
@@ -93,12 +81,9 @@ impl Fault {
     pub fn no_bucket(self, bucket: &str) -> StorageError {
         let place = format!("the bucket {bucket}");
         match self.during(Action::Create { place }) {
-            StorageError::Denied { code, message, .. }
-            | StorageError::Rejected { code, message, .. } => StorageError::NoBucket {
-                bucket: bucket.to_owned(),
-                code,
-                message,
-            },
+            StorageError::Denied { code, message, .. } | StorageError::Rejected { code, message, .. } => {
+                StorageError::NoBucket { bucket: bucket.to_owned(), code, message }
+            }
             other => other,
         }
     }
@@ -110,20 +95,9 @@ fn answered(action: Action, status: u16, code: String, message: String) -> Stora
         || matches!(status, 408 | 429)
         || (status >= 500 && status != 501);
     match status {
-        _ if passing => StorageError::Unavailable {
-            action,
-            source: format!("{code}: {message}").into(),
-        },
-        401 | 403 => StorageError::Denied {
-            action,
-            code,
-            message,
-        },
-        _ => StorageError::Rejected {
-            action,
-            code,
-            message,
-        },
+        _ if passing => StorageError::Unavailable { action, source: format!("{code}: {message}").into() },
+        401 | 403 => StorageError::Denied { action, code, message },
+        _ => StorageError::Rejected { action, code, message },
     }
 }
 
@@ -158,11 +132,7 @@ mod tests {
     use super::*;
 
     fn error_of(status: u16, code: &str) -> StorageError {
-        let fault = Fault::Answer {
-            status,
-            code: code.to_owned(),
-            message: "words".to_owned(),
-        };
+        let fault = Fault::Answer { status, code: code.to_owned(), message: "words".to_owned() };
         let key = "room/x.mp4".parse().expect("a valid key");
         fault.during(Action::PutPart { key, part: 3 })
     }
@@ -184,23 +154,15 @@ mod tests {
 
     #[test]
     fn what_somebody_must_repair_is_not_transient() {
-        let cases = [
-            (403, "AccessDenied"),
-            (404, "NoSuchBucket"),
-            (400, "EntityTooSmall"),
-            (501, "NotImplemented"),
-        ];
+        let cases =
+            [(403, "AccessDenied"), (404, "NoSuchBucket"), (400, "EntityTooSmall"), (501, "NotImplemented")];
         for (status, code) in cases {
             assert!(!error_of(status, code).is_transient(), "{status} {code}");
         }
     }
 
     fn no_bucket_after(status: u16, code: &str) -> StorageError {
-        let fault = Fault::Answer {
-            status,
-            code: code.to_owned(),
-            message: "words".to_owned(),
-        };
+        let fault = Fault::Answer { status, code: code.to_owned(), message: "words".to_owned() };
         fault.no_bucket("recordings")
     }
 

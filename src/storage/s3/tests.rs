@@ -20,9 +20,7 @@ fn filled(byte: u8, len: u64) -> Bytes {
 
 /// A bucket of the test's own, created by `ensure_ready`.
 async fn bucket(name: &str) -> (Arc<Minio>, S3) {
-    let minio = tokio::task::spawn_blocking(Minio::shared)
-        .await
-        .expect("MinIO");
+    let minio = tokio::task::spawn_blocking(Minio::shared).await.expect("MinIO");
     let s3 = S3::new(&minio.config(name));
     s3.ensure_ready().await.expect("the bucket is created");
     (minio, s3)
@@ -69,11 +67,8 @@ async fn part_one_may_be_uploaded_last() {
     let (_minio, s3) = bucket("parts").await;
     let key = key("room é/2024-04-21T10-00-00.mp4");
     let mut upload = s3.begin(&key).await.expect("an upload");
-    let parts = [
-        (2, filled(b'2', MIN_PART_SIZE)),
-        (3, filled(b'3', 7)),
-        (1, filled(b'1', MIN_PART_SIZE + 1)),
-    ];
+    let parts =
+        [(2, filled(b'2', MIN_PART_SIZE)), (3, filled(b'3', 7)), (1, filled(b'1', MIN_PART_SIZE + 1))];
     for (number, bytes) in parts.clone() {
         upload.put_part(number, bytes).await.expect("a part");
     }
@@ -107,18 +102,12 @@ async fn an_existing_object_is_overwritten_neither_by_a_put_nor_by_an_upload() {
     s3.put(&key, first.clone()).await.expect("stored");
 
     let put = s3.put(&key, Bytes::from_static(b"second")).await;
-    assert!(
-        matches!(put, Err(StorageError::AlreadyExists { .. })),
-        "{put:?}"
-    );
+    assert!(matches!(put, Err(StorageError::AlreadyExists { .. })), "{put:?}");
     let mut upload = s3.begin(&key).await.expect("an upload");
     let third = Bytes::from_static(b"third");
     upload.put_part(1, third).await.expect("a part");
     let completed = upload.complete().await;
-    assert!(
-        matches!(completed, Err(StorageError::AlreadyExists { .. })),
-        "{completed:?}"
-    );
+    assert!(matches!(completed, Err(StorageError::AlreadyExists { .. })), "{completed:?}");
 
     assert_eq!(body(&s3, &key).await, first);
     assert_eq!(unfinished(&s3, &key).await, 0);
@@ -133,9 +122,7 @@ async fn the_store_itself_refuses_to_overwrite() {
     let part = Bytes::from_static(b"upload");
     upload.put_part(1, part).await.expect("a part");
     // Somebody else is faster, after we looked.
-    s3.put(&key, Bytes::from_static(b"first"))
-        .await
-        .expect("stored");
+    s3.put(&key, Bytes::from_static(b"first")).await.expect("stored");
     let request = upload.complete_request().expect("a whole upload");
     let refused = request.if_none_match("*").send().await.map_err(Fault::from);
     let fault = refused.expect_err("the key is taken");
@@ -152,10 +139,7 @@ async fn a_completion_whose_answer_was_lost_succeeds_when_it_is_repeated() {
     let request = upload.complete_request().expect("a whole upload");
     request.send().await.expect("the answer that nobody saw");
 
-    Box::new(upload)
-        .complete()
-        .await
-        .expect("the object is ours");
+    Box::new(upload).complete().await.expect("the object is ours");
     assert_eq!(body(&s3, &key).await, bytes);
 }
 
@@ -170,17 +154,11 @@ async fn a_dropped_upload_is_resumed_with_the_parts_it_had() {
     drop(upload);
 
     let mut resumed = s3.resume(&key, &id).await.expect("the upload");
-    assert_eq!(
-        (resumed.part_size(1), resumed.part_size(2)),
-        (None, Some(9))
-    );
+    assert_eq!((resumed.part_size(1), resumed.part_size(2)), (None, Some(9)));
     let head = filled(b'1', MIN_PART_SIZE);
     resumed.put_part(1, head).await.expect("a part");
     resumed.complete().await.expect("complete");
-    assert_eq!(
-        s3.size(&key).await.expect("an answer"),
-        Some(MIN_PART_SIZE + 9)
-    );
+    assert_eq!(s3.size(&key).await.expect("an answer"), Some(MIN_PART_SIZE + 9));
 }
 
 #[tokio::test]
@@ -196,14 +174,8 @@ async fn an_aborted_upload_leaves_nothing_and_is_not_resumed() {
     assert_eq!(unfinished(&s3, &key).await, 0);
 
     for id in [id.as_str(), "nonsense"] {
-        let resumed = s3
-            .resume(&key, id)
-            .await
-            .map(|upload| upload.id().to_owned());
-        assert!(
-            matches!(resumed, Err(StorageError::UnknownUpload { .. })),
-            "{resumed:?}"
-        );
+        let resumed = s3.resume(&key, id).await.map(|upload| upload.id().to_owned());
+        assert!(matches!(resumed, Err(StorageError::UnknownUpload { .. })), "{resumed:?}");
     }
 }
 
@@ -215,10 +187,7 @@ async fn an_object_is_not_joined_while_a_part_is_missing() {
     let media = Bytes::from_static(b"media");
     upload.put_part(2, media).await.expect("a part");
     let joined = upload.complete().await;
-    assert!(
-        matches!(joined, Err(StorageError::MissingPart { part: 1, .. })),
-        "{joined:?}"
-    );
+    assert!(matches!(joined, Err(StorageError::MissingPart { part: 1, .. })), "{joined:?}");
     assert_eq!(unfinished(&s3, &key).await, 0);
 }
 
@@ -243,10 +212,7 @@ async fn wrong_credentials_are_told_apart_without_showing_the_secret() {
     wrong_key.access_key = "nobody".to_owned();
     let mut wrong_secret = minio.config("credentials");
     wrong_secret.secret_key = "hush-wrong".into();
-    let cases = [
-        (wrong_key, "InvalidAccessKeyId"),
-        (wrong_secret, "SignatureDoesNotMatch"),
-    ];
+    let cases = [(wrong_key, "InvalidAccessKeyId"), (wrong_secret, "SignatureDoesNotMatch")];
     for (config, code) in cases {
         let error = S3::new(&config).ensure_ready().await.expect_err("refused");
         assert!(matches!(error, StorageError::Denied { .. }), "{error:?}");

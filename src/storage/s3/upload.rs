@@ -64,11 +64,9 @@ impl S3Upload {
         let request = request.key(key.as_str()).upload_id(upload_id);
         let mut listed = request.into_paginator().items().send();
         while let Some(part) = listed.next().await {
-            let part = part.map_err(|error| {
-                Fault::from(error).of_upload(key, Action::Resume { key: key.clone() })
-            })?;
-            if let (Some(number), Some(etag), Some(size)) =
-                (part.part_number(), part.e_tag(), part.size())
+            let part =
+                part.map_err(|error| Fault::from(error).of_upload(key, Action::Resume { key: key.clone() }))?;
+            if let (Some(number), Some(etag), Some(size)) = (part.part_number(), part.e_tag(), part.size())
                 && let (Ok(number), Ok(size)) = (number.try_into(), size.try_into())
             {
                 upload.hold(number, etag.to_owned(), size);
@@ -94,10 +92,7 @@ impl S3Upload {
 
     async fn send_part(&mut self, number: u32, bytes: Bytes) -> Result<(), StorageError> {
         let size = bytes.len();
-        let action = Action::PutPart {
-            key: self.key.clone(),
-            part: number,
-        };
+        let action = Action::PutPart { key: self.key.clone(), part: number };
         let request = self.store.client.upload_part().bucket(&self.store.bucket);
         let request = request.key(self.key.as_str()).upload_id(&self.upload_id);
         // A number beyond the SDK's `i32` is beyond S3's 10,000 as well: the store says so.
@@ -119,10 +114,7 @@ impl S3Upload {
     pub fn complete_request(&self) -> Result<CompleteMultipartUploadFluentBuilder, StorageError> {
         let parts = self.parts.whole(&self.key)?;
         let parts = parts.into_iter().map(|(number, part)| {
-            CompletedPart::builder()
-                .part_number(number as i32)
-                .e_tag(&part.etag)
-                .build()
+            CompletedPart::builder().part_number(number as i32).e_tag(&part.etag).build()
         });
         let list = CompletedMultipartUpload::builder().set_parts(Some(parts.collect()));
         let request = self.store.client.complete_multipart_upload();
@@ -133,13 +125,8 @@ impl S3Upload {
 
     async fn join(&self) -> Result<(), StorageError> {
         let request = self.complete_request()?;
-        let target = Target {
-            key: &self.key,
-            mark: &self.mark,
-            action: Action::Complete {
-                key: self.key.clone(),
-            },
-        };
+        let target =
+            Target { key: &self.key, mark: &self.mark, action: Action::Complete { key: self.key.clone() } };
         let created = self.store.create_object(target, |if_none_match| {
             let request = request.clone().set_if_none_match(if_none_match);
             let sent = request.customize().config_override(patient()).send();
@@ -156,9 +143,7 @@ impl S3Upload {
             Ok(_) => Ok(()),
             // Somebody aborted it before, for instance a lifecycle rule of the bucket.
             Err(fault) if fault.is_unknown_upload() => Ok(()),
-            Err(fault) => Err(fault.during(Action::Abort {
-                key: self.key.clone(),
-            })),
+            Err(fault) => Err(fault.during(Action::Abort { key: self.key.clone() })),
         }
     }
 }

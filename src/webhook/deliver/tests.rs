@@ -9,9 +9,7 @@ use tokio::net::TcpListener;
 
 use super::*;
 use crate::ids::{EgressId, RoomName, WebhookId};
-use crate::store::{
-    DeliveryRow, DeliveryState, Ending, Inserted, NewRecording, Outcome, WebhookRow,
-};
+use crate::store::{DeliveryRow, DeliveryState, Ending, Inserted, NewRecording, Outcome, WebhookRow};
 use crate::webhook::event::egress_ended;
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
@@ -39,12 +37,7 @@ impl Outbox {
         };
         store.insert_webhook(row).await.unwrap();
         let body = end_a_recording(&store).await;
-        Self {
-            dir,
-            store,
-            webhook,
-            body,
-        }
+        Self { dir, store, webhook, body }
     }
 
     /// Makes the attempts that are due at `now` and notes what became of them.
@@ -56,11 +49,7 @@ impl Outbox {
     }
 
     async fn delivery(&self) -> DeliveryRow {
-        self.store
-            .deliveries(&self.webhook)
-            .await
-            .unwrap()
-            .remove(0)
+        self.store.deliveries(&self.webhook).await.unwrap().remove(0)
     }
 }
 
@@ -77,24 +66,12 @@ async fn end_a_recording(store: &Store) -> String {
         started_at: Timestamp::now(),
         key: "room/1.mp4".to_owned(),
     };
-    assert!(matches!(
-        store.insert_recording(new).await.unwrap(),
-        Inserted::New(_)
-    ));
-    let outcome = Outcome::Failed {
-        error: "nothing came".to_owned(),
-        saved: None,
-    };
+    assert!(matches!(store.insert_recording(new).await.unwrap(), Inserted::New(_)));
+    let outcome = Outcome::Failed { error: "nothing came".to_owned(), saved: None };
     let event = egress_ended(&egress_id, &room, &outcome);
     let body = event.body.clone();
-    let ending = Ending {
-        outcome,
-        ended_at: Timestamp::now(),
-    };
-    store
-        .end_recording(&egress_id, ending, event)
-        .await
-        .unwrap();
+    let ending = Ending { outcome, ended_at: Timestamp::now() };
+    store.end_recording(&egress_id, ending, event).await.unwrap();
     body
 }
 
@@ -145,27 +122,12 @@ async fn a_delivery_carries_the_exact_body_its_signature_its_event_and_its_id() 
     let deliver = outbox.deliver(TargetPolicy::AnyAddress, Timestamp::now());
     let (request, delivery) = tokio::join!(answer(&listener, OK), deliver);
 
-    assert!(
-        request.starts_with("POST /hook?a=1 HTTP/1.1\r\n"),
-        "{request}"
-    );
-    assert!(
-        request.ends_with(&format!("\r\n\r\n{}", outbox.body)),
-        "{request}"
-    );
+    assert!(request.starts_with("POST /hook?a=1 HTTP/1.1\r\n"), "{request}");
+    assert!(request.ends_with(&format!("\r\n\r\n{}", outbox.body)), "{request}");
     let expected = signature(&"whsec".into(), outbox.body.as_bytes());
-    assert_eq!(
-        header(&request, "X-RTCstack-Webhook-Signature"),
-        Some(&*expected)
-    );
-    assert_eq!(
-        header(&request, "X-RTCstack-Webhook-Event"),
-        Some("egress_ended")
-    );
-    assert_eq!(
-        header(&request, "X-RTCstack-Webhook-Delivery"),
-        Some(delivery.id.as_str())
-    );
+    assert_eq!(header(&request, "X-RTCstack-Webhook-Signature"), Some(&*expected));
+    assert_eq!(header(&request, "X-RTCstack-Webhook-Event"), Some("egress_ended"));
+    assert_eq!(header(&request, "X-RTCstack-Webhook-Delivery"), Some(delivery.id.as_str()));
     assert_eq!(header(&request, "Content-Type"), Some("application/json"));
     assert_eq!(delivery.state, DeliveryState::Delivered);
     assert_eq!((delivery.attempts, delivery.last_status), (1, Some(200)));
@@ -184,14 +146,7 @@ async fn a_delivery_that_was_answered_500_is_made_again_with_the_same_id() {
         panic!("{delivery:?}");
     };
     assert!(next_attempt_at.duration_since(before).as_millis() >= 4999);
-    assert!(
-        outbox
-            .store
-            .due_deliveries(before, 10)
-            .await
-            .unwrap()
-            .is_empty()
-    );
+    assert!(outbox.store.due_deliveries(before, 10).await.unwrap().is_empty());
 
     let deliver = outbox.deliver(TargetPolicy::AnyAddress, next_attempt_at);
     let (second, delivery) = tokio::join!(answer(&listener, OK), deliver);
@@ -208,21 +163,13 @@ async fn a_delivery_is_given_up_after_four_attempts_and_kept() {
     let mut now = Timestamp::now();
     loop {
         match outbox.deliver(TargetPolicy::AnyAddress, now).await {
-            DeliveryRow {
-                state: DeliveryState::Pending { next_attempt_at },
-                ..
-            } => {
+            DeliveryRow { state: DeliveryState::Pending { next_attempt_at }, .. } => {
                 now = next_attempt_at;
             }
             delivery => {
                 assert_eq!(delivery.state, DeliveryState::Failed);
                 assert_eq!((delivery.attempts, delivery.last_status), (4, None));
-                assert!(
-                    delivery
-                        .last_error
-                        .unwrap()
-                        .contains("could not be reached")
-                );
+                assert!(delivery.last_error.unwrap().contains("could not be reached"));
                 return;
             }
         }
@@ -269,9 +216,7 @@ async fn an_address_that_is_not_public_is_never_connected_to() {
     let port = inside.local_addr().unwrap().port();
     for host in ["127.0.0.1", "[::ffff:127.0.0.1]", "localhost"] {
         let outbox = Outbox::to(&format!("http://{host}:{port}/")).await;
-        let delivery = outbox
-            .deliver(TargetPolicy::PublicOnly, Timestamp::now())
-            .await;
+        let delivery = outbox.deliver(TargetPolicy::PublicOnly, Timestamp::now()).await;
         let error = delivery.last_error.unwrap();
         assert!(error.contains("not a public address"), "{host}: {error}");
         assert!(!was_reached(&inside), "{host}");
@@ -281,12 +226,7 @@ async fn an_address_that_is_not_public_is_never_connected_to() {
 #[tokio::test]
 async fn what_was_pending_at_a_restart_is_delivered_after_it() {
     let (listener, url) = receiver().await;
-    let Outbox {
-        dir,
-        store,
-        webhook,
-        body,
-    } = Outbox::to(&url).await;
+    let Outbox { dir, store, webhook, body } = Outbox::to(&url).await;
     drop(store);
 
     let store = open(dir.path());

@@ -31,15 +31,9 @@ static SHARED: Mutex<Weak<Minio>> = Mutex::new(Weak::new());
 impl Minio {
     /// The server that other tests use at the moment, or a new one.
     pub fn shared() -> Arc<Self> {
-        let mut shared = SHARED
-            .lock()
-            .expect("no test failed while it started the server");
+        let mut shared = SHARED.lock().expect("no test failed while it started the server");
         shared.upgrade().unwrap_or_else(|| {
-            let minio = Arc::new(
-                (0..STARTS)
-                    .find_map(|_| Self::start())
-                    .expect("MinIO starts"),
-            );
+            let minio = Arc::new((0..STARTS).find_map(|_| Self::start()).expect("MinIO starts"));
             *shared = Arc::downgrade(&minio);
             minio
         })
@@ -69,11 +63,7 @@ impl Minio {
             .stderr(Stdio::null())
             .spawn()
             .expect("a MinIO binary (./dev setup installs one)");
-        let mut minio = Self {
-            server,
-            address,
-            _data: data,
-        };
+        let mut minio = Self { server, address, _data: data };
         minio.wait_until_ready().then_some(minio)
     }
 
@@ -100,13 +90,8 @@ impl Minio {
         let request = format!("GET /minio/health/ready HTTP/1.0\r\nHost: {host}\r\n\r\n");
         let mut answer = String::new();
         let asked = stream.write_all(request.as_bytes());
-        asked
-            .and_then(|()| stream.read_to_string(&mut answer))
-            .is_ok()
-            && answer
-                .lines()
-                .next()
-                .is_some_and(|line| line.contains(" 200 "))
+        asked.and_then(|()| stream.read_to_string(&mut answer)).is_ok()
+            && answer.lines().next().is_some_and(|line| line.contains(" 200 "))
     }
 }
 

@@ -1,0 +1,175 @@
+//! The API over real connections, with a recorder in memory. Requests are written out byte by byte, so
+//! that what is signed and sent is what the test says.
+
+mod gate;
+mod recording;
+mod webhooks;
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Mutex;
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use hmac::{Hmac, KeyInit, Mac};
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::*;
+use crate::ids::{EgressId, RoomName};
+use crate::webhook::TargetPolicy;
+
+const BODY_LIMIT: usize = 1000;
+const STARTED_AT: &str = "2024-04-21T10:00:00.000Z";
+
+/// Knows every room but `nowhere`, cannot reach LiveKit for `unreachable`, and has no place for `full`.
+#[derive(Default)]
+struct InMemory(Mutex<HashMap<RoomName, EgressId>>);
+
+impl Recorder for InMemory {
+    fn start(&self, room: RoomName) -> BoxFuture<'_, Result<Started, RecorderError>> {
+        let result = match room.as_str() {
+            "nowhere" => Err(RecorderError::RoomNotFound),
+            "unreachable" => Err(RecorderError::LivekitUnreachable),
+            "full" => Err(RecorderError::NoCapacity { retry_after: Duration::from_secs(7) }),
+            "broken" => Err(RecorderError::Internal("/var/lib/secret".into())),
+            _ => {
+                let mut recordings = self.0.lock().unwrap();
+                let created = !recordings.contains_key(&room);
+                let id = recordings.entry(room).or_insert_with(EgressId::random);
+                Ok(Started {
+                    egress_id: id.clone(),
+                    started_at: STARTED_AT.parse().unwrap(),
+                    status: if created { StartStatus::Starting } else { StartStatus::Active },
+                    created,
+                })
+            }
+        };
+        async { result }.boxed()
+    }
+
+    fn stop<'a>(&'a self, room: &'a RoomName) -> BoxFuture<'a, Result<EgressId, RecorderError>> {
+        let stopped = self.0.lock().unwrap().remove(room);
+        async { stopped.ok_or(RecorderError::NothingToStop) }.boxed()
+    }
+
+    fn active<'a>(
+        &'a self,
+        room: &'a RoomName,
+    ) -> BoxFuture<'a, Result<Option<ActiveRecording>, RecorderError>> {
+        let egress_id = self.0.lock().unwrap().get(room).cloned();
+        let active =
+            egress_id.map(|egress_id| ActiveRecording { egress_id, started_at: STARTED_AT.parse().unwrap() });
+        async { Ok(active) }.boxed()
+    }
+}
+
+struct Api {
+    address: SocketAddr,
+    cancel: CancellationToken,
+    served: tokio::task::JoinHandle<io::Result<()>>,
+    _dir: TempDir,
+}
+
+#[derive(Debug)]
+struct Answer {
+    status: u16,
+    head: String,
+    body: String,
+}
+
+impl Api {
+    async fn start() -> Self {
+        Self::with_limit(RateLimit::default()).await
+    }
+
+    async fn with_limit(rate_limit: RateLimit) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("egressd.db")).unwrap();
+        let keys = vec![ApiKey { key: "key".into(), secret: "s3cr3t".into() }];
+        let state = ApiState {
+            recorder: Arc::new(InMemory::default()),
+            webhooks: Registry::new(store.clone(), TargetPolicy::PublicOnly),
+            store,
+            settings: ApiSettings {
+                keys: ApiKeys::new(keys),
+                rate_limit,
+                cors_origins: vec!["https://app.example".to_owned()],
+                body_limit: BODY_LIMIT,
+            },
+        };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let cancel = CancellationToken::new();
+        let served = tokio::spawn(serve(listener, state, cancel.clone()));
+        Self { address, cancel, served, _dir: dir }
+    }
+
+    /// Sends these bytes and reads until the connection is closed.
+    async fn raw(&self, request: &str) -> Answer {
+        let mut connection = TcpStream::connect(self.address).await.unwrap();
+        connection.write_all(request.as_bytes()).await.unwrap();
+        let mut text = String::new();
+        connection.read_to_string(&mut text).await.unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        Answer {
+            status: head.split(' ').nth(1).unwrap().parse().unwrap(),
+            head: head.to_lowercase(),
+            body: body.to_owned(),
+        }
+    }
+
+    async fn with_headers(&self, method: &str, target: &str, headers: &str, body: &str) -> Answer {
+        let length = body.len();
+        self.raw(&format!(
+            "{method} {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n{headers}content-length: {length}\r\n\r\n{body}"
+        ))
+        .await
+    }
+
+    async fn call(&self, method: &str, target: &str, body: &str) -> Answer {
+        self.with_headers(method, target, &signed(method, target, body), body).await
+    }
+
+    async fn get(&self, target: &str) -> Answer {
+        self.call("GET", target, "").await
+    }
+
+    async fn post(&self, target: &str, body: &str) -> Answer {
+        self.call("POST", target, body).await
+    }
+}
+
+impl Answer {
+    fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).unwrap()
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        let mut headers = self.head.lines().filter_map(|line| line.split_once(": "));
+        headers.find_map(|(key, value)| (key == name).then_some(value))
+    }
+
+    /// The status and detail of a problem, whose other keys must fit them.
+    fn problem(&self, slug: &str) -> (u16, String) {
+        assert_eq!(self.header("content-type"), Some("application/problem+json"), "{self:?}");
+        let json = self.json();
+        let keys: Vec<_> = json.as_object().unwrap().keys().collect();
+        assert_eq!(keys.len(), 4, "{keys:?}");
+        assert_eq!(json["type"], format!("https://rtcstack.dev/errors/{slug}"));
+        assert_eq!(json["status"], self.status);
+        (self.status, json["detail"].as_str().unwrap().to_owned())
+    }
+}
+
+fn signed(method: &str, target: &str, body: &str) -> String {
+    let now = Timestamp::now().as_second();
+    let hash = hex::encode(Sha256::digest(body));
+    let mut mac = Hmac::<Sha256>::new_from_slice(b"s3cr3t").unwrap();
+    mac.update(format!("{method}\n{target}\n{now}\n{hash}").as_bytes());
+    let signature = hex::encode(mac.finalize().into_bytes());
+    format!("X-Api-Key: key\r\nX-RTCstack-Timestamp: {now}\r\nX-RTCstack-Signature: {signature}\r\n")
+}

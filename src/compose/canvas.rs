@@ -1,0 +1,102 @@
+//! The frame under construction: I420, tightly packed, as the encoder takes it. Owns its bytes and
+//! the background; what is drawn on it comes from [`super::scale`].
+
+use crate::media::Size;
+
+use super::layout::Rect;
+
+/// Black in limited-range YCbCr (ITU-R BT.601 and BT.709): Y, U and V.
+const BACKGROUND: [u8; 3] = [16, 128, 128];
+
+pub(super) struct Canvas {
+    size: Size,
+    bytes: Vec<u8>,
+}
+
+/// One component of the canvas: rows of `width` bytes without padding.
+pub(super) struct CanvasPlane<'a> {
+    pub width: u32,
+    pub height: u32,
+    pub data: &'a mut [u8],
+}
+
+impl Canvas {
+    /// `size` must be even both ways.
+    pub(super) fn new(size: Size) -> Self {
+        let luma = size.width as usize * size.height as usize;
+        let mut canvas = Self { size, bytes: vec![0; luma / 2 * 3] };
+        canvas.clear();
+        canvas
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    pub(super) fn clear(&mut self) {
+        for (plane, value) in self.planes().into_iter().zip(BACKGROUND) {
+            plane.data.fill(value);
+        }
+    }
+
+    /// Puts the background back where a tile can have been drawn in `cell`.
+    pub(super) fn clear_cell(&mut self, cell: Rect) {
+        let parts = [cell, cell.chroma(), cell.chroma()];
+        for ((plane, part), value) in self.planes().into_iter().zip(parts).zip(BACKGROUND) {
+            plane.fill(part, value);
+        }
+    }
+
+    /// The planes Y, U and V.
+    pub(super) fn planes(&mut self) -> [CanvasPlane<'_>; 3] {
+        let Size { width, height } = self.size;
+        let luma = width as usize * height as usize;
+        let (y, chroma) = self.bytes.split_at_mut(luma);
+        let (u, v) = chroma.split_at_mut(luma / 4);
+        let half = |data| CanvasPlane { width: width / 2, height: height / 2, data };
+        let y = CanvasPlane { width, height, data: y };
+        [y, half(u), half(v)]
+    }
+}
+
+impl CanvasPlane<'_> {
+    fn fill(self, part: Rect, value: u8) {
+        let (left, width) = (part.x as usize, part.width as usize);
+        let rows = self.data.chunks_exact_mut(self.width as usize);
+        for row in rows.skip(part.y as usize).take(part.height as usize) {
+            row[left..left + width].fill(value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIZE: Size = Size { width: 16, height: 8 };
+
+    #[test]
+    fn a_new_canvas_is_black_and_tightly_packed() {
+        let canvas = Canvas::new(SIZE);
+        let expected = [vec![16; 128], vec![128; 32], vec![128; 32]].concat();
+        assert_eq!(canvas.bytes(), expected);
+    }
+
+    #[test]
+    fn clearing_an_odd_cell_leaves_everything_outside_alone() {
+        let mut canvas = Canvas::new(SIZE);
+        for plane in canvas.planes() {
+            plane.data.fill(77);
+        }
+        let cell = Rect { x: 3, y: 1, width: 5, height: 5 };
+        canvas.clear_cell(cell);
+        let [y, u, v] = canvas.planes();
+        for (plane, x, y, value) in [(&y, 3..8, 1..6, 16), (&u, 2..4, 1..3, 128), (&v, 2..4, 1..3, 128)] {
+            for (i, &byte) in plane.data.iter().enumerate() {
+                let (column, row) = (i % plane.width as usize, i / plane.width as usize);
+                let inside = x.contains(&column) && y.contains(&row);
+                assert_eq!(byte, if inside { value } else { 77 }, "{column}, {row}");
+            }
+        }
+    }
+}

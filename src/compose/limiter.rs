@@ -1,0 +1,140 @@
+//! Keeps the sum of the voices within 16 bits without distorting it.
+//!
+//! The loudness law: voices are added at unity gain, and as long as the sum is within full scale it
+//! is given out bit by bit, however many voices there are. Above full scale the whole mix is turned
+//! down, never more than it takes, within 1 ms before the peak (a short look ahead stands for
+//! delay), and turned up again at two thousandths a millisecond.
+
+/// The sum of voices, one value a channel.
+pub(super) type Sum = [i32; 2];
+
+/// Frames that share a peak: about 1 ms, the time in which the gain goes down.
+const BLOCK: usize = 50;
+/// The frames of the next tick that must be known to prepare for its first peak.
+pub(super) const LOOK_AHEAD: usize = BLOCK;
+/// From half to full gain in a quarter of a second: fast enough not to swallow the next word, slow
+/// enough not to be heard as distortion.
+const RELEASE_PER_BLOCK: f32 = 0.002;
+
+pub(super) struct Limiter {
+    /// The gain that the next frame gets.
+    gain: f32,
+}
+
+impl Default for Limiter {
+    fn default() -> Self {
+        Self { gain: 1.0 }
+    }
+}
+
+impl Limiter {
+    /// Limits all of `sum` but the last [`LOOK_AHEAD`] frames and appends it to `out`, interleaved.
+    pub(super) fn limit(&mut self, sum: &[Sum], out: &mut Vec<i16>) {
+        let (now, ahead) = sum.split_at(sum.len().saturating_sub(LOOK_AHEAD));
+        let mut allowed = now.get(..BLOCK.min(now.len())).map_or(1.0, allowed_gain);
+        let mut rest = now;
+        while !rest.is_empty() {
+            let (block, later) = rest.split_at(BLOCK.min(rest.len()));
+            let next = if later.is_empty() { ahead } else { &later[..BLOCK.min(later.len())] };
+            let allowed_next = allowed_gain(next);
+            self.ramp(block, allowed.min(allowed_next), allowed, out);
+            (rest, allowed) = (later, allowed_next);
+        }
+    }
+
+    /// Gives out a block in which no gain above `allowed` may be used, on the way to `limit`.
+    fn ramp(&mut self, block: &[Sum], limit: f32, allowed: f32, out: &mut Vec<i16>) {
+        let from = self.gain.min(allowed);
+        let to = limit.min(from + RELEASE_PER_BLOCK);
+        self.gain = to;
+        if from == 1.0 && to == 1.0 {
+            out.extend(block.iter().flat_map(|sum| sum.map(saturated)));
+            return;
+        }
+        let step = (to - from) / block.len() as f32;
+        for (i, sum) in block.iter().enumerate() {
+            let gain = from + step * i as f32;
+            // `as` saturates, should rounding go beyond full scale.
+            out.extend(sum.map(|value| (value as f32 * gain).round() as i16));
+        }
+    }
+}
+
+/// The highest gain at which none of the block is beyond full scale.
+fn allowed_gain(block: &[Sum]) -> f32 {
+    // -32768 is a regular sample: `!v` is `-v - 1`, so both full scales count as 32767.
+    let peak = block.iter().flatten().map(|&value| value.max(!value)).max().unwrap_or(0);
+    let full_scale = i32::from(i16::MAX);
+    if peak <= full_scale { 1.0 } else { full_scale as f32 / peak as f32 }
+}
+
+fn saturated(value: i32) -> i16 {
+    value.clamp(i16::MIN.into(), i16::MAX.into()) as i16
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::voice::Frame;
+    use super::*;
+
+    /// Runs whole ticks of 1600 frames through a limiter, each with the look-ahead that it has.
+    fn limited(sum: &[Sum]) -> Vec<Frame> {
+        let mut limiter = Limiter::default();
+        let mut out = Vec::new();
+        for start in (0..sum.len()).step_by(1600) {
+            let mut tick = sum[start..(start + 1600 + LOOK_AHEAD).min(sum.len())].to_vec();
+            tick.resize(1600 + LOOK_AHEAD, [0; 2]);
+            limiter.limit(&tick, &mut out);
+        }
+        let (frames, _) = out.as_chunks();
+        frames.to_vec()
+    }
+
+    fn sine(amplitude: f64, frames: usize) -> Vec<Sum> {
+        let value = |i: usize| (amplitude * (i as f64 * 0.05).sin()) as i32;
+        (0..frames).map(|i| [value(i), -value(i)]).collect()
+    }
+
+    #[test]
+    fn up_to_full_scale_nothing_is_changed() {
+        let mut sum = sine(32_000.0, 3200);
+        sum[100] = [i16::MAX.into(), i16::MIN.into()];
+        let expected: Vec<Frame> = sum.iter().map(|s| s.map(|v| v as i16)).collect();
+        assert_eq!(limited(&sum), expected);
+    }
+
+    #[test]
+    fn above_full_scale_the_shape_of_the_wave_is_kept() {
+        let sum = sine(60_000.0, 16_000);
+        let out = limited(&sum);
+        for (out, sum) in out.iter().zip(&sum).skip(1600) {
+            let gain = f64::from(out[0]) / f64::from(sum[0]);
+            assert!(sum[0].abs() < 1000 || (0.545..0.56).contains(&gain), "{gain}");
+        }
+    }
+
+    #[test]
+    fn the_gain_never_jumps_even_where_ticks_meet() {
+        // A quiet tone carries the gain; a peak begins with the first frame of the second tick.
+        let mut sum = vec![[10_000, 10_000]; 12_800];
+        for frame in &mut sum[1600..1700] {
+            *frame = [50_000, 50_000];
+        }
+        let out = limited(&sum);
+        let gains: Vec<f64> = out.iter().zip(&sum).map(|(o, s)| f64::from(o[0]) / f64::from(s[0])).collect();
+        for (i, pair) in gains.windows(2).enumerate() {
+            assert!((pair[0] - pair[1]).abs() < 0.01, "at {i}: {pair:?}");
+        }
+        assert_eq!(gains[1000], 1.0);
+        assert_eq!(gains[12_790], 1.0);
+    }
+
+    #[test]
+    fn a_peak_that_nobody_could_foresee_is_still_within_full_scale() {
+        let mut limiter = Limiter::default();
+        let mut out = Vec::new();
+        limiter.limit(&[[0; 2]; 1600 + LOOK_AHEAD], &mut out);
+        limiter.limit(&[[90_000, -90_000]; 1600 + LOOK_AHEAD], &mut out);
+        assert!(out[3200..].iter().all(|&v| v == 32767 || v == -32767));
+    }
+}

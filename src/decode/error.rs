@@ -1,0 +1,13 @@
+//! Why a track cannot be decoded.
+
+use crate::media::Codec;
+
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    #[error("cannot make a decoder for {codec:?}: {reason} (is GStreamer installed with its plugins?)")]
+    Setup { codec: Codec, reason: String },
+    #[error("the {codec:?} decoder takes no frame: {reason}")]
+    Refused { codec: Codec, reason: String },
+    #[error("{element} failed: {reason}")]
+    Element { element: String, reason: String },
+}

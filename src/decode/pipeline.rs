@@ -1,0 +1,43 @@
+//! The pipeline descriptions of `pipelines/`, made into pipelines.
+
+use gst::prelude::*;
+
+use super::error::DecodeError;
+use crate::media::Codec;
+
+/// A pipeline and the elements that the description names `in` and `out`.
+pub struct Parts {
+    pub pipeline: gst::Pipeline,
+    pub source: gst_app::AppSrc,
+    pub sink: gst_app::AppSink,
+}
+
+pub fn build(codec: Codec) -> Result<Parts, DecodeError> {
+    let setup = |reason: String| DecodeError::Setup { codec, reason };
+    gst::init().map_err(|e| setup(e.to_string()))?;
+    let pipeline = gst::parse::launch(&without_comments(description(codec)))
+        .map_err(|e| setup(e.to_string()))?
+        .downcast::<gst::Pipeline>()
+        .map_err(|_| setup("the description is not a pipeline".into()))?;
+    let missing = |name: &str| setup(format!("the description has no element {name}"));
+    let source = find(&pipeline, "in").ok_or_else(|| missing("in"))?;
+    let sink = find(&pipeline, "out").ok_or_else(|| missing("out"))?;
+    Ok(Parts { pipeline, source, sink })
+}
+
+fn description(codec: Codec) -> &'static str {
+    match codec {
+        Codec::Vp8 => include_str!("../../pipelines/decode-vp8.txt"),
+        Codec::H264 => include_str!("../../pipelines/decode-h264.txt"),
+        Codec::Opus => include_str!("../../pipelines/decode-opus.txt"),
+    }
+}
+
+/// gst-launch's syntax knows no comments.
+fn without_comments(description: &str) -> String {
+    description.lines().filter(|l| !l.starts_with('#')).collect::<Vec<_>>().join("\n")
+}
+
+fn find<T: IsA<gst::Element>>(pipeline: &gst::Pipeline, name: &str) -> Option<T> {
+    pipeline.by_name(name)?.downcast().ok()
+}

@@ -1,0 +1,107 @@
+//! Owns a group of test participants in one room: encodes their clips side by side, brings them in
+//! one after the other and takes them out again.
+
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::clips::{self, ClipOptions, VideoCodec};
+use crate::ids::RoomName;
+use crate::media::Size;
+use crate::room::publisher::{Clip, PublishEnd, PublishError, Publisher, PublisherOptions};
+
+/// Who comes, and where to.
+#[derive(Clone, Debug)]
+pub struct CrowdOptions {
+    pub url: String,
+    pub api_key: String,
+    pub api_secret: String,
+    pub room: RoomName,
+    pub count: u32,
+    pub size: Size,
+    pub codec: VideoCodec,
+}
+
+/// Clips for everybody, ready to be sent.
+pub struct Prepared {
+    options: CrowdOptions,
+    clips: Vec<Vec<Arc<Clip>>>,
+}
+
+/// Everybody is in the room and publishes.
+pub struct Crowd {
+    publishing: JoinSet<Result<PublishEnd, PublishError>>,
+    cancel: CancellationToken,
+}
+
+impl Prepared {
+    /// Takes a second or two of one core for each participant.
+    pub async fn encode(options: CrowdOptions) -> anyhow::Result<Self> {
+        let mut encoding = JoinSet::new();
+        for participant in 0..options.count {
+            let options = ClipOptions { participant, size: options.size, codec: options.codec };
+            encoding.spawn_blocking(move || (participant, clips::encode(options)));
+        }
+        let mut encoded = Vec::new();
+        while let Some(done) = encoding.join_next().await {
+            let (participant, clips) = done.context("an encoder thread panicked")?;
+            encoded.push((participant, clips?));
+        }
+        encoded.sort_by_key(|(participant, _)| *participant);
+        Ok(Self { options, clips: encoded.into_iter().map(|(_, clips)| clips).collect() })
+    }
+
+    /// One after the other, so that the order of the tiles is that of the numbers.
+    pub async fn join(self) -> anyhow::Result<Crowd> {
+        let cancel = CancellationToken::new();
+        let mut publishing = JoinSet::new();
+        for (number, clips) in (1..).zip(self.clips) {
+            let publisher = Publisher::join(publisher_options(&self.options, number, clips))
+                .await
+                .with_context(|| format!("participant {number} cannot join"))?;
+            publishing.spawn(publisher.run(cancel.clone()));
+        }
+        Ok(Crowd { publishing, cancel })
+    }
+}
+
+impl Crowd {
+    /// Resolves only when somebody stops publishing before he was told to.
+    pub async fn somebody_left(&mut self) -> anyhow::Error {
+        match self.publishing.join_next().await {
+            Some(Ok(Ok(PublishEnd::Dismissed))) => {
+                anyhow::anyhow!("LiveKit sent a participant away")
+            }
+            Some(Ok(Ok(PublishEnd::Cancelled))) => anyhow::anyhow!("a participant left"),
+            Some(Ok(Err(e))) => anyhow::Error::new(e).context("a participant failed"),
+            Some(Err(e)) => anyhow::Error::new(e).context("a participant's task panicked"),
+            // Nobody was to come, so nobody can leave.
+            None => std::future::pending().await,
+        }
+    }
+
+    pub async fn leave(mut self) -> anyhow::Result<()> {
+        self.cancel.cancel();
+        while let Some(ended) = self.publishing.join_next().await {
+            match ended.context("a participant's task panicked")?? {
+                PublishEnd::Cancelled => {}
+                PublishEnd::Dismissed => bail!("LiveKit sent a participant away"),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn publisher_options(options: &CrowdOptions, number: u32, clips: Vec<Arc<Clip>>) -> PublisherOptions {
+    PublisherOptions {
+        url: options.url.clone(),
+        api_key: options.api_key.clone(),
+        api_secret: options.api_secret.clone(),
+        room: options.room.clone(),
+        identity: format!("participant-{number}"),
+        name: format!("Participant {number}"),
+        clips,
+    }
+}

@@ -1,0 +1,65 @@
+//! Owns `egressd publish`, a hidden subcommand: test participants for a room that is already there.
+//! Benchmarks start it; it says when everybody is publishing.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+
+use super::clips::VideoCodec;
+use super::crowd::{CrowdOptions, Prepared};
+use super::interrupted;
+use crate::ids::RoomName;
+use crate::media::Size;
+
+#[derive(Args, Debug)]
+pub struct PublishArgs {
+    /// LiveKit server.
+    #[arg(long, default_value = "ws://127.0.0.1:7880")]
+    pub url: String,
+    #[arg(long)]
+    pub room: RoomName,
+    #[arg(long, default_value = "devkey")]
+    pub api_key: String,
+    #[arg(long, default_value = "secret")]
+    pub api_secret: String,
+    /// Number of participants; each publishes a camera and a microphone.
+    #[arg(long, default_value_t = 4)]
+    pub count: u32,
+    #[arg(long, default_value_t = 640)]
+    pub width: u32,
+    #[arg(long, default_value_t = 360)]
+    pub height: u32,
+    /// How long to publish; without it, until interrupted.
+    #[arg(long)]
+    pub seconds: Option<u64>,
+    #[arg(long, value_enum, default_value = "vp8")]
+    pub codec: VideoCodec,
+}
+
+/// # Errors
+/// If a participant cannot be encoded, cannot join or is thrown out.
+pub async fn run(args: PublishArgs) -> anyhow::Result<()> {
+    let seconds = args.seconds;
+    let mut crowd = Prepared::encode(args.into()).await?.join().await?;
+    println!("publishing");
+    let over = async {
+        match seconds {
+            Some(seconds) => tokio::time::sleep(Duration::from_secs(seconds)).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        left = crowd.somebody_left() => return Err(left),
+        () = over => {}
+        interrupt = interrupted() => { interrupt?; }
+    }
+    crowd.leave().await.context("leaving the room")
+}
+
+impl From<PublishArgs> for CrowdOptions {
+    fn from(args: PublishArgs) -> Self {
+        let PublishArgs { url, room, api_key, api_secret, count, width, height, seconds: _, codec } = args;
+        Self { url, api_key, api_secret, room, count, size: Size { width, height }, codec }
+    }
+}

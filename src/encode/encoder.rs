@@ -1,0 +1,214 @@
+//! The encoder's handle, and the callbacks that fill its queue.
+
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, SyncSender};
+
+use bytes::Bytes;
+use gst::prelude::*;
+use tokio::sync::Notify;
+
+use super::error::EncodeError;
+use super::pipeline::{self, Parts, setup};
+use super::setup::{Sequencer, Told};
+use super::{EncodeSettings, Encoded};
+use crate::media::{AUDIO_CHANNELS, AUDIO_RATE, EncodedSample, StreamKind};
+
+/// Pictures that may wait in front of the encoder: enough that it never idles, and 5 MB at most.
+const QUEUED_PICTURES: u64 = 4;
+/// Samples that may wait to be taken. What the look-ahead gives out at the end fits many times over.
+const QUEUED_SAMPLES: usize = 1024;
+
+/// Encodes what is pushed, in two threads of its own. Dropping it ends it.
+pub struct Encoder {
+    parts: Parts,
+    settings: EncodeSettings,
+    pictures: gst::BufferPool,
+    told: Receiver<Told>,
+    sequencer: Sequencer,
+    ticks: u64,
+}
+
+#[derive(Clone)]
+struct Outlet {
+    queue: SyncSender<Told>,
+    wake: Arc<Notify>,
+}
+
+impl Encoder {
+    /// `wake` is notified whenever there may be something to take, or room for another tick.
+    pub fn start(settings: EncodeSettings, wake: Arc<Notify>) -> Result<Self, EncodeError> {
+        let parts = pipeline::build(settings)?;
+        let pictures = picture_pool(settings)?;
+        let (queue, told) = mpsc::sync_channel(QUEUED_SAMPLES);
+        let outlet = Outlet { queue, wake };
+        take_samples(&parts.video_out, StreamKind::Video, outlet.clone());
+        take_samples(&parts.audio_out, StreamKind::Audio, outlet.clone());
+        watch_room(&parts.video, Arc::clone(&outlet.wake));
+        watch_errors(&parts.pipeline, outlet);
+        parts.pipeline.set_state(gst::State::Playing).map_err(|e| setup(&e))?;
+        Ok(Self { parts, settings, pictures, told, sequencer: Sequencer::default(), ticks: 0 })
+    }
+
+    /// Whether another tick can be pushed without more piling up than a few pictures.
+    pub fn ready(&self) -> bool {
+        self.parts.video.current_level_buffers() < QUEUED_PICTURES
+    }
+
+    /// One tick: a tightly packed I420 picture, and the stereo sound of its time.
+    pub fn push(&mut self, canvas: &[u8], sound: &[i16]) -> Result<(), EncodeError> {
+        let (from, to) = (self.tick_time(self.ticks), self.tick_time(self.ticks + 1));
+        let picture = self.picture(canvas)?;
+        push(&self.parts.video, StreamKind::Video, timed(picture, from, to))?;
+        let sound = timed(self.sound(sound)?, from, to);
+        push(&self.parts.audio, StreamKind::Audio, sound)?;
+        self.ticks += 1;
+        Ok(())
+    }
+
+    /// Nothing more will be pushed; the rest comes out, then [`Encoded::End`].
+    pub fn finish(&mut self) {
+        for source in [&self.parts.video, &self.parts.audio] {
+            if let Err(error) = source.end_of_stream() {
+                tracing::warn!(%error, "encoder takes no end");
+            }
+        }
+    }
+
+    pub fn try_next(&mut self) -> Option<Encoded> {
+        while let Ok(told) = self.told.try_recv() {
+            self.sequencer.take(told);
+        }
+        self.sequencer.next()
+    }
+
+    pub fn close(self) {}
+
+    fn tick_time(&self, tick: u64) -> gst::ClockTime {
+        let rate = u64::from(self.settings.frame_rate);
+        // Seconds and rest apart: no overflow, no drift.
+        gst::ClockTime::from_seconds(tick / rate)
+            + gst::ClockTime::from_nseconds(tick % rate * 1_000_000_000 / rate)
+    }
+
+    fn picture(&self, canvas: &[u8]) -> Result<gst::Buffer, EncodeError> {
+        let expected = picture_bytes(self.settings);
+        if canvas.len() != expected {
+            return Err(EncodeError::Shape { stream: StreamKind::Video, got: canvas.len(), expected });
+        }
+        let refused = |reason: String| EncodeError::Refused { stream: StreamKind::Video, reason };
+        let mut buffer = self.pictures.acquire_buffer(None).map_err(|e| refused(e.to_string()))?;
+        let writable = buffer.get_mut().ok_or_else(|| refused("its buffer is shared".into()))?;
+        writable.copy_from_slice(0, canvas).map_err(|n| refused(format!("only {n} bytes fit")))?;
+        Ok(buffer)
+    }
+
+    fn sound(&self, sound: &[i16]) -> Result<gst::Buffer, EncodeError> {
+        let expected = AUDIO_RATE as usize / self.settings.frame_rate as usize * AUDIO_CHANNELS;
+        if sound.len() != expected {
+            return Err(EncodeError::Shape {
+                stream: StreamKind::Audio,
+                got: sound.len() * 2,
+                expected: expected * 2,
+            });
+        }
+        let bytes: Vec<u8> = sound.iter().flat_map(|s| s.to_le_bytes()).collect();
+        Ok(gst::Buffer::from_mut_slice(bytes))
+    }
+}
+
+impl Drop for Encoder {
+    fn drop(&mut self) {
+        let _ = self.pictures.set_active(false);
+        // Joins the encoder threads, which may be in the middle of a picture: not on the caller's time.
+        self.parts.pipeline.call_async(|pipeline| {
+            if let Err(error) = pipeline.set_state(gst::State::Null) {
+                tracing::warn!(%error, "encoder did not end");
+            }
+        });
+    }
+}
+
+fn timed(mut buffer: gst::Buffer, from: gst::ClockTime, to: gst::ClockTime) -> gst::Buffer {
+    let writable = buffer.make_mut();
+    writable.set_pts(from);
+    writable.set_duration(to - from);
+    buffer
+}
+
+fn push(source: &gst_app::AppSrc, stream: StreamKind, buffer: gst::Buffer) -> Result<(), EncodeError> {
+    let refused = |e: gst::FlowError| EncodeError::Refused { stream, reason: e.to_string() };
+    source.push_buffer(buffer).map(drop).map_err(refused)
+}
+
+fn picture_bytes(settings: EncodeSettings) -> usize {
+    settings.size.width as usize * settings.size.height as usize * 3 / 2
+}
+
+/// Pictures are megabytes: fresh memory for each would be paid for in page faults.
+fn picture_pool(settings: EncodeSettings) -> Result<gst::BufferPool, EncodeError> {
+    let pool = gst::BufferPool::new();
+    let bytes = u32::try_from(picture_bytes(settings)).map_err(|e| setup(&e))?;
+    let mut config = pool.config();
+    config.set_params(None, bytes, 2, 0);
+    pool.set_config(config).map_err(|e| setup(&e))?;
+    pool.set_active(true).map_err(|e| setup(&e))?;
+    Ok(pool)
+}
+
+fn watch_room(source: &gst_app::AppSrc, wake: Arc<Notify>) {
+    if let Some(pad) = source.static_pad("src") {
+        pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+            wake.notify_one();
+            gst::PadProbeReturn::Ok
+        });
+    }
+}
+
+fn take_samples(sink: &gst_app::AppSink, stream: StreamKind, outlet: Outlet) {
+    let at_end = outlet.clone();
+    let callbacks = gst_app::AppSinkCallbacks::builder()
+        .new_sample(move |sink| {
+            let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
+            let told = told(&sample, stream).ok_or(gst::FlowError::Error)?;
+            // A lost sample would shift all that follow: rather no recording than a wrong one.
+            outlet.give(told).map_err(|()| gst::FlowError::Error).map(|()| gst::FlowSuccess::Ok)
+        })
+        .eos(move |_| {
+            let _ = at_end.give(Told::End(stream));
+        });
+    sink.set_callbacks(callbacks.build());
+}
+
+fn told(sample: &gst::Sample, stream: StreamKind) -> Option<Told> {
+    let buffer = sample.buffer_owned()?;
+    let keyframe = !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT);
+    let codec_data = sample.caps().and_then(|c| c.structure(0)).and_then(|s| s.get("codec_data").ok());
+    let codec_data = codec_data.and_then(bytes_of);
+    let sample = EncodedSample { stream, data: bytes_of(buffer)?, keyframe };
+    Some(Told::Sample { sample, codec_data })
+}
+
+fn bytes_of(buffer: gst::Buffer) -> Option<Bytes> {
+    let mapped = buffer.into_mapped_buffer_readable().ok()?;
+    Some(Bytes::copy_from_slice(&mapped))
+}
+
+fn watch_errors(pipeline: &gst::Pipeline, outlet: Outlet) {
+    let Some(bus) = pipeline.bus() else { return };
+    bus.set_sync_handler(move |_, message| {
+        if let gst::MessageView::Error(error) = message.view() {
+            let element = error.src().map(|s| s.name().to_string()).unwrap_or_default();
+            let reason = error.error().to_string();
+            let _ = outlet.give(Told::Failed(EncodeError::Element { element, reason }));
+        }
+        gst::BusSyncReply::Drop
+    });
+}
+
+impl Outlet {
+    fn give(&self, told: Told) -> Result<(), ()> {
+        let given = self.queue.try_send(told).map_err(|_| ());
+        self.wake.notify_one();
+        given
+    }
+}

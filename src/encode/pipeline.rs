@@ -1,0 +1,55 @@
+//! The description of `pipelines/output.txt`, made into a pipeline.
+
+use gst::prelude::*;
+
+use super::EncodeSettings;
+use super::error::EncodeError;
+
+/// A viewer can jump to every second second, and a fragment's loss costs no more.
+const KEYFRAME_SECONDS: u32 = 2;
+
+pub struct Parts {
+    pub pipeline: gst::Pipeline,
+    pub video: gst_app::AppSrc,
+    pub audio: gst_app::AppSrc,
+    pub video_out: gst_app::AppSink,
+    pub audio_out: gst_app::AppSink,
+}
+
+pub fn build(settings: EncodeSettings) -> Result<Parts, EncodeError> {
+    gst::init().map_err(|e| setup(&e))?;
+    let pipeline = gst::parse::launch(&description(settings)).map_err(|e| setup(&e))?;
+    let pipeline = pipeline.downcast::<gst::Pipeline>().map_err(|_| setup(&"not a pipeline"))?;
+    Ok(Parts {
+        video: find(&pipeline, "video")?,
+        audio: find(&pipeline, "audio")?,
+        video_out: find(&pipeline, "video_out")?,
+        audio_out: find(&pipeline, "audio_out")?,
+        pipeline,
+    })
+}
+
+fn description(settings: EncodeSettings) -> String {
+    let EncodeSettings { size, frame_rate, video_kbps, audio_kbps } = settings;
+    let numbers = [
+        ("{width}", size.width),
+        ("{height}", size.height),
+        ("{frame_rate}", frame_rate),
+        ("{video_kbps}", video_kbps),
+        ("{audio_bps}", audio_kbps * 1000),
+        ("{keyframe_interval}", frame_rate * KEYFRAME_SECONDS),
+    ];
+    let text = include_str!("../../pipelines/output.txt");
+    // gst-launch's syntax knows no comments.
+    let text = text.lines().filter(|l| !l.starts_with('#')).collect::<Vec<_>>().join("\n");
+    numbers.iter().fold(text, |text, (name, number)| text.replace(name, &number.to_string()))
+}
+
+fn find<T: IsA<gst::Element>>(pipeline: &gst::Pipeline, name: &str) -> Result<T, EncodeError> {
+    let element = pipeline.by_name(name).and_then(|e| e.downcast().ok());
+    element.ok_or_else(|| setup(&format!("the description has no element {name}")))
+}
+
+pub fn setup(reason: &impl ToString) -> EncodeError {
+    EncodeError::Setup { reason: reason.to_string() }
+}

@@ -1,0 +1,111 @@
+//! Decides, for one video track, which frames a decoder may see and when to ask for a keyframe. Pure:
+//! time is an argument.
+
+use std::time::{Duration, Instant};
+
+/// Keyframes are large, and the SFU passes each request on to the publisher: no more often than this.
+const REQUEST_INTERVAL: Duration = Duration::from_millis(500);
+
+/// Contract: after a gap, and at the start, no frame passes before the next keyframe.
+#[derive(Debug, Default)]
+pub struct KeyframeGate {
+    state: State,
+    last_request: Option<Instant>,
+}
+
+#[derive(Debug, Default, PartialEq)]
+enum State {
+    #[default]
+    Waiting,
+    Open,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Pass,
+    /// Useless without a keyframe, which has been asked for already.
+    Drop,
+    /// Useless without a keyframe: ask for one now.
+    DropAndRequest,
+}
+
+impl KeyframeGate {
+    pub fn frame(&mut self, keyframe: bool, contiguous: bool, now: Instant) -> Verdict {
+        if !contiguous {
+            self.state = State::Waiting;
+        }
+        if keyframe {
+            self.state = State::Open;
+        }
+        match self.state {
+            State::Open => Verdict::Pass,
+            State::Waiting => {
+                if self.may_request(now) {
+                    Verdict::DropAndRequest
+                } else {
+                    Verdict::Drop
+                }
+            }
+        }
+    }
+
+    /// Somebody downstream wants a keyframe: whether to ask for it now.
+    pub fn wanted(&mut self, now: Instant) -> bool {
+        self.may_request(now)
+    }
+
+    /// The track was silent on purpose: what comes next must start anew.
+    pub fn restart(&mut self) {
+        self.state = State::Waiting;
+    }
+
+    fn may_request(&mut self, now: Instant) -> bool {
+        let due = self.last_request.is_none_or(|last| now.duration_since(last) >= REQUEST_INTERVAL);
+        if due {
+            self.last_request = Some(now);
+        }
+        due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(start: Instant, millis: u64) -> Instant {
+        start + Duration::from_millis(millis)
+    }
+
+    #[test]
+    fn nothing_passes_before_the_first_keyframe() {
+        let (mut gate, t) = (KeyframeGate::default(), Instant::now());
+        assert_eq!(gate.frame(false, true, t), Verdict::DropAndRequest);
+        assert_eq!(gate.frame(false, true, at(t, 33)), Verdict::Drop);
+        assert_eq!(gate.frame(true, true, at(t, 66)), Verdict::Pass);
+        assert_eq!(gate.frame(false, true, at(t, 100)), Verdict::Pass);
+    }
+
+    #[test]
+    fn after_a_gap_frames_wait_for_a_keyframe_that_is_asked_for_twice_a_second() {
+        let (mut gate, t) = (KeyframeGate::default(), Instant::now());
+        assert_eq!(gate.frame(true, true, t), Verdict::Pass);
+        assert_eq!(gate.frame(false, false, at(t, 33)), Verdict::DropAndRequest);
+        assert_eq!(gate.frame(false, true, at(t, 532)), Verdict::Drop);
+        assert_eq!(gate.frame(false, true, at(t, 533)), Verdict::DropAndRequest);
+        assert_eq!(gate.frame(true, true, at(t, 566)), Verdict::Pass);
+    }
+
+    #[test]
+    fn a_keyframe_after_a_gap_passes() {
+        let mut gate = KeyframeGate::default();
+        assert_eq!(gate.frame(true, false, Instant::now()), Verdict::Pass);
+    }
+
+    #[test]
+    fn a_restarted_track_waits_for_a_keyframe() {
+        let (mut gate, t) = (KeyframeGate::default(), Instant::now());
+        gate.frame(true, true, t);
+        gate.restart();
+        assert_eq!(gate.frame(false, true, t), Verdict::DropAndRequest);
+    }
+}

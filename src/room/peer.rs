@@ -1,0 +1,239 @@
+//! The subscriber's peer connection: str0m, what the offers say about it, and nothing else. No socket,
+//! no signalling; time is an argument.
+//!
+//! Contract: after every call that takes `&mut self`, [`Peer::poll`] is called until it answers
+//! [`Output::Wait`]. That is str0m's own contract.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use str0m::change::SdpOffer;
+use str0m::format::Codec as RtpCodec;
+use str0m::media::{KeyframeRequestKind, MediaData, MediaKind, Mid};
+use str0m::net::{Protocol, Receive};
+use str0m::{Candidate, Event, IceConnectionState, Input, Rtc};
+
+use super::error::RoomError;
+use super::sdp::{self, MediaSection};
+use super::timeline::SenderReport;
+use crate::ids::TrackSid;
+use crate::media::{Codec, TrackKind};
+
+/// Opus packets are 20 ms: five of them are the reordering that networks show.
+const AUDIO_REORDER_PACKETS: usize = 5;
+/// Sound that is later than this is better concealed than waited for.
+const AUDIO_REORDER_TIMEOUT: Duration = Duration::from_millis(200);
+/// Must hold the packets of the largest keyframe: 200 packets are 240 kB, a busy 1080p screen share.
+const VIDEO_REORDER_PACKETS: usize = 200;
+
+pub struct Peer {
+    rtc: Rtc,
+    /// The last offer's sections; those that carry no track now keep what they carried last.
+    sections: Vec<MediaSection>,
+    tracks: HashMap<Mid, TrackSid>,
+}
+
+/// What an accepted offer changed.
+pub struct Answered {
+    pub sdp: String,
+    /// Tracks whose media comes from now on.
+    pub added: Vec<(TrackSid, TrackKind)>,
+    pub removed: Vec<TrackSid>,
+}
+
+pub enum Output {
+    /// Nothing more until then.
+    Wait(Instant),
+    Transmit {
+        from: SocketAddr,
+        to: SocketAddr,
+        datagram: Vec<u8>,
+    },
+    Connected,
+    /// ICE gets no answer any more; it goes on trying.
+    Unreachable,
+    Report(TrackSid, SenderReport),
+    Frame(TrackSid, ReceivedFrame),
+}
+
+/// A depacketised frame with its network times.
+pub struct ReceivedFrame {
+    pub codec: Codec,
+    /// RTP time, unwrapped.
+    pub rtp: u64,
+    /// When its first packet came.
+    pub arrival: Instant,
+    pub data: Bytes,
+    pub keyframe: bool,
+    pub contiguous: bool,
+}
+
+impl Peer {
+    pub fn new(addresses: impl Iterator<Item = SocketAddr>, now: Instant) -> Result<Self, RoomError> {
+        let mut rtc = Rtc::builder()
+            .clear_codecs()
+            .enable_opus(true, true)
+            .enable_vp8(true)
+            .enable_h264(true)
+            .set_reordering_size_audio(AUDIO_REORDER_PACKETS)
+            .set_reordering_timeout_audio(Some(AUDIO_REORDER_TIMEOUT))
+            .set_reordering_size_video(VIDEO_REORDER_PACKETS)
+            .build(now);
+        for address in addresses {
+            let candidate = Candidate::host(address, "udp").map_err(peer_error)?;
+            rtc.add_local_candidate(candidate);
+        }
+        Ok(Self { rtc, sections: Vec::new(), tracks: HashMap::new() })
+    }
+
+    pub fn accept_offer(&mut self, offer: &str) -> Result<Answered, RoomError> {
+        let sections = sdp::media_sections(offer);
+        self.take_down_recycled(&sections);
+        self.remember(&sections);
+        let rewritten = sdp::as_sent_to_a_subscriber(offer);
+        let parsed = SdpOffer::from_sdp_string(&rewritten).map_err(peer_error)?;
+        let answer = self.rtc.sdp_api().accept_offer(parsed).map_err(peer_error)?;
+        let (added, removed) = self.remap(&sections);
+        Ok(Answered { sdp: answer.to_sdp_string(), added, removed })
+    }
+
+    /// A candidate of the server's, in SDP form. TCP candidates are left alone.
+    pub fn add_remote_candidate(&mut self, candidate: &str) -> Result<(), RoomError> {
+        let candidate = Candidate::from_sdp_string(candidate).map_err(peer_error)?;
+        if candidate.proto() == Protocol::Udp {
+            self.rtc.add_remote_candidate(candidate);
+        }
+        Ok(())
+    }
+
+    pub fn receive(&mut self, from: SocketAddr, to: SocketAddr, datagram: &[u8], now: Instant) {
+        let Ok(contents) = datagram.try_into() else { return };
+        let receive = Receive { proto: Protocol::Udp, source: from, destination: to, contents };
+        if let Err(error) = self.rtc.handle_input(Input::Receive(now, receive)) {
+            tracing::debug!(%error, "datagram not understood");
+        }
+    }
+
+    pub fn timeout(&mut self, now: Instant) {
+        if let Err(error) = self.rtc.handle_input(Input::Timeout(now)) {
+            tracing::debug!(%error, "peer connection timer failed");
+        }
+    }
+
+    pub fn request_keyframe(&mut self, sid: &TrackSid) {
+        let Some(mid) = self.tracks.iter().find(|(_, s)| *s == sid).map(|(mid, _)| *mid) else { return };
+        if let Some(mut writer) = self.rtc.writer(mid)
+            && let Err(error) = writer.request_keyframe(None, KeyframeRequestKind::Pli)
+        {
+            tracing::debug!(track = %sid, %error, "keyframe not asked for");
+        }
+    }
+
+    pub fn poll(&mut self) -> Result<Output, RoomError> {
+        loop {
+            match self.rtc.poll_output().map_err(peer_error)? {
+                str0m::Output::Timeout(at) => return Ok(Output::Wait(at)),
+                str0m::Output::Transmit(t) => {
+                    let datagram = t.contents.to_vec();
+                    return Ok(Output::Transmit { from: t.source, to: t.destination, datagram });
+                }
+                str0m::Output::Event(event) => {
+                    if let Some(output) = self.event(event) {
+                        return Ok(output);
+                    }
+                }
+            }
+        }
+    }
+
+    fn event(&self, event: Event) -> Option<Output> {
+        match event {
+            Event::Connected => Some(Output::Connected),
+            Event::IceConnectionStateChange(IceConnectionState::Disconnected) => Some(Output::Unreachable),
+            Event::SenderFeedback(feedback) => {
+                let sid = self.tracks.get(&feedback.mid)?.clone();
+                let info = feedback.sender_info;
+                let ntp = info.ntp_time.duration_since(std::time::UNIX_EPOCH).ok()?;
+                let ntp_nanos = i64::try_from(ntp.as_nanos()).ok()?;
+                // The lower 32 bits are what the report said.
+                let report = SenderReport { ntp_nanos, rtp: info.rtp_time.numer() as u32 };
+                Some(Output::Report(sid, report))
+            }
+            Event::MediaData(data) => {
+                let sid = self.tracks.get(&data.mid)?.clone();
+                Some(Output::Frame(sid, received(data)?))
+            }
+            // str0m's events are many and grow; what a recorder has no use for is left alone.
+            _ => None,
+        }
+    }
+
+    fn take_down_recycled(&mut self, sections: &[MediaSection]) {
+        for new in sections {
+            let old = self.sections.iter().find(|o| o.mid == new.mid);
+            let Some(old) = old.filter(|old| sdp::is_recycled(old, new)) else { continue };
+            tracing::debug!(mid = new.mid, old = old.track, new = new.track, "m-line recycled");
+            let mut direct = self.rtc.direct_api();
+            for ssrc in &old.ssrcs {
+                direct.remove_stream_rx((*ssrc).into());
+            }
+            let mid = Mid::from(new.mid.as_str());
+            direct.remove_media(mid);
+        }
+    }
+
+    fn remember(&mut self, sections: &[MediaSection]) {
+        for new in sections {
+            match self.sections.iter_mut().find(|o| o.mid == new.mid) {
+                Some(old) if new.track.is_empty() => old.sending = new.sending,
+                Some(old) => old.clone_from(new),
+                None => self.sections.push(new.clone()),
+            }
+        }
+    }
+
+    fn remap(&mut self, sections: &[MediaSection]) -> (Vec<(TrackSid, TrackKind)>, Vec<TrackSid>) {
+        let before: Vec<TrackSid> = self.tracks.drain().map(|(_, sid)| sid).collect();
+        let mut added = Vec::new();
+        for section in sections.iter().filter(|s| s.sending && s.track.starts_with("TR_")) {
+            let mid = Mid::from(section.mid.as_str());
+            let Some(media) = self.rtc.media(mid) else { continue };
+            let sid = TrackSid(section.track.clone());
+            if !before.contains(&sid) {
+                let kind = match media.kind() {
+                    MediaKind::Audio => TrackKind::Audio,
+                    MediaKind::Video => TrackKind::Video,
+                };
+                added.push((sid.clone(), kind));
+            }
+            self.tracks.insert(mid, sid);
+        }
+        let removed = before.into_iter().filter(|sid| !self.tracks.values().any(|t| t == sid)).collect();
+        (added, removed)
+    }
+}
+
+fn received(data: MediaData) -> Option<ReceivedFrame> {
+    let codec = match data.params.spec().codec {
+        RtpCodec::Opus => Codec::Opus,
+        RtpCodec::Vp8 => Codec::Vp8,
+        RtpCodec::H264 => Codec::H264,
+        // Not negotiated.
+        _ => return None,
+    };
+    Some(ReceivedFrame {
+        codec,
+        rtp: data.time.numer(),
+        arrival: data.network_time,
+        keyframe: data.is_keyframe(),
+        contiguous: data.contiguous,
+        data: Bytes::from_owner(data.data),
+    })
+}
+
+/// str0m's errors are of several types that share only their text.
+fn peer_error(error: impl std::fmt::Display) -> RoomError {
+    RoomError::Peer { reason: error.to_string() }
+}

@@ -1,0 +1,243 @@
+//! Owns the publisher's peer connection: str0m, its UDP socket, the SDP offer and the candidates.
+//! Knows nothing of signalling or of when a frame is due.
+//!
+//! Contract (str0m's): its output is drained after every mutation, before anything else is fed in.
+//! [`Peer::next`] starts by draining, so every other method may mutate and return.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Instant;
+
+use str0m::change::{SdpAnswer, SdpPendingOffer};
+use str0m::format::{Codec as RtcCodec, PayloadParams};
+use str0m::media::{Direction, Frequency, MediaKind, MediaTime, Mid};
+use str0m::net::{Protocol, Receive};
+use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc};
+use tokio::net::UdpSocket;
+use tokio::time::sleep_until;
+use url::Url;
+
+use super::clip::{Clip, DueFrame, clock_rate};
+use super::{PublishError, SignalFault};
+use crate::media::{Codec, TrackKind};
+
+/// Larger than any datagram that reaches us.
+const DATAGRAM: usize = 2048;
+
+pub(super) struct Peer {
+    rtc: Rtc,
+    socket: UdpSocket,
+    local: SocketAddr,
+    datagram: Box<[u8; DATAGRAM]>,
+}
+
+/// What was offered, until the answer is there.
+pub(super) struct Offer {
+    pub sdp: String,
+    /// The media sections, in the order of the clips.
+    pub mids: Vec<Mid>,
+    pending: SdpPendingOffer,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum PeerEvent {
+    /// ICE and DTLS are done: frames may be written.
+    Connected,
+    /// The time asked for has come.
+    Due,
+}
+
+impl Peer {
+    /// Binds the socket on the address from which `server` is reached.
+    pub async fn bind(server: &str, clips: impl Iterator<Item = Codec>) -> Result<Self, PublishError> {
+        let ip = local_address_towards(server).await?;
+        let socket = UdpSocket::bind((ip, 0)).await.map_err(PublishError::Socket)?;
+        let local = socket.local_addr().map_err(PublishError::Socket)?;
+        let mut config = Rtc::builder().clear_codecs();
+        for codec in clips {
+            config = match codec {
+                Codec::Vp8 => config.enable_vp8(true),
+                Codec::H264 => config.enable_h264(true),
+                Codec::Opus => config.enable_opus(true, false),
+            };
+        }
+        let mut rtc = config.build(Instant::now());
+        // The one candidate travels in the offer, so there is none to trickle later.
+        let host = Candidate::host(local, "udp").map_err(|e| PublishError::Sdp(e.to_string()))?;
+        rtc.add_local_candidate(host);
+        Ok(Self { rtc, socket, local, datagram: Box::new([0; DATAGRAM]) })
+    }
+
+    /// `tracks`: kind and client id of each track; LiveKit finds the track that was announced by
+    /// the id in `a=msid`.
+    pub fn offer(&mut self, tracks: &[(TrackKind, String)]) -> Result<Offer, PublishError> {
+        let mut changes = self.rtc.sdp_api();
+        let mids = tracks
+            .iter()
+            .map(|(kind, cid)| {
+                let stream = Some("publisher".to_owned());
+                changes.add_media(media_kind(*kind), Direction::SendOnly, stream, Some(cid.clone()), None)
+            })
+            .collect();
+        let (offer, pending) = changes.apply().ok_or(PublishError::NothingToPublish)?;
+        Ok(Offer { sdp: offer.to_sdp_string(), mids, pending })
+    }
+
+    pub fn accept(&mut self, offer: Offer, answer: &str) -> Result<(), PublishError> {
+        let answer = SdpAnswer::from_sdp_string(answer).map_err(|e| PublishError::Sdp(e.to_string()))?;
+        self.rtc.sdp_api().accept_answer(offer.pending, answer)?;
+        Ok(())
+    }
+
+    /// `candidate`: an SDP candidate line. Candidates over TCP are left out: the publisher runs
+    /// beside its server.
+    pub fn add_remote_candidate(&mut self, candidate: &str) -> Result<(), PublishError> {
+        let candidate =
+            Candidate::from_sdp_string(candidate).map_err(|e| PublishError::Sdp(e.to_string()))?;
+        if candidate.proto() == Protocol::Udp {
+            self.rtc.add_remote_candidate(candidate);
+        }
+        Ok(())
+    }
+
+    /// Sends one frame of `clip`, captured at `captured`. str0m makes the sender reports from the
+    /// pairs of `captured` and RTP time.
+    pub fn write(
+        &mut self,
+        mid: Mid,
+        codec: Codec,
+        captured: Instant,
+        due: &DueFrame<'_>,
+    ) -> Result<(), PublishError> {
+        let mut writer = self.rtc.writer(mid).ok_or(PublishError::ConnectionLost)?;
+        let pt = writer
+            .payload_params()
+            .find(|p| carries(p, codec))
+            .map(PayloadParams::pt)
+            .ok_or(PublishError::CodecRefused { codec })?;
+        if let Some(level) = due.frame.level {
+            writer = writer.audio_level(level.dbov, level.voice);
+        }
+        let rtp_time = MediaTime::new(due.rtp_time, frequency(codec));
+        writer.write(pt, captured, rtp_time, due.frame.data.clone())?;
+        Ok(())
+    }
+
+    /// Keeps the connection going until something happened that its owner must know of, at the
+    /// latest until `due`. May be dropped and called again at any time.
+    pub async fn next(&mut self, due: Instant) -> Result<PeerEvent, PublishError> {
+        loop {
+            let timeout = match self.drain()? {
+                Drained::Until(timeout) => timeout,
+                Drained::Connected => return Ok(PeerEvent::Connected),
+            };
+            let now = Instant::now();
+            if timeout <= now {
+                self.rtc.handle_input(Input::Timeout(now))?;
+                continue;
+            }
+            if due <= now {
+                return Ok(PeerEvent::Due);
+            }
+            tokio::select! {
+                biased;
+                () = sleep_until(timeout.min(due).into()) => {}
+                received = self.socket.recv_from(&mut self.datagram[..]) => {
+                    let (len, from) = received.map_err(PublishError::Socket)?;
+                    self.receive(len, from)?;
+                }
+            }
+        }
+    }
+
+    pub fn close(mut self) {
+        self.rtc.disconnect();
+    }
+
+    fn drain(&mut self) -> Result<Drained, PublishError> {
+        loop {
+            match self.rtc.poll_output()? {
+                Output::Timeout(at) => return Ok(Drained::Until(at)),
+                // A full socket buffer loses the packet, as a network would; NACK brings it back.
+                Output::Transmit(packet) => {
+                    let _ = self.socket.try_send_to(&packet.contents, packet.destination);
+                }
+                Output::Event(Event::Connected) => return Ok(Drained::Connected),
+                Output::Event(Event::IceConnectionStateChange(IceConnectionState::Disconnected)) => {
+                    return Err(PublishError::ConnectionLost);
+                }
+                // Requests for a keyframe need no answer of their own, see the module's contract.
+                Output::Event(Event::KeyframeRequest(request)) => {
+                    tracing::debug!(mid = %request.mid, "keyframe requested: the clip's next one will do");
+                }
+                Output::Event(_) => {}
+            }
+        }
+    }
+
+    fn receive(&mut self, len: usize, from: SocketAddr) -> Result<(), PublishError> {
+        // What is neither STUN, DTLS, RTP nor RTCP does not come from the server.
+        let Ok(contents) = self.datagram[..len].try_into() else {
+            return Ok(());
+        };
+        let packet = Receive { proto: Protocol::Udp, source: from, destination: self.local, contents };
+        self.rtc.handle_input(Input::Receive(Instant::now(), packet))?;
+        Ok(())
+    }
+}
+
+enum Drained {
+    Until(Instant),
+    Connected,
+}
+
+pub(super) fn kind_of(clip: &Clip) -> TrackKind {
+    clip.codec.kind()
+}
+
+fn media_kind(kind: TrackKind) -> MediaKind {
+    match kind {
+        TrackKind::Audio => MediaKind::Audio,
+        TrackKind::Video => MediaKind::Video,
+    }
+}
+
+/// H.264 comes in several payload types; whole access units need packetization-mode 1 (RFC 6184,
+/// section 6.3).
+fn carries(params: &PayloadParams, codec: Codec) -> bool {
+    let spec = params.spec();
+    match codec {
+        Codec::Vp8 => spec.codec == RtcCodec::Vp8,
+        Codec::H264 => spec.codec == RtcCodec::H264 && spec.format.packetization_mode == Some(1),
+        Codec::Opus => spec.codec == RtcCodec::Opus,
+    }
+}
+
+fn frequency(codec: Codec) -> Frequency {
+    debug_assert_eq!(clock_rate(Codec::Opus), Frequency::FORTY_EIGHT_KHZ.get());
+    match codec.kind() {
+        TrackKind::Video => Frequency::NINETY_KHZ,
+        TrackKind::Audio => Frequency::FORTY_EIGHT_KHZ,
+    }
+}
+
+/// A UDP socket that is "connected" sends nothing, but learns which of our addresses the system
+/// would send from.
+async fn local_address_towards(server: &str) -> Result<IpAddr, PublishError> {
+    let url = Url::parse(server).map_err(|e| SignalFault::Url(e.to_string()))?;
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+    let port = url.port_or_known_default().unwrap_or(443);
+    let found = tokio::net::lookup_host((host, port)).await.map_err(PublishError::Socket)?;
+    // IPv4 first: the media ports of a LiveKit server listen on it in every set-up.
+    let mut addresses: Vec<SocketAddr> = found.collect();
+    addresses.sort_by_key(SocketAddr::is_ipv6);
+    let Some(address) = addresses.first() else {
+        return Ok(Ipv4Addr::LOCALHOST.into());
+    };
+    let any: SocketAddr = match address {
+        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+        SocketAddr::V6(_) => (std::net::Ipv6Addr::UNSPECIFIED, 0).into(),
+    };
+    let probe = UdpSocket::bind(any).await.map_err(PublishError::Socket)?;
+    probe.connect(address).await.map_err(PublishError::Socket)?;
+    Ok(probe.local_addr().map_err(PublishError::Socket)?.ip())
+}

@@ -1,0 +1,458 @@
+//! The room's event loop: one task that joins signalling, sockets and peer connection.
+//!
+//! Contract: [`Session::run`] ends when cancelled, when the room ends, or when the server is lost for
+//! good; its last event is [`RoomEvent::Ended`]. It applies back-pressure: while its receiver is behind,
+//! datagrams wait in the socket's buffer.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use livekit_protocol as proto;
+use livekit_signaling::{SignalClient, SignalEvent, SignalEvents, SignalOptions};
+use livekit_token::{AccessToken, VideoGrants};
+use proto::{signal_request as request, signal_response as response};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::error::RoomError;
+use super::keyframes::{KeyframeGate, Verdict};
+use super::peer::{Output, Peer, ReceivedFrame};
+use super::roster::{Change, Roster};
+use super::sockets::Sockets;
+use super::timeline::Timeline;
+use super::{RoomCommand, RoomEnd, RoomEvent, RoomOptions};
+use crate::ids::TrackSid;
+use crate::media::{EncodedFrame, MediaTime, TrackKind};
+
+/// About a second of 25 tracks; then the sockets' buffers fill.
+const EVENT_QUEUE: usize = 2048;
+const COMMAND_QUEUE: usize = 256;
+/// Datagrams taken per wake-up, so that signalling and timers get their turn.
+const DATAGRAMS_PER_TURN: usize = 64;
+/// Larger than any datagram that a path with an MTU of 1500 brings; jumbo frames fit too.
+const DATAGRAM_BYTES: usize = 16 << 10;
+/// The server forgets a participant whose signalling is gone for about this long.
+const RESUME_ATTEMPTS: u32 = 20;
+const RESUME_PAUSE: Duration = Duration::from_millis(500);
+/// Signal protocol of the pinned livekit-signaling; 18 is what livekit-server 1.11 speaks.
+const SIGNAL_PROTOCOL: u32 = 18;
+
+/// A joined room: the task to run, and the two ends that its owner holds.
+pub struct Joined {
+    pub session: Session,
+    pub room_sid: String,
+    /// Zero of the timeline: the moment of joining.
+    pub epoch: Instant,
+    pub events: mpsc::Receiver<RoomEvent>,
+    pub commands: mpsc::Sender<RoomCommand>,
+}
+
+pub struct Session {
+    /// Who was there before us.
+    joined_with: Vec<proto::ParticipantInfo>,
+    signal: SignalClient,
+    signals: SignalEvents,
+    sockets: Sockets,
+    peer: Peer,
+    roster: Roster,
+    timeline: Timeline,
+    tracks: HashMap<TrackSid, Track>,
+    epoch: Instant,
+    negotiated: Option<Negotiated>,
+    events: mpsc::Sender<RoomEvent>,
+    commands: mpsc::Receiver<RoomCommand>,
+}
+
+/// A track whose media comes in.
+struct Track {
+    gate: KeyframeGate,
+}
+
+/// The last offer and answer: a resume tells the server where we stand.
+struct Negotiated {
+    offer: proto::SessionDescription,
+    answer: proto::SessionDescription,
+}
+
+/// What one turn of the loop found out.
+enum Turn {
+    Continue,
+    End(RoomEnd),
+}
+
+/// Joins as a hidden recorder.
+pub async fn join(options: RoomOptions) -> Result<Joined, RoomError> {
+    let token = recorder_token(&options)?;
+    let (host, port) = signalling_host(&options.url);
+    let sockets = Sockets::open(&host, port).await?;
+    let connect = SignalClient::connect(&options.url, &token, signal_options(), None).await;
+    let (signal, join, signals) =
+        connect.map_err(|e| RoomError::Join { url: options.url.clone(), source: Box::new(e) })?;
+    let epoch = Instant::now();
+    let peer = Peer::new(sockets.addresses(), epoch)?;
+    let (event_sender, events) = mpsc::channel(EVENT_QUEUE);
+    let (commands, command_receiver) = mpsc::channel(COMMAND_QUEUE);
+    let session = Session {
+        joined_with: join.other_participants,
+        signal,
+        signals,
+        sockets,
+        peer,
+        roster: Roster::default(),
+        timeline: Timeline::default(),
+        tracks: HashMap::new(),
+        epoch,
+        negotiated: None,
+        events: event_sender,
+        commands: command_receiver,
+    };
+    let room_sid = join.room.map(|r| r.sid).unwrap_or_default();
+    Ok(Joined { session, room_sid, epoch, events, commands })
+}
+
+impl Session {
+    pub async fn run(mut self, cancel: CancellationToken) {
+        let joined_with = std::mem::take(&mut self.joined_with);
+        self.participants(&joined_with).await;
+        let end = loop {
+            let wait = match self.drain().await {
+                Ok(wait) => wait,
+                Err(error) => break RoomEnd::Lost(error.to_string()),
+            };
+            let turn = tokio::select! {
+                biased;
+                () = cancel.cancelled() => Turn::End(RoomEnd::Left),
+                signal = self.signals.recv() => self.signalled(signal).await,
+                Some(command) = self.commands.recv() => self.command(command).await,
+                readable = self.sockets.readable() => self.receive(readable).await,
+                () = tokio::time::sleep_until(wait.into()) => {
+                    self.peer.timeout(Instant::now());
+                    Turn::Continue
+                }
+            };
+            match turn {
+                Turn::Continue => {}
+                Turn::End(end) => break end,
+            }
+        };
+        self.leave().await;
+        self.tell(RoomEvent::Ended(end)).await;
+    }
+
+    async fn leave(&self) {
+        let leave = proto::LeaveRequest {
+            reason: proto::DisconnectReason::ClientInitiated as i32,
+            action: proto::leave_request::Action::Disconnect as i32,
+            ..Default::default()
+        };
+        self.signal.send(request::Message::Leave(leave)).await;
+        self.signal.close().await;
+    }
+
+    /// Lets str0m say all it has to say; answers when it wants to be called again.
+    async fn drain(&mut self) -> Result<Instant, RoomError> {
+        loop {
+            match self.peer.poll()? {
+                Output::Wait(until) => return Ok(until),
+                Output::Transmit { from, to, datagram } => self.sockets.send(from, to, &datagram),
+                Output::Connected => {
+                    tracing::debug!("media path connected");
+                    self.tell(RoomEvent::Connected).await;
+                }
+                Output::Unreachable => tracing::warn!("livekit does not answer on the media path"),
+                Output::Report(sid, report) => self.timeline.sender_report(&sid, report),
+                Output::Frame(sid, frame) => self.frame(sid, frame).await,
+            }
+        }
+    }
+
+    async fn receive(&mut self, readable: std::io::Result<usize>) -> Turn {
+        let index = match readable {
+            Ok(index) => index,
+            Err(error) => return Turn::End(RoomEnd::Lost(format!("media socket failed: {error}"))),
+        };
+        let mut buffer = [0_u8; DATAGRAM_BYTES];
+        for _ in 0..DATAGRAMS_PER_TURN {
+            let Some((len, from, to)) = self.sockets.receive(index, &mut buffer) else { break };
+            self.peer.receive(from, to, &buffer[..len], Instant::now());
+            if let Err(error) = self.drain().await {
+                return Turn::End(RoomEnd::Lost(error.to_string()));
+            }
+        }
+        Turn::Continue
+    }
+
+    async fn frame(&mut self, sid: TrackSid, received: ReceivedFrame) {
+        let arrival = self.media_time(received.arrival);
+        let Some(track) = self.tracks.get_mut(&sid) else { return };
+        if received.codec.kind() == TrackKind::Video {
+            match track.gate.frame(received.keyframe, received.contiguous, Instant::now()) {
+                Verdict::Pass => {}
+                Verdict::Drop => return,
+                Verdict::DropAndRequest => return self.peer.request_keyframe(&sid),
+            }
+        }
+        let Some(time) = self.timeline.place(&sid, received.rtp, arrival) else { return };
+        let frame = EncodedFrame {
+            codec: received.codec,
+            time,
+            data: received.data,
+            keyframe: received.keyframe,
+            discontinuity: !received.contiguous,
+        };
+        self.tell(RoomEvent::Frame { sid, frame }).await;
+    }
+
+    async fn command(&mut self, command: RoomCommand) -> Turn {
+        match command {
+            RoomCommand::RequestKeyframe(sid) => {
+                let wanted = self.tracks.get_mut(&sid).is_some_and(|t| t.gate.wanted(Instant::now()));
+                if wanted {
+                    self.peer.request_keyframe(&sid);
+                }
+            }
+            RoomCommand::ShownAt { sid, size } => {
+                let settings = proto::UpdateTrackSettings {
+                    track_sids: vec![sid.0],
+                    width: size.width,
+                    height: size.height,
+                    ..Default::default()
+                };
+                self.signal.send(request::Message::TrackSetting(settings)).await;
+            }
+        }
+        Turn::Continue
+    }
+
+    async fn signalled(&mut self, event: Option<SignalEvent>) -> Turn {
+        match event {
+            Some(SignalEvent::Message(message)) => self.message(*message).await,
+            Some(SignalEvent::Close(reason)) => self.signal_closed(&reason).await,
+            None => Turn::End(RoomEnd::Lost("the signalling connection is gone".into())),
+        }
+    }
+
+    async fn message(&mut self, message: response::Message) -> Turn {
+        match message {
+            response::Message::Offer(offer) => return self.offer(offer).await,
+            response::Message::Trickle(trickle) => self.trickle(&trickle),
+            response::Message::Update(update) => self.participants(&update.participants).await,
+            response::Message::Leave(leave) => return Turn::End(end_of(&leave)),
+            // Speakers, quality and stream states are of no use to a grid; tokens and pings are the
+            // signal client's own business.
+            _ => {}
+        }
+        Turn::Continue
+    }
+
+    async fn offer(&mut self, offer: proto::SessionDescription) -> Turn {
+        let answered = match self.peer.accept_offer(&offer.sdp) {
+            Ok(answered) => answered,
+            Err(error) => {
+                // The streams that were negotiated before go on.
+                tracing::error!(%error, offer = offer.id, "offer not understood");
+                return Turn::Continue;
+            }
+        };
+        for sid in &answered.removed {
+            self.tracks.remove(sid);
+            self.timeline.remove(sid);
+        }
+        for (sid, kind) in answered.added {
+            self.add_track(sid, kind);
+        }
+        let first = self.negotiated.is_none();
+        let answer = proto::SessionDescription {
+            r#type: "answer".into(),
+            sdp: answered.sdp,
+            id: offer.id,
+            ..Default::default()
+        };
+        self.negotiated = Some(Negotiated { offer, answer: answer.clone() });
+        self.signal.send(request::Message::Answer(answer)).await;
+        if first {
+            self.send_candidates().await;
+        }
+        Turn::Continue
+    }
+
+    fn add_track(&mut self, sid: TrackSid, kind: TrackKind) {
+        // An offer may overtake the update that tells whose its tracks are; until that comes, the
+        // track stands for a publisher of its own.
+        let publisher = self.roster.track(&sid).map_or_else(|| sid.0.clone(), |t| t.publisher.clone());
+        tracing::debug!(track = %sid, publisher, ?kind, "track negotiated");
+        self.timeline.add(sid.clone(), publisher, rtp_rate(kind));
+        self.tracks.insert(sid, Track { gate: KeyframeGate::default() });
+    }
+
+    async fn send_candidates(&self) {
+        let candidates: Vec<String> = self.sockets.addresses().filter_map(candidate_init).collect();
+        let last = candidates.len().saturating_sub(1);
+        for (n, candidate_init) in candidates.into_iter().enumerate() {
+            let trickle = proto::TrickleRequest {
+                candidate_init,
+                target: proto::SignalTarget::Subscriber as i32,
+                r#final: n == last,
+            };
+            self.signal.send(request::Message::Trickle(trickle)).await;
+        }
+    }
+
+    fn trickle(&mut self, trickle: &proto::TrickleRequest) {
+        if trickle.target() != proto::SignalTarget::Subscriber {
+            return;
+        }
+        let init: serde_json::Value = serde_json::from_str(&trickle.candidate_init).unwrap_or_default();
+        let Some(candidate) = init["candidate"].as_str().filter(|c| !c.is_empty()) else { return };
+        if let Err(error) = self.peer.add_remote_candidate(candidate) {
+            tracing::debug!(%error, candidate, "candidate not understood");
+        }
+    }
+
+    async fn participants(&mut self, infos: &[proto::ParticipantInfo]) {
+        let before = self.roster.participants();
+        let at = self.media_time(Instant::now());
+        for change in self.roster.update(infos) {
+            match change {
+                Change::Published(track) => {
+                    if self.tracks.contains_key(&track.sid) {
+                        let rate = rtp_rate(track.kind);
+                        self.timeline.add(track.sid.clone(), track.publisher.clone(), rate);
+                    }
+                    self.tell(RoomEvent::Published(track)).await;
+                }
+                Change::Unpublished(sid) => self.tell(RoomEvent::Unpublished { sid, at }).await,
+                Change::Muted(sid, muted) => {
+                    if let Some(track) = self.tracks.get_mut(&sid).filter(|_| !muted) {
+                        track.gate.restart();
+                    }
+                    self.tell(RoomEvent::Muted { sid, muted, at }).await;
+                }
+            }
+        }
+        if self.roster.participants() != before {
+            self.tell(RoomEvent::Participants(self.roster.participants())).await;
+        }
+    }
+
+    async fn signal_closed(&mut self, reason: &str) -> Turn {
+        // The close of a stream that a resume has replaced already.
+        if self.signal.is_connected().await {
+            return Turn::Continue;
+        }
+        tracing::warn!(reason, "signalling lost, resuming");
+        for attempt in 1..=RESUME_ATTEMPTS {
+            match self.signal.restart(proto::ReconnectReason::RrSignalDisconnected).await {
+                Ok(_) => {
+                    self.resumed().await;
+                    tracing::info!(attempt, "signalling resumed");
+                    return Turn::Continue;
+                }
+                Err(error) => tracing::debug!(%error, attempt, "resume failed"),
+            }
+            if let Err(error) = self.media_during_resume().await {
+                return Turn::End(RoomEnd::Lost(error.to_string()));
+            }
+        }
+        Turn::End(RoomEnd::Lost(format!("signalling to livekit was lost: {reason}")))
+    }
+
+    /// Media needs no signalling: between two attempts it goes on.
+    async fn media_during_resume(&mut self) -> Result<(), RoomError> {
+        let until = tokio::time::Instant::now() + RESUME_PAUSE;
+        loop {
+            let wait = self.drain().await?;
+            tokio::select! {
+                () = tokio::time::sleep_until(until) => return Ok(()),
+                readable = self.sockets.readable() => drop(self.receive(readable).await),
+                () = tokio::time::sleep_until(wait.into()) => self.peer.timeout(Instant::now()),
+            }
+        }
+    }
+
+    async fn resumed(&self) {
+        let (offer, answer) = match &self.negotiated {
+            Some(n) => (Some(n.offer.clone()), Some(n.answer.clone())),
+            None => (None, None),
+        };
+        let subscription = Some(proto::UpdateSubscription { subscribe: true, ..Default::default() });
+        let state = proto::SyncState { answer, offer, subscription, ..Default::default() };
+        self.signal.send(request::Message::SyncState(state)).await;
+        self.signal.set_reconnected().await;
+    }
+
+    async fn tell(&self, event: RoomEvent) {
+        // A receiver that is gone has cancelled this session or is about to.
+        let _ = self.events.send(event).await;
+    }
+
+    fn media_time(&self, instant: Instant) -> MediaTime {
+        let nanos = match instant.checked_duration_since(self.epoch) {
+            Some(after) => i64::try_from(after.as_nanos()).unwrap_or(i64::MAX),
+            None => -i64::try_from((self.epoch - instant).as_nanos()).unwrap_or(i64::MAX),
+        };
+        MediaTime::from_nanos(nanos)
+    }
+}
+
+fn recorder_token(options: &RoomOptions) -> Result<String, RoomError> {
+    let grants = VideoGrants {
+        room_join: true,
+        room: options.room.as_str().to_owned(),
+        can_subscribe: Some(true),
+        can_publish: Some(false),
+        can_publish_data: Some(false),
+        hidden: true,
+        // This turns on the room's `active_recording` and with it the clients' recording sign.
+        recorder: true,
+        ..Default::default()
+    };
+    AccessToken::with_api_key(&options.api_key, &options.api_secret)
+        .with_identity(&options.identity)
+        .with_kind("egress")
+        .with_grants(grants)
+        .to_jwt()
+        .map_err(RoomError::Token)
+}
+
+fn signal_options() -> SignalOptions {
+    let mut options = SignalOptions::default();
+    options.auto_subscribe = true;
+    options.single_peer_connection = false;
+    options.region_failover = false;
+    options.protocol_version = SIGNAL_PROTOCOL;
+    // No capability: with packet trailers, frames would carry bytes that no decoder knows.
+    options.client_capabilities = Vec::new();
+    options.client_protocol = 0;
+    options
+}
+
+fn signalling_host(url: &str) -> (String, u16) {
+    let parsed = url::Url::parse(url).ok();
+    let host = parsed.as_ref().and_then(|u| u.host_str()).unwrap_or("localhost");
+    let port = parsed.as_ref().and_then(url::Url::port_or_known_default).unwrap_or(443);
+    (host.trim_matches(['[', ']']).to_owned(), port)
+}
+
+/// Hz of a track's RTP clock: every video codec has 90 kHz (RFC 3551), Opus 48 kHz (RFC 7587).
+fn rtp_rate(kind: TrackKind) -> u32 {
+    match kind {
+        TrackKind::Audio => 48_000,
+        TrackKind::Video => 90_000,
+    }
+}
+
+fn candidate_init(address: std::net::SocketAddr) -> Option<String> {
+    let candidate = str0m::Candidate::host(address, "udp").ok()?;
+    let init = serde_json::json!({
+        "candidate": candidate.to_sdp_string(), "sdpMid": "0", "sdpMLineIndex": 0
+    });
+    Some(init.to_string())
+}
+
+fn end_of(leave: &proto::LeaveRequest) -> RoomEnd {
+    match leave.reason() {
+        proto::DisconnectReason::RoomDeleted | proto::DisconnectReason::RoomClosed => RoomEnd::Closed,
+        reason => RoomEnd::Lost(format!("livekit ended the connection: {}", reason.as_str_name())),
+    }
+}

@@ -1,0 +1,374 @@
+//! The event loop of one recording. What is due and when is decided in `pace`; here things are only
+//! carried from one part to the next.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Notify, mpsc};
+use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+
+use super::error::{WorkerError, report};
+use super::feed::{Output, TrackFeed};
+use super::file::FileWriter;
+use super::messages::{EndReason, Event, WorkerSpec};
+use super::pace::{Due, Pace};
+use super::stdio::{Commands, Events};
+use secrecy::ExposeSecret;
+
+use crate::compose::{ComposeOptions, Composer, Layout, VideoTrack};
+use crate::decode::Decoded;
+use crate::encode::{EncodeSettings, Encoder};
+use crate::ids::TrackSid;
+use crate::media::{MediaTime, Size, TrackKind};
+use crate::room::{self, PublishedTrack, RoomCommand, RoomEnd, RoomEvent, RoomOptions};
+
+/// The service counts a worker that is silent for long as hung, and uploads what is told here.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
+/// Decoders and encoder wake the loop themselves; this bounds what a lost wake-up could cost.
+const RECHECK: Duration = Duration::from_millis(20);
+/// A tick's sound needs the packet that begins after it too: the decoder's look-ahead (6.5 ms) and
+/// the resampler's neighbours reach into it.
+const SOUND_AHEAD: Duration = Duration::from_millis(20);
+
+/// Why the service wants an end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StopCause {
+    Asked,
+    ServiceGone,
+}
+
+/// Makes the recording that `spec` describes; answers with its last event.
+pub async fn record(spec: WorkerSpec, commands: &mut Commands, events: &mut Events) -> Event {
+    match Recording::start(spec, events).await {
+        Ok(recording) => recording.run(commands, events).await,
+        Err(error) => {
+            let error = report(&error);
+            tracing::error!(error, "recording could not start");
+            Event::Ended { reason: EndReason::Failed, ticks: 0, final_bytes: 0, error: Some(error) }
+        }
+    }
+}
+
+struct Recording {
+    spec: WorkerSpec,
+    epoch: Instant,
+    pace: Pace,
+    room_events: mpsc::Receiver<RoomEvent>,
+    room_commands: mpsc::Sender<RoomCommand>,
+    /// Ends the room session.
+    leave: CancellationToken,
+    session: JoinSet<()>,
+    wake: Arc<Notify>,
+    feeds: HashMap<TrackSid, TrackFeed>,
+    composer: Composer,
+    /// What the SFU was told last about each tile.
+    asked_sizes: HashMap<TrackSid, Size>,
+    encoder: Encoder,
+    file: FileWriter,
+    media: MediaSeen,
+    /// Since when nobody has been in the room.
+    alone_since: Option<MediaTime>,
+    ending: Option<Ending>,
+}
+
+#[derive(PartialEq)]
+enum MediaSeen {
+    None,
+    Untold,
+    Told,
+}
+
+#[derive(Debug)]
+struct Ending {
+    reason: EndReason,
+    error: Option<String>,
+}
+
+/// What the ticks wait for.
+enum Wait {
+    Until(Instant),
+    ForOthers,
+    Done,
+}
+
+impl Recording {
+    async fn start(spec: WorkerSpec, events: &mut Events) -> Result<Self, WorkerError> {
+        let wake = Arc::new(Notify::new());
+        let options = spec.options.clone();
+        let size = Size { width: options.width, height: options.height };
+        let settings = EncodeSettings {
+            size,
+            frame_rate: options.frame_rate,
+            video_kbps: options.video_kbps,
+            audio_kbps: options.audio_kbps,
+        };
+        let encoder = Encoder::start(settings, Arc::clone(&wake))?;
+        let composer =
+            Composer::new(ComposeOptions { size, frame_rate: options.frame_rate, layout: Layout::Grid })?;
+        let file = FileWriter::create(&spec.spool, size, options.frame_rate)?;
+        let joined = room::join(room_options(&spec)).await?;
+        let leave = CancellationToken::new();
+        let mut session = JoinSet::new();
+        session.spawn(joined.session.run(leave.clone()));
+        tracing::info!(room_sid = joined.room_sid, "joined");
+        events.tell(&Event::Joined { room_sid: joined.room_sid }).await;
+        Ok(Self {
+            pace: Pace::new(options.frame_rate),
+            spec,
+            epoch: joined.epoch,
+            room_events: joined.events,
+            room_commands: joined.commands,
+            leave,
+            session,
+            wake,
+            feeds: HashMap::new(),
+            composer,
+            asked_sizes: HashMap::new(),
+            encoder,
+            file,
+            media: MediaSeen::None,
+            alone_since: Some(MediaTime::ZERO),
+            ending: None,
+        })
+    }
+
+    async fn run(mut self, commands: &mut Commands, events: &mut Events) -> Event {
+        let mut progress = tokio::time::interval(PROGRESS_INTERVAL);
+        progress.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let wait = match self.make_ticks() {
+                Ok(Wait::Done) => break,
+                Ok(Wait::ForOthers) => Instant::now() + RECHECK,
+                Ok(Wait::Until(at)) => at,
+                Err(error) => {
+                    self.fail(&error);
+                    break;
+                }
+            };
+            tokio::select! {
+                biased;
+                cause = commands.next_stop(), if self.ending.is_none() => self.stop_for(cause),
+                Some(event) = self.room_events.recv() => self.room_event(event),
+                _ = progress.tick() => self.tell_progress(events).await,
+                () = self.wake.notified() => {}
+                () = tokio::time::sleep_until(wait.into()) => {}
+            }
+        }
+        self.finish(events).await
+    }
+
+    /// Makes every tick that can be made now.
+    fn make_ticks(&mut self) -> Result<Wait, WorkerError> {
+        loop {
+            self.file.take(&mut self.encoder)?;
+            let overdue = match self.pace.due(self.now()) {
+                Due::NotBefore(at) => return Ok(Wait::Until(self.instant(at))),
+                Due::Finished => return Ok(Wait::Done),
+                Due::Ready => false,
+                Due::Overdue => true,
+            };
+            if !self.encoder.ready() {
+                return Ok(Wait::ForOthers);
+            }
+            let caught_up = self.decode_next_tick()?;
+            if !caught_up && !overdue {
+                return Ok(Wait::ForOthers);
+            }
+            let tick = self.composer.tick();
+            self.encoder.push(tick.canvas, tick.sound)?;
+            self.pace.advance();
+            self.after_tick();
+        }
+    }
+
+    /// Puts what the next tick needs through the decoders; whether all of it has come out.
+    fn decode_next_tick(&mut self) -> Result<bool, WorkerError> {
+        let (start, end) = self.pace.next_tick();
+        let mut caught_up = true;
+        for (sid, feed) in &mut self.feeds {
+            let until = match feed.kind() {
+                TrackKind::Video => start,
+                TrackKind::Audio => end + SOUND_AHEAD,
+            };
+            feed.feed(until)?;
+            // Asked before the outputs are taken: what came out until now is taken below.
+            caught_up &= feed.caught_up();
+            while let Some(output) = feed.try_next() {
+                match output {
+                    Output::Decoded(Decoded::Picture(picture)) => self.composer.picture(sid, picture),
+                    Output::Decoded(Decoded::Sound(sound)) => self.composer.sound(sid, &sound),
+                    Output::Decoded(Decoded::KeyframeWanted | Decoded::Failed(_))
+                    | Output::KeyframeWanted => {
+                        request(&self.room_commands, RoomCommand::RequestKeyframe(sid.clone()));
+                    }
+                }
+            }
+        }
+        Ok(caught_up)
+    }
+
+    fn after_tick(&mut self) {
+        let (start, _) = self.pace.next_tick();
+        for (sid, feed) in self.feeds.extract_if(|_, feed| feed.is_over(start)) {
+            tracing::info!(track = %sid, counters = ?feed.counters(), "track ended");
+            self.composer.remove_audio(&sid);
+            feed.close();
+        }
+        for (sid, size) in self.composer.cells() {
+            if self.asked_sizes.get(sid) != Some(&size) {
+                self.asked_sizes.insert(sid.clone(), size);
+                request(&self.room_commands, RoomCommand::ShownAt { sid: sid.clone(), size });
+            }
+        }
+    }
+
+    fn room_event(&mut self, event: RoomEvent) {
+        match event {
+            RoomEvent::Connected => tracing::debug!("media path is up"),
+            RoomEvent::Published(track) => self.published(track),
+            RoomEvent::Muted { sid, muted, at } => {
+                tracing::info!(track = %sid, muted, "track muted or unmuted");
+                self.composer.set_video_muted(&sid, muted, at);
+            }
+            RoomEvent::Unpublished { sid, at } => self.unpublished(&sid, at),
+            RoomEvent::Frame { sid, frame } => {
+                if let Some(feed) = self.feeds.get_mut(&sid) {
+                    if self.media == MediaSeen::None {
+                        self.media = MediaSeen::Untold;
+                    }
+                    feed.receive(frame);
+                }
+            }
+            RoomEvent::Participants(number) => {
+                tracing::info!(number, "participants");
+                self.alone_since = (number == 0).then(|| self.now());
+            }
+            RoomEvent::Ended(RoomEnd::Left) => {}
+            RoomEvent::Ended(RoomEnd::Closed) => self.stop(EndReason::RoomClosed, None),
+            RoomEvent::Ended(RoomEnd::Lost(why)) => self.stop(EndReason::Failed, Some(why)),
+        }
+    }
+
+    fn published(&mut self, track: PublishedTrack) {
+        let PublishedTrack { sid, publisher, kind, source, muted, order } = track;
+        tracing::info!(track = %sid, publisher, ?kind, ?source, muted, "track published");
+        let at = self.now();
+        match kind {
+            TrackKind::Video => {
+                self.composer.add_video(VideoTrack { sid: sid.clone(), source, order }, at);
+                if muted {
+                    self.composer.set_video_muted(&sid, true, at);
+                }
+            }
+            TrackKind::Audio => self.composer.add_audio(sid.clone()),
+        }
+        let feed = TrackFeed::new(sid.clone(), kind, Arc::clone(&self.wake));
+        self.feeds.insert(sid, feed);
+    }
+
+    fn unpublished(&mut self, sid: &TrackSid, at: MediaTime) {
+        let Some(feed) = self.feeds.get_mut(sid) else { return };
+        feed.end(at);
+        self.asked_sizes.remove(sid);
+        // Sound has no place to give up: its voice goes with its feed, once all of it was heard.
+        self.composer.remove_video(sid, at);
+    }
+
+    async fn tell_progress(&mut self, events: &mut Events) {
+        if self.media == MediaSeen::Untold {
+            self.media = MediaSeen::Told;
+            tracing::info!("first media");
+            events.tell(&Event::FirstMedia).await;
+        }
+        let (final_bytes, ticks) = (self.file.final_bytes(), self.pace.made());
+        events.tell(&Event::Progress { final_bytes, ticks }).await;
+        self.stop_when_it_is_time();
+    }
+
+    fn stop_when_it_is_time(&mut self) {
+        let now = self.now();
+        let limit = self.spec.max_duration();
+        if limit.is_some_and(|limit| now >= MediaTime::ZERO + limit) {
+            return self.stop(EndReason::MaxDuration, None);
+        }
+        let idle = self.spec.idle_timeout();
+        if self.alone_since.is_some_and(|since| now >= since + idle) {
+            self.stop(EndReason::Idle, None);
+        }
+    }
+
+    fn stop_for(&mut self, cause: StopCause) {
+        match cause {
+            StopCause::Asked => self.stop(EndReason::Stopped, None),
+            StopCause::ServiceGone => self.stop(EndReason::ParentGone, None),
+        }
+    }
+
+    /// From now on nothing is taken in; the ticks up to now are made.
+    fn stop(&mut self, reason: EndReason, error: Option<String>) {
+        if self.ending.is_some() {
+            return;
+        }
+        tracing::info!(?reason, error, "stopping");
+        self.ending = Some(Ending { reason, error });
+        self.pace.stop(self.now());
+        self.leave.cancel();
+    }
+
+    fn fail(&mut self, error: &WorkerError) {
+        let error = report(error);
+        tracing::error!(error, "recording failed");
+        self.leave.cancel();
+        self.ending = Some(Ending { reason: EndReason::Failed, error: Some(error) });
+    }
+
+    async fn finish(mut self, events: &mut Events) -> Event {
+        let ticks = self.pace.made();
+        for (sid, feed) in self.feeds.drain() {
+            tracing::info!(track = %sid, counters = ?feed.counters(), "track");
+            feed.close();
+        }
+        let final_bytes = self.file.final_bytes();
+        events.tell(&Event::Progress { final_bytes, ticks }).await;
+        let (final_bytes, outcome) = self.file.finish(self.encoder, &self.wake).await;
+        let mut ending = self.ending.unwrap_or(Ending { reason: EndReason::Failed, error: None });
+        if let Err(error) = outcome {
+            let error = report(&error);
+            tracing::error!(error, "file not finished");
+            ending.reason = EndReason::Failed;
+            ending.error.get_or_insert(error);
+        }
+        // The session leaves the room; a server that does not answer must not keep the file.
+        let _ = tokio::time::timeout(Duration::from_secs(1), self.session.join_next()).await;
+        tracing::info!(reason = ?ending.reason, ticks, final_bytes, "ended");
+        Event::Ended { reason: ending.reason, ticks, final_bytes, error: ending.error }
+    }
+
+    fn now(&self) -> MediaTime {
+        MediaTime::ZERO + self.epoch.elapsed()
+    }
+
+    fn instant(&self, time: MediaTime) -> Instant {
+        self.epoch + Duration::from_nanos(u64::try_from(time.nanos()).unwrap_or(0))
+    }
+}
+
+/// A room that is not listening is about to end: its last event says so.
+fn request(commands: &mpsc::Sender<RoomCommand>, command: RoomCommand) {
+    if let Err(error) = commands.try_send(command) {
+        tracing::debug!(%error, "room command not taken");
+    }
+}
+
+fn room_options(spec: &WorkerSpec) -> RoomOptions {
+    RoomOptions {
+        url: spec.livekit_url.clone(),
+        api_key: spec.livekit_api_key.clone(),
+        api_secret: spec.livekit_api_secret.expose_secret().to_owned(),
+        room: spec.room.clone(),
+        identity: spec.egress_id.as_str().to_owned(),
+    }
+}
