@@ -2,8 +2,8 @@
 //! decoder's memory to their place. Owns how that is done fast; where to draw is decided in
 //! [`super::fit`], with what weights in [`super::filter`].
 //!
-//! It is our own code because it is where the composer's time goes: `fast_image_resize` took about
-//! twice as long for nine 640x360 pictures, and builds its tables anew for every one of them.
+//! It is our own code because it is where the composer's time goes: `fast_image_resize` took 1.8
+//! times as long for nine 640x360 pictures, with a plainer filter, and builds its tables anew for each.
 
 use crate::media::{I420, Plane, Size};
 
@@ -167,6 +167,9 @@ impl Scaling {
         };
         sums.clear();
         sums.resize(self.used.len(), UNITY / 2);
+        // Often the area ends before its last possible row.
+        let counting = weights.iter().rposition(|&weight| weight != 0);
+        let weights = &weights[..counting.map_or(0, |last| last + 1)];
         let (fours, rest) = weights.as_chunks::<4>();
         for (index, weights) in fours.iter().enumerate() {
             add_rows(sums, std::array::from_fn(|i| rows(4 * index + i)), weights);
