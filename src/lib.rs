@@ -31,3 +31,5 @@ pub mod api;
 pub mod demo;
 
 pub mod telemetry;
+
+pub mod serve;

@@ -1,1 +1,68 @@
-//! (placeholder: being written)
+//! Sets up logging of a process. Owns the format, not what is logged.
+//!
+//! Contract: text on a terminal, one JSON object a line elsewhere; always on standard error, as a
+//! worker's standard output belongs to its protocol. Secrets are never logged: they are `SecretString`s.
+
+use std::io::{self, IsTerminal};
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::ParseError;
+
+/// What processes without a configuration of their own go by; a worker inherits it from its service.
+const LEVEL_VARIABLE: &str = "LOG_LEVEL";
+
+/// Libraries that speak of every packet are held at `warn` unless the filter names them.
+const QUIET: &str = "str0m=warn,hyper=warn,aws=warn,livekit_signaling=warn";
+
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    #[error("\"{level}\" is no log level; expected error, warn, info, debug or trace")]
+    Level {
+        level: String,
+        #[source]
+        source: ParseError,
+    },
+    #[error("logging was set up before")]
+    Twice(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// `level` is a level, or a filter as `tracing_subscriber` knows it.
+pub fn init(level: &str) -> Result<(), TelemetryError> {
+    let filter = filter(level)?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let set = if io::stderr().is_terminal() {
+        builder.with_target(false).try_init()
+    } else {
+        builder.json().flatten_event(true).try_init()
+    };
+    set.map_err(TelemetryError::Twice)
+}
+
+/// The level that the environment names, or else this one.
+pub fn inherited_level(default: &str) -> String {
+    let named = std::env::var(LEVEL_VARIABLE).ok().filter(|level| !level.trim().is_empty());
+    named.unwrap_or_else(|| default.to_owned())
+}
+
+fn filter(level: &str) -> Result<EnvFilter, TelemetryError> {
+    let wrong = |source| TelemetryError::Level { level: level.to_owned(), source };
+    EnvFilter::try_new(format!("{QUIET},{level}")).map_err(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_level_and_a_filter_are_both_taken() {
+        for level in ["info", "debug", "info,egressd::control=trace"] {
+            assert!(filter(level).is_ok(), "{level}");
+        }
+    }
+
+    #[test]
+    fn a_level_that_is_none_is_named_in_the_error() {
+        let error = filter("info,=loud=").expect_err("no filter");
+        assert!(error.to_string().contains("loud"), "{error}");
+    }
+}

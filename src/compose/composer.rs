@@ -164,6 +164,11 @@ impl Composer {
         Tick { index, canvas: self.stage.canvas(), sound: self.mixer.mix(frames as usize) }
     }
 
+    /// The frame of the last tick, black before the first: I420, tightly packed.
+    pub fn canvas(&self) -> &[u8] {
+        self.stage.canvas()
+    }
+
     /// The tracks that are on the picture since the last tick, and the size of their cells.
     pub fn cells(&self) -> impl Iterator<Item = (&TrackSid, Size)> {
         self.stage.cells().filter_map(|(id, size)| {

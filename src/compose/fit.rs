@@ -117,11 +117,14 @@ fn even(length: f64, limit: u32) -> u32 {
     (((length / 2.0).round() as u32).max(1) * 2).min(limit)
 }
 
-/// Where `inner` pixels begin in the middle of `outer` pixels from `from` on.
+/// Where `inner` pixels begin in the middle of `outer` pixels from `from` on: at the nearest even
+/// pixel, unless they fill it.
 const fn centred(from: u32, outer: u32, inner: u32) -> u32 {
-    let at = from + (outer - inner) / 2;
-    // One pixel to the left makes an odd place even; only an inner rectangle has room for that.
-    if at > from { at - at % 2 } else { at }
+    if inner == outer {
+        return from;
+    }
+    let twice_exact = 2 * from + outer - inner;
+    (twice_exact + 1) / 4 * 2
 }
 
 #[cfg(test)]

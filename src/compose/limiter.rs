@@ -116,7 +116,7 @@ mod tests {
     #[test]
     fn the_gain_never_jumps_even_where_ticks_meet() {
         // A quiet tone carries the gain; a peak begins with the first frame of the second tick.
-        let mut sum = vec![[10_000, 10_000]; 4800];
+        let mut sum = vec![[10_000, 10_000]; 12_800];
         for frame in &mut sum[1600..1700] {
             *frame = [50_000, 50_000];
         }
@@ -126,7 +126,7 @@ mod tests {
             assert!((pair[0] - pair[1]).abs() < 0.01, "at {i}: {pair:?}");
         }
         assert_eq!(gains[1000], 1.0);
-        assert_eq!(gains[4790], 1.0);
+        assert_eq!(gains[12_790], 1.0);
     }
 
     #[test]

@@ -38,9 +38,14 @@ enum Direction {
 }
 
 impl Slip {
-    /// Frames that went in and have not come out.
+    /// Frames that went in and have not come out. The one that a stretch is in the middle of counts
+    /// as given out, as its slip counts as still to be made.
     pub(super) fn pending(&self) -> usize {
-        self.input.len().saturating_sub(1)
+        let unused = self.input.len().saturating_sub(1);
+        match self.pace {
+            Pace::Slipping { direction: Direction::Stretch, position: 1.., .. } => unused.saturating_sub(1),
+            Pace::Straight | Pace::Slipping { .. } => unused,
+        }
     }
 
     pub(super) fn is_correcting(&self) -> bool {
@@ -67,15 +72,15 @@ impl Slip {
         };
     }
 
-    pub(super) fn feed(&mut self, block: &[Frame], mut out: impl FnMut(Frame)) {
+    pub(super) fn feed(&mut self, block: &[Frame], out: &mut Vec<Frame>) {
         if self.input.is_empty() {
             self.input.push(Frame::default());
         }
         self.input.extend_from_slice(block);
-        let used = self.slip(&mut out);
+        let used = self.slip(out);
         let used = match self.pace {
             Pace::Straight => {
-                self.input[used..].iter().skip(1).copied().for_each(out);
+                out.extend_from_slice(&self.input[used + 1..]);
                 self.input.len() - 1
             }
             Pace::Slipping { .. } => used,
@@ -85,7 +90,7 @@ impl Slip {
 
     /// Gives out what can be given out while slipping; answers how many frames of the input were
     /// used up by it.
-    fn slip(&mut self, out: &mut impl FnMut(Frame)) -> usize {
+    fn slip(&mut self, out: &mut Vec<Frame>) -> usize {
         let mut used = 0;
         while let Pace::Slipping { direction, frames, position } = &mut self.pace {
             if *position == 0 && *frames == 0 {
@@ -95,7 +100,7 @@ impl Slip {
             let Some(around) = self.input.get(used..used + 4) else {
                 break;
             };
-            out(between(around, *position));
+            out.push(between(around, *position));
             *position += direction.step();
             if *position % FRAMES_PER_SLIP == 0 {
                 *frames = frames.saturating_sub(1);

@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 
 use crate::media::{AUDIO_CHANNELS, AUDIO_RATE, MediaTime, Sound};
 
+use super::limiter::Sum;
 use super::slip::Slip;
 
 /// One sample of each channel.
@@ -46,6 +47,8 @@ pub(super) struct Voice {
     previous: Frame,
     flow: Flow,
     counters: VoiceCounters,
+    /// What is about to be added to `frames`; kept to be used again.
+    out: Vec<Frame>,
 }
 
 #[derive(Default)]
@@ -85,9 +88,16 @@ impl Voice {
         self.start_run(at, frames);
     }
 
-    /// All frames that are there, from the next one to be mixed on; silence follows.
-    pub(super) fn frames(&self) -> impl Iterator<Item = Frame> {
-        self.frames.iter().copied()
+    /// Adds the next frames to be mixed to `sum`, as many as it has; silence follows them.
+    pub(super) fn add_to(&self, sum: &mut [Sum]) {
+        let (first, second) = self.frames.as_slices();
+        let (sum_first, sum_second) = sum.split_at_mut(first.len().min(sum.len()));
+        for (sum, frames) in [(sum_first, first), (sum_second, second)] {
+            for (sum, frame) in sum.iter_mut().zip(frames) {
+                sum[0] += i32::from(frame[0]);
+                sum[1] += i32::from(frame[1]);
+            }
+        }
     }
 
     /// To be called before the next `frames` frames are mixed: lets the sound fade away if it does
@@ -149,17 +159,15 @@ impl Voice {
         if slip.is_correcting() || error.abs() > TOLERANCE {
             slip.correct(error);
         }
-        let (head, buffer) = (self.head, &mut self.frames);
-        slip.feed(block, |frame| {
-            let frame = if *faded < FADE {
-                *faded += 1;
-                scaled(frame, fade_in(*faded))
-            } else {
-                frame
-            };
-            add(buffer, (*cursor - head) as usize, frame);
-            *cursor += 1;
-        });
+        let out = &mut self.out;
+        out.clear();
+        slip.feed(block, out);
+        for frame in out.iter_mut().take(FADE - *faded) {
+            *faded += 1;
+            *frame = scaled(*frame, fade_in(*faded));
+        }
+        add(&mut self.frames, (*cursor - self.head) as usize, out);
+        *cursor += out.len() as i64;
     }
 
     /// Ends the run where it ends, or already at `at` if that is earlier. Whatever level it ends at
@@ -175,9 +183,9 @@ impl Voice {
             0 => self.previous,
             _ => self.frames.back().copied().unwrap_or_default(),
         };
-        for (index, step) in (end..).zip((0..FADE).rev()) {
-            add(&mut self.frames, index, scaled(last, fade_in(step)));
-        }
+        self.out.clear();
+        self.out.extend((0..FADE).rev().map(|step| scaled(last, fade_in(step))));
+        add(&mut self.frames, end, &self.out);
     }
 }
 
@@ -188,19 +196,18 @@ const fn grid_position(time: MediaTime) -> i64 {
     thirds.div_euclid(62_500)
 }
 
-/// Adds a frame to what is there at `index`, if need be behind silence.
-fn add(frames: &mut VecDeque<Frame>, index: usize, frame: Frame) {
-    match frames.get_mut(index) {
-        Some(there) => {
-            for (there, sample) in there.iter_mut().zip(frame) {
-                *there = there.saturating_add(sample);
-            }
-        }
-        None => {
-            frames.resize(index, Frame::default());
-            frames.push_back(frame);
+/// Adds `new` to what is there from `index` on, if need be behind silence.
+fn add(frames: &mut VecDeque<Frame>, index: usize, new: &[Frame]) {
+    if frames.len() < index {
+        frames.resize(index, Frame::default());
+    }
+    let (over, beyond) = new.split_at((frames.len() - index).min(new.len()));
+    for (there, new) in frames.range_mut(index..).zip(over) {
+        for (there, sample) in there.iter_mut().zip(new) {
+            *there = there.saturating_add(*sample);
         }
     }
+    frames.extend(beyond);
 }
 
 /// The gain after `step` of [`FADE`] steps of a fade-in: half a period of a cosine, which begins
@@ -212,3 +219,6 @@ fn fade_in(step: usize) -> f32 {
 fn scaled(frame: Frame, gain: f32) -> Frame {
     frame.map(|sample| (f32::from(sample) * gain).round() as i16)
 }
+
+#[cfg(test)]
+mod tests;

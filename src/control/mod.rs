@@ -1,1 +1,29 @@
-//! (placeholder: being written)
+//! Starts, watches, finishes and stores recordings: the one place that joins workers, spool, store
+//! and storage.
+//!
+//! Does not know HTTP, media or SQL. Contract: persist, then act, then tell. Each phase of a
+//! recording is in the database before it is acted upon, and a recording ends once.
+
+mod error;
+mod handle;
+mod key;
+mod livekit;
+mod media_map;
+mod process;
+mod recording;
+mod recovery;
+mod retry;
+mod shared;
+mod spool;
+mod state;
+mod supervisor;
+mod transfer;
+mod upload;
+
+pub use error::ControlError;
+pub use handle::{ActiveRecording, Handle, StartStatus, Started};
+pub use livekit::{Livekit, LivekitError};
+pub use process::WorkerProgram;
+pub use retry::RetryPolicy;
+pub use shared::{Limits, LivekitAccess, Shared};
+pub use supervisor::Supervisor;

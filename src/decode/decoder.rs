@@ -32,13 +32,13 @@ pub struct TrackDecoder {
 }
 
 impl TrackDecoder {
-    /// `wake` is notified whenever there may be something to take, or all that was pushed is through.
+    /// `wake` is notified when what was pushed is through, or waits for outputs to be taken.
     /// `name` shows up in errors and GStreamer's own log.
     pub fn start(codec: Codec, name: &str, wake: Arc<Notify>) -> Result<Self, DecodeError> {
         let parts = pipeline::build(codec, name)?;
         let (outlet, outputs) = Outlet::new(wake);
         let progress = Arc::clone(outlet.progress());
-        outlet::connect(&parts, codec.kind(), &outlet);
+        outlet::connect(&parts, codec, &outlet);
         let pipeline::Parts { pipeline, source, .. } = parts;
         // Owned from here on: a start that fails is undone by the drop.
         let decoder =

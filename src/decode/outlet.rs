@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use super::error::DecodeError;
 use super::output;
 use super::pipeline::Parts;
-use crate::media::{Picture, Sound, TrackKind};
+use crate::media::{Codec, Picture, Sound, TrackKind};
 
 /// The owner bounds what is under way to far less; what is left is for errors, and for an H.264 decoder that
 /// had held pictures back and gives them out in one go (16 at most, the standard's largest buffer).
@@ -31,6 +31,17 @@ pub struct Progress {
     through: AtomicU64,
     untaken: AtomicU64,
     keyframe_wanted: AtomicBool,
+    /// The frame under way has made a picture.
+    seen: AtomicBool,
+}
+
+/// What it means that a frame makes no picture.
+#[derive(Clone, Copy, PartialEq)]
+enum Silent {
+    /// It is not meant to be shown, or the decoder has asked for a keyframe itself.
+    Fine,
+    /// It was broken. avdec_h264 does not ask for a keyframe then, it goes on from what it has.
+    Broken,
 }
 
 /// The callbacks' end.
@@ -42,11 +53,15 @@ pub struct Outlet {
 }
 
 /// Has `parts` tell `outlet` everything. To be called before the pipeline starts.
-pub fn connect(parts: &Parts, kind: TrackKind, outlet: &Outlet) {
-    watch_progress(parts, outlet);
+pub fn connect(parts: &Parts, codec: Codec, outlet: &Outlet) {
+    let silent = match codec {
+        Codec::H264 => Silent::Broken,
+        Codec::Vp8 | Codec::Opus => Silent::Fine,
+    };
+    watch_progress(parts, silent, outlet);
     watch_keyframe_requests(parts, outlet);
     watch_errors(&parts.pipeline, outlet.clone());
-    take_samples(&parts.sink, kind, outlet.clone());
+    take_samples(&parts.sink, codec.kind(), outlet.clone());
     accept_strides(parts);
 }
 
@@ -66,7 +81,7 @@ impl Outlet {
         if self.queue.try_send(output).is_err() {
             self.progress.untaken.fetch_sub(1, Ordering::AcqRel);
         }
-        self.wake.notify_one();
+        // No wake-up: the source soon finds no next frame and wakes the owner, once for all it was given.
     }
 
     fn give_failure(&self, error: DecodeError) {
@@ -77,6 +92,18 @@ impl Outlet {
 }
 
 impl Progress {
+    /// Every frame that entered is through: called by the pipeline's thread, between two frames.
+    fn settle(&self, silent: Silent) {
+        let entered = self.entered.load(Ordering::Relaxed);
+        if entered == self.through.load(Ordering::Relaxed) {
+            return;
+        }
+        if !self.seen.swap(false, Ordering::Relaxed) && silent == Silent::Broken {
+            self.keyframe_wanted.store(true, Ordering::Release);
+        }
+        self.through.store(entered, Ordering::Release);
+    }
+
     /// Frames that have gone through. Their outputs can be taken.
     pub fn through(&self) -> u64 {
         self.through.load(Ordering::Acquire)
@@ -97,16 +124,16 @@ impl Progress {
     }
 }
 
-fn watch_progress(parts: &Parts, outlet: &Outlet) {
+fn watch_progress(parts: &Parts, silent: Silent, outlet: &Outlet) {
     let entering = Arc::clone(&outlet.progress);
     parts.source_pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
-        let before = entering.entered.fetch_add(1, Ordering::Relaxed);
-        entering.through.store(before, Ordering::Release);
+        entering.settle(silent);
+        entering.entered.fetch_add(1, Ordering::Relaxed);
         gst::PadProbeReturn::Ok
     });
     let (idle, wake) = (Arc::clone(&outlet.progress), Arc::clone(&outlet.wake));
     let callbacks = gst_app::AppSrcCallbacks::builder().need_data(move |_, _| {
-        idle.through.store(idle.entered.load(Ordering::Relaxed), Ordering::Release);
+        idle.settle(silent);
         wake.notify_one();
     });
     parts.source.set_callbacks(callbacks.build());
@@ -137,6 +164,7 @@ fn watch_errors(pipeline: &gst::Pipeline, outlet: Outlet) {
 fn take_samples(sink: &gst_app::AppSink, kind: TrackKind, outlet: Outlet) {
     let callbacks = gst_app::AppSinkCallbacks::builder().new_sample(move |sink| {
         let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
+        outlet.progress.seen.store(true, Ordering::Relaxed);
         let output = match kind {
             TrackKind::Video => output::picture(&sample).map(Output::Picture),
             TrackKind::Audio => output::sound(&sample).map(Output::Sound),

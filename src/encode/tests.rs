@@ -134,7 +134,7 @@ async fn the_setup_says_high_profile_and_aac_lc_in_48_khz_stereo() {
     assert_eq!(setup.avcc[..2], [1, 100]);
     assert_eq!(setup.avcc[4..6], [0xff, 0xe1]);
     // ISO/IEC 14496-3, 1.6.2.1: object type 2 (LC), frequency index 3 (48 kHz), 2 channels.
-    assert_eq!(setup.audio_specific_config[..2], [0b00010_001, 0b1_0010_000]);
+    assert_eq!(setup.audio_specific_config[..2], [0x11, 0x90]);
 }
 
 #[tokio::test]

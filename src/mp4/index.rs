@@ -38,6 +38,11 @@ impl Index {
         Self { movie, runs }
     }
 
+    #[cfg(test)]
+    pub(super) fn with_runs(self, runs: Vec<Run>) -> Self {
+        Self { runs, ..self }
+    }
+
     /// Whether there is no picture.
     pub fn is_empty(&self) -> bool {
         self.frames() == 0

@@ -14,6 +14,9 @@ mod index;
 mod spool;
 mod tracks;
 
+#[cfg(test)]
+mod tests;
+
 pub use error::Mp4Error;
 pub use fragment::FragmentWriter;
 pub use index::Index;

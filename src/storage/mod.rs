@@ -1,1 +1,78 @@
-//! (placeholder: being written)
+//! Where finished recordings are kept: an S3 bucket or a local folder, behind one trait.
+//!
+//! Owns object keys, the upload in parts while a recording runs, and what its faults mean to the
+//! caller. Does not own the spool or the layout of the file: it is given bytes. Contract: an object
+//! appears under its key whole or not at all, and none that exists is ever overwritten.
+
+mod error;
+mod folder;
+mod key;
+pub mod parts;
+mod s3;
+mod upload;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+
+pub use error::{Action, Cause, StorageError};
+pub use folder::Folder;
+pub use key::{InvalidKey, ObjectKey};
+pub use parts::{MAX_PARTS, MIN_PART_SIZE};
+pub use s3::{DEFAULT_REGION, S3, S3Config};
+pub use upload::Upload;
+
+/// What every object is: the recorder writes nothing but MP4.
+const CONTENT_TYPE: &str = "video/mp4";
+
+/// Which of the stores to use, and how to reach it.
+#[derive(Clone, Debug)]
+pub enum StorageConfig {
+    S3(S3Config),
+    Folder { root: PathBuf },
+}
+
+/// A store of whole objects. One is shared by all recordings.
+pub trait Storage: Send + Sync {
+    /// Where recordings go, in words for the log and for `egressd check`.
+    fn describe(&self) -> String;
+
+    /// Makes sure that objects can be stored: the bucket or folder exists, or is created.
+    fn ensure_ready(&self) -> BoxFuture<'_, Result<(), StorageError>>;
+
+    /// Begins an upload in parts. Nothing is visible under `key` until it is completed.
+    fn begin<'a>(&'a self, key: &'a ObjectKey) -> BoxFuture<'a, Result<Box<dyn Upload>, StorageError>>;
+
+    /// Takes up an upload that was begun earlier, by this process or by one before it, with the
+    /// parts that the store already holds. `upload_id` is what [`Upload::id`] gave.
+    fn resume<'a>(
+        &'a self,
+        key: &'a ObjectKey,
+        upload_id: &'a str,
+    ) -> BoxFuture<'a, Result<Box<dyn Upload>, StorageError>>;
+
+    /// Stores a whole object in one step.
+    fn put<'a>(&'a self, key: &'a ObjectKey, bytes: Bytes) -> BoxFuture<'a, Result<(), StorageError>>;
+
+    /// Size of the object in bytes; `None` where there is none.
+    fn size<'a>(&'a self, key: &'a ObjectKey) -> BoxFuture<'a, Result<Option<u64>, StorageError>>;
+
+    /// A URL from which anybody can read the object until `expires` from now (at most 7 days);
+    /// `None` where the store has no such thing. Whether the object exists is not looked at.
+    fn presigned_get<'a>(
+        &'a self,
+        key: &'a ObjectKey,
+        expires: Duration,
+    ) -> BoxFuture<'a, Result<Option<String>, StorageError>>;
+}
+
+/// The store that the configuration names. Does no I/O: see [`Storage::ensure_ready`].
+pub fn open(config: &StorageConfig) -> Arc<dyn Storage> {
+    match config {
+        StorageConfig::S3(config) => Arc::new(S3::new(config)),
+        StorageConfig::Folder { root } => Arc::new(Folder::new(root)),
+    }
+}

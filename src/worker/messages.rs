@@ -38,7 +38,8 @@ pub struct WorkerSpec {
     /// Travels over standard input only: neither the command line nor the environment shows it.
     #[serde(serialize_with = "exposed")]
     pub livekit_api_secret: SecretString,
-    /// The fragmented MP4 that the worker creates.
+    /// The fragmented MP4 that the worker creates. The worker holds an exclusive lock on it
+    /// (`File::lock`) as long as it lives: a restarted service reads it only once that is gone.
     pub spool: PathBuf,
     pub options: RecordingOptions,
     pub idle_timeout_ms: u64,

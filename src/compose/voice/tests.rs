@@ -1,0 +1,241 @@
+//! What a voice promises about its place on the sample grid.
+
+use std::f64::consts::TAU;
+
+use super::*;
+
+const TICK: usize = 1600;
+/// 20 ms, what Opus usually sends.
+const BLOCK: usize = 960;
+
+fn time_of(frame: f64) -> MediaTime {
+    MediaTime::from_nanos((frame * 1e9 / 48_000.0).round() as i64)
+}
+
+fn block(at: f64, frames: impl Iterator<Item = Frame>) -> Sound {
+    Sound { time: time_of(at), samples: frames.flatten().collect() }
+}
+
+/// A block of one level, long enough to be told from its fades.
+fn level(at: f64, frames: usize, value: i16) -> Sound {
+    block(at, std::iter::repeat_n([value, -value], frames))
+}
+
+fn sine(frame: usize, amplitude: f64, hertz: f64) -> i16 {
+    (amplitude * (TAU * hertz * frame as f64 / 48_000.0).sin()).round() as i16
+}
+
+/// Goes on by whole ticks and gives out what was mixed.
+fn mixed(voice: &mut Voice, ticks: usize) -> Vec<Frame> {
+    let mut out = Vec::new();
+    for _ in 0..ticks {
+        voice.prepare(TICK);
+        let mut tick = [[0; 2]; TICK];
+        voice.add_to(&mut tick);
+        voice.advance(TICK);
+        out.extend(tick.map(|sum| sum.map(|value| value as i16)));
+    }
+    out
+}
+
+fn largest_step(frames: &[Frame]) -> i32 {
+    let steps = frames.windows(2);
+    let steps = steps.map(|f| (i32::from(f[0][0]) - i32::from(f[1][0])).abs());
+    steps.max().unwrap_or(0)
+}
+
+#[test]
+fn blocks_that_follow_one_another_are_kept_bit_by_bit() {
+    let mut voice = Voice::new(0);
+    let tone = |frame: usize| [sine(frame, 20_000.0, 440.0), frame as i16];
+    for start in (0..48_000).step_by(BLOCK) {
+        voice.push(&block(start as f64, (start..start + BLOCK).map(tone)));
+    }
+    let out = mixed(&mut voice, 30);
+    let expected: Vec<Frame> = (0..48_000).map(tone).collect();
+    assert!(out[FADE..] == expected[FADE..]);
+    assert_eq!(voice.counters(), VoiceCounters::default());
+}
+
+#[test]
+fn time_stamps_that_tremble_by_less_than_5_ms_change_nothing() {
+    let mut voice = Voice::new(0);
+    for (i, start) in (0..48_000).step_by(BLOCK).enumerate() {
+        let jitter = [0.0, 230.0, -230.0, 100.0][i % 4];
+        voice.push(&block(start as f64 + jitter, (start..start + BLOCK).map(|f| [f as i16; 2])));
+    }
+    let out = mixed(&mut voice, 29);
+    assert!((FADE..29 * TICK).all(|frame| out[frame] == [frame as i16; 2]));
+}
+
+#[test]
+fn a_voice_lies_at_its_true_time() {
+    let mut voice = Voice::new(0);
+    voice.push(&level(5000.0, 9600, 1000));
+    let out = mixed(&mut voice, 10);
+    assert!(out[..5000].iter().all(|&frame| frame == [0, 0]));
+    assert!(out[5000..5000 + FADE].is_sorted());
+    assert!(out[5000 + FADE..14_600].iter().all(|&frame| frame == [1000, -1000]));
+    assert!(out[14_600..14_600 + FADE].is_sorted_by(|a, b| a[0] >= b[0]));
+    assert!(out[14_600 + FADE..].iter().all(|&frame| frame == [0, 0]));
+}
+
+#[test]
+fn a_pause_is_silent_and_as_long_as_it_was_and_its_edges_do_not_click() {
+    let mut voice = Voice::new(0);
+    voice.push(&level(0.0, 4800, 30_000));
+    voice.push(&level(14_400.0, 4800, 30_000));
+    let out = mixed(&mut voice, 15);
+    assert!(out[4800 + FADE..14_400].iter().all(|&frame| frame == [0, 0]));
+    assert_eq!(out[14_400 + FADE], [30_000, -30_000]);
+    // A cosine of 5 ms from 30,000 to 0 falls by at most 30,000 * pi / 2 / 240 a frame.
+    assert!(largest_step(&out) <= 197, "{}", largest_step(&out));
+    assert_eq!(voice.counters().breaks, 2);
+}
+
+#[test]
+fn a_voice_that_breaks_off_in_the_middle_of_a_tick_or_at_its_end_fades_out() {
+    for length in [1600, 1601, 1590, 2400, 3199, 3200] {
+        let mut voice = Voice::new(0);
+        voice.push(&level(0.0, length, 30_000));
+        let out = mixed(&mut voice, 4);
+        assert_eq!(out[length - 1], [30_000, -30_000]);
+        assert!(largest_step(&out) <= 197, "{length}: {}", largest_step(&out));
+        assert_eq!(out[length + FADE], [0, 0]);
+        assert!(voice.is_silent());
+    }
+}
+
+#[test]
+fn what_comes_after_its_tick_is_dropped_and_the_rest_is_faded_in() {
+    let mut voice = Voice::new(0);
+    mixed(&mut voice, 3);
+    voice.push(&level(4000.0, 2400, 30_000));
+    let out = mixed(&mut voice, 2);
+    assert_eq!(voice.counters().late, 800);
+    assert_eq!(out[FADE], [30_000, -30_000]);
+    assert_eq!(out[1599], [30_000, -30_000]);
+    assert!(largest_step(&out) <= 197);
+    voice.push(&level(0.0, 960, 30_000));
+    assert_eq!(voice.counters().late, 800 + 960);
+}
+
+#[test]
+fn a_late_block_goes_on_smoothly_over_the_fade_that_stood_in_for_it() {
+    let mut voice = Voice::new(0);
+    voice.push(&level(0.0, 1500, 20_000));
+    let mut out = mixed(&mut voice, 1);
+    voice.push(&level(1500.0, 3300, 20_000));
+    out.extend(mixed(&mut voice, 2));
+    assert!(largest_step(&out) <= 300, "{}", largest_step(&out));
+    assert_eq!(voice.counters().late, 100);
+}
+
+#[test]
+fn a_clock_that_steps_back_places_the_sound_anew_without_a_click() {
+    let mut voice = Voice::new(0);
+    voice.push(&level(0.0, 24_000, 20_000));
+    voice.push(&level(12_000.0, 9600, -20_000));
+    let out = mixed(&mut voice, 20);
+    assert_eq!(out[11_999], [20_000, -20_000]);
+    assert_eq!(out[12_000 + FADE], [-20_000, 20_000]);
+    assert!(largest_step(&out) <= 300, "{}", largest_step(&out));
+    assert_eq!(out[21_600 + FADE], [0, 0]);
+}
+
+#[test]
+fn absurd_time_stamps_are_not_kept() {
+    let mut voice = Voice::new(0);
+    for nanos in [i64::MAX, i64::MIN, 11_000_000_000] {
+        voice.push(&Sound { time: MediaTime::from_nanos(nanos), samples: vec![1; 960] });
+    }
+    assert_eq!(voice.counters().too_early, 960);
+    assert_eq!(voice.counters().late, 480);
+    assert!(voice.is_silent());
+}
+
+/// A voice whose clock is off by `ppm`, for `seconds`: its left channel is a tone, its right channel
+/// tells the true time (a triangle of slope 1). Gives the largest distance from the true time and
+/// the largest step of the tone.
+fn drift(ppm: f64, seconds: usize) -> (i32, i32) {
+    const RISE: i64 = 24_000;
+    let triangle = |frame: i64| (frame.rem_euclid(2 * RISE) - RISE).abs() as i16;
+    let mut voice = Voice::new(0);
+    let (mut distance, mut step, mut last) = (0, 0, [0, 0]);
+    let mut next_block = 0;
+    for tick in 0..seconds * 30 {
+        // The block that begins with the voice's own frame `next_block` does so when the
+        // recording's clock has counted fewer frames, if the voice is fast.
+        let true_time = |frame: usize| frame as f64 / (1.0 + ppm / 1e6);
+        while true_time(next_block) < ((tick + 2) * TICK) as f64 {
+            let frames = next_block..next_block + BLOCK;
+            let tone = |f: usize| [sine(f, 20_000.0, 440.0), triangle(true_time(f) as i64)];
+            voice.push(&block(true_time(next_block), frames.map(tone)));
+            next_block += BLOCK;
+        }
+        let out = mixed(&mut voice, 1);
+        for (frame, &sample) in out.iter().enumerate().filter(|_| tick > 0) {
+            let expected = triangle((tick * TICK + frame) as i64);
+            distance = distance.max((i32::from(sample[1]) - i32::from(expected)).abs());
+            step = step.max((i32::from(sample[0]) - i32::from(last[0])).abs());
+            last = sample;
+        }
+        last = out[TICK - 1];
+    }
+    assert_eq!(voice.counters(), VoiceCounters::default(), "it never breaks off");
+    (distance, step)
+}
+
+#[test]
+fn a_voice_that_is_200_ppm_fast_or_slow_stays_within_5_ms_for_minutes_without_a_click() {
+    // The correction begins with the first block that is beyond 5 ms, so by one block's drift.
+    let tolerance = TOLERANCE as i32 + 3;
+    // The steepest step of the tone: 20,000 * 2 pi * 440 / 48,000, and 0.5 % of it.
+    let steepest = 1152 + 8;
+    for ppm in [200.0, -200.0] {
+        let (distance, step) = drift(ppm, 180);
+        assert!(distance <= tolerance, "{ppm} ppm: {distance} frames away");
+        assert!(distance > tolerance / 2, "{ppm} ppm: it has to be corrected at all");
+        assert!(step <= steepest, "{ppm} ppm: a step of {step}");
+    }
+}
+
+#[test]
+fn a_voice_that_is_60_ms_off_is_brought_back_and_then_kept_bit_by_bit() {
+    const START: usize = 9600;
+    let tone = |frame: usize| [sine(frame, 20_000.0, 440.0); 2];
+    for offset in [2880, -2880] {
+        let mut voice = Voice::new(0);
+        let mut out = Vec::new();
+        let mut next_block = 0;
+        for tick in 0..15 * 30 {
+            while START + next_block < (tick + 4) * TICK {
+                let moved = if next_block == 0 { 0 } else { offset };
+                let at = (START + next_block) as i64 + moved;
+                let frames = next_block..next_block + BLOCK;
+                voice.push(&block(at as f64, frames.map(tone)));
+                next_block += BLOCK;
+            }
+            out.extend(mixed(&mut voice, 1));
+        }
+        assert!(largest_step(&out) <= 1160, "{offset}: {}", largest_step(&out));
+        assert_eq!(voice.counters().breaks, 0);
+        // 2880 frames at one in 200 take 12 s.
+        let moved = (START as i64 + offset) as usize;
+        assert!((14 * 48_000..15 * 48_000).all(|frame| out[frame] == tone(frame - moved)));
+    }
+}
+
+#[test]
+fn a_correction_that_has_become_needless_ends_with_the_frame_it_is_at() {
+    let mut voice = Voice::new(0);
+    let tone = |frame: usize| [sine(frame, 20_000.0, 440.0); 2];
+    for (i, start) in (0..96_000).step_by(BLOCK).enumerate() {
+        let moved = if (1..10).contains(&i) { 400.0 } else { 0.0 };
+        voice.push(&block(start as f64 + moved, (start..start + BLOCK).map(tone)));
+    }
+    let out = mixed(&mut voice, 59);
+    assert!(largest_step(&out) <= 1160);
+    let displacement = (0..100).find(|by| (48_000..90_000).all(|f| out[f + by] == tone(f)));
+    assert!(displacement.is_some_and(|by| (40..50).contains(&by)), "{displacement:?}");
+}

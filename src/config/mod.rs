@@ -1,0 +1,235 @@
+//! The configuration: environment variables, and a TOML file that may hold the same.
+//!
+//! Owns names, defaults and what values mean; `docs/configuration.md` is its reference. Parsing is
+//! pure ([`Config::from_sources`]); only [`Config::load`] looks at the process. Contract: whoever has
+//! a `Config` has one without faults, and all faults are told at once. Secrets never show.
+
+mod sections;
+mod sources;
+
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use crate::storage::StorageConfig;
+
+pub use sources::{ConfigErrors, Fault};
+
+use sources::Sources;
+
+/// The variable that names the TOML file.
+pub const FILE_VARIABLE: &str = "EGRESSD_CONFIG";
+
+/// Everything that can be set, as named in the environment. In the file the names are lower case.
+pub const SETTINGS: [&str; 25] = [
+    "API_HOST",
+    "API_PORT",
+    "API_KEY",
+    "API_SECRET",
+    "CORS_ORIGINS",
+    "RATE_LIMIT_MAX",
+    "RATE_LIMIT_WINDOW_MS",
+    "LIVEKIT_URL_INTERNAL",
+    "LIVEKIT_API_KEY",
+    "LIVEKIT_API_SECRET",
+    "MINIO_ENDPOINT",
+    "MINIO_PORT",
+    "MINIO_USE_SSL",
+    "MINIO_ACCESS_KEY",
+    "MINIO_SECRET_KEY",
+    "MINIO_BUCKET",
+    "MINIO_REGION",
+    "REDIS_URL",
+    "WEBHOOK_ALLOW_PRIVATE",
+    "EGRESSD_IDLE_TIMEOUT_SECONDS",
+    "EGRESSD_MAX_DURATION_SECONDS",
+    "EGRESSD_MAX_RECORDINGS",
+    "EGRESSD_DATA_DIR",
+    "LOG_LEVEL",
+    FILE_VARIABLE,
+];
+
+/// A recording of nine participants costs about a third of a core, one of many moving pictures more.
+const RECORDINGS_A_CORE: NonZeroU32 = NonZeroU32::new(2).expect("not zero");
+
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub api: ApiConfig,
+    pub livekit: LivekitConfig,
+    pub storage: StorageConfig,
+    pub webhook: WebhookConfig,
+    pub recording: RecordingConfig,
+    pub data_dir: DataDir,
+    /// `LOG_LEVEL`; default `info`.
+    pub log_level: LogLevel,
+}
+
+/// The REST API.
+#[derive(Clone, Debug)]
+pub struct ApiConfig {
+    /// `API_HOST` (default 0.0.0.0: other containers must reach it) and `API_PORT` (default 8080; 0
+    /// takes a free one).
+    pub listen: SocketAddr,
+    /// `API_KEY`; required.
+    pub key: SecretString,
+    /// `API_SECRET`, which signs requests; required.
+    pub secret: SecretString,
+    /// `CORS_ORIGINS`: the origins that may call from a browser; default none.
+    pub cors_origins: Vec<String>,
+    pub rate_limit: RateLimit,
+}
+
+/// So many requests in so long a time, for each API key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateLimit {
+    /// `RATE_LIMIT_MAX`; default 100.
+    pub max: NonZeroU32,
+    /// `RATE_LIMIT_WINDOW_MS`; default 60,000.
+    pub window: Duration,
+}
+
+/// The LiveKit server whose rooms are recorded.
+#[derive(Clone, Debug)]
+pub struct LivekitConfig {
+    /// `LIVEKIT_URL_INTERNAL` as `ws://` or `wss://`, without a slash at the end; required.
+    pub url: String,
+    /// `LIVEKIT_API_KEY`; required.
+    pub api_key: String,
+    /// `LIVEKIT_API_SECRET`; required.
+    pub api_secret: SecretString,
+}
+
+/// Delivery of events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WebhookConfig {
+    /// `WEBHOOK_ALLOW_PRIVATE`: events may go to loopback and private addresses; default false.
+    pub allow_private: bool,
+}
+
+/// When recordings end by themselves, and how many there may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecordingConfig {
+    /// `EGRESSD_IDLE_TIMEOUT_SECONDS`: how long a room may be without a visible participant; default 300.
+    pub idle_timeout: Duration,
+    /// `EGRESSD_MAX_DURATION_SECONDS`; default no limit.
+    pub max_duration: Option<Duration>,
+    /// `EGRESSD_MAX_RECORDINGS` at the same time on this machine; default by its cores, see
+    /// [`RecordingConfig::capacity`].
+    pub max_recordings: Option<NonZeroU32>,
+}
+
+/// `EGRESSD_DATA_DIR` (default `./data`) and what lies in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DataDir(PathBuf);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogLevel {
+    Error,
+    Warn,
+    Info,
+    Debug,
+    Trace,
+}
+
+impl Config {
+    /// The configuration of this process: its environment, and the file that `EGRESSD_CONFIG` names.
+    pub fn load() -> Result<Self, ConfigErrors> {
+        let env = process_environment()?;
+        let file = match env(FILE_VARIABLE).filter(|path| !path.trim().is_empty()) {
+            Some(path) => Some(read_file(Path::new(path.trim()))?),
+            None => None,
+        };
+        Self::from_sources(env, file.as_deref())
+    }
+
+    /// The configuration that an environment and the text of a TOML file make; the environment wins.
+    pub fn from_sources(
+        env: impl Fn(&str) -> Option<String>,
+        toml: Option<&str>,
+    ) -> Result<Self, ConfigErrors> {
+        let mut sources = Sources::new(&env, toml)?;
+        sections::refuse_redis(&mut sources);
+        let data_dir = sections::data_dir(&mut sources);
+        let config = Self {
+            api: sections::api(&mut sources),
+            livekit: sections::livekit(&mut sources),
+            storage: sections::storage(&mut sources, &data_dir),
+            webhook: sections::webhook(&mut sources),
+            recording: sections::recording(&mut sources),
+            log_level: sections::log_level(&mut sources),
+            data_dir,
+        };
+        sources.finish(config)
+    }
+}
+
+impl LivekitConfig {
+    /// The same server as an HTTP URL, for its Twirp API.
+    pub fn http_url(&self) -> String {
+        match self.url.strip_prefix("ws") {
+            Some(rest) => format!("http{rest}"),
+            None => self.url.clone(),
+        }
+    }
+}
+
+impl RecordingConfig {
+    /// How many recordings may run at the same time on a machine with so many cores.
+    pub fn capacity(&self, cores: NonZeroU32) -> NonZeroU32 {
+        self.max_recordings.unwrap_or_else(|| cores.saturating_mul(RECORDINGS_A_CORE))
+    }
+}
+
+impl DataDir {
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The embedded database.
+    pub fn database(&self) -> PathBuf {
+        self.0.join("egressd.db")
+    }
+
+    /// Recordings that are not in the store yet.
+    pub fn spool(&self) -> PathBuf {
+        self.0.join("spool")
+    }
+
+    /// Where recordings go if there is no S3.
+    pub fn recordings(&self) -> PathBuf {
+        self.0.join("recordings")
+    }
+}
+
+impl LogLevel {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+/// The variables of this process; those that egressd knows must be text.
+fn process_environment() -> Result<impl Fn(&str) -> Option<String>, ConfigErrors> {
+    let not_text = |name: &&str| matches!(std::env::var(name), Err(std::env::VarError::NotUnicode(_)));
+    let faults = SETTINGS.into_iter().filter(not_text);
+    ConfigErrors::none_of(faults.map(|name| Fault::new(name, "is not UTF-8")).collect())?;
+    Ok(|name: &str| std::env::var(name).ok())
+}
+
+fn read_file(path: &Path) -> Result<String, ConfigErrors> {
+    std::fs::read_to_string(path).map_err(|error| {
+        let what = format!("cannot read {}: {error}", path.display());
+        ConfigErrors::from(Fault::new(FILE_VARIABLE, what))
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,216 @@
+//! One function for each component's part of the configuration: names, defaults, accepted values. Pure.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroU32;
+use std::str::FromStr;
+use std::time::Duration;
+
+use url::{Host, Url};
+
+use super::sources::Quote::{Hidden, Shown};
+use super::sources::Sources;
+use super::{ApiConfig, DataDir, LivekitConfig, LogLevel, RateLimit, RecordingConfig, WebhookConfig};
+use crate::storage::{DEFAULT_REGION, S3Config, StorageConfig};
+
+const DEFAULT_API_PORT: u16 = 8080;
+const DEFAULT_RATE_LIMIT: NonZeroU32 = NonZeroU32::new(100).expect("not zero");
+const DEFAULT_RATE_WINDOW_MS: NonZeroU32 = NonZeroU32::new(60_000).expect("not zero");
+/// MinIO's own default.
+const DEFAULT_MINIO_PORT: u16 = 9000;
+const DEFAULT_BUCKET: &str = "rtcstack-recordings";
+const DEFAULT_DATA_DIR: &str = "./data";
+/// Long enough for everybody to drop out and come back, as after a network failure.
+const DEFAULT_IDLE_TIMEOUT_SECONDS: NonZeroU32 = NonZeroU32::new(300).expect("not zero");
+
+pub fn api(sources: &mut Sources) -> ApiConfig {
+    let host = sources.optional("API_HOST", (Shown, "an IP address"), parse::<IpAddr>);
+    let host = host.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    ApiConfig {
+        listen: SocketAddr::new(host, port(sources, "API_PORT", DEFAULT_API_PORT)),
+        key: sources.required_secret("API_KEY", "the key that clients send as X-Api-Key"),
+        secret: sources.required_secret("API_SECRET", "the secret that clients sign with"),
+        cors_origins: cors_origins(sources),
+        rate_limit: RateLimit {
+            max: positive(sources, "RATE_LIMIT_MAX").unwrap_or(DEFAULT_RATE_LIMIT),
+            window: millis(positive(sources, "RATE_LIMIT_WINDOW_MS").unwrap_or(DEFAULT_RATE_WINDOW_MS)),
+        },
+    }
+}
+
+pub fn livekit(sources: &mut Sources) -> LivekitConfig {
+    const URL: &str = "LIVEKIT_URL_INTERNAL";
+    const EXPECTED: &str = "the LiveKit server's URL, such as ws://livekit:7880";
+    let url = match sources.get(URL) {
+        // A URL can hold a password, so it is not quoted.
+        Some(_) => sources.optional(URL, (Hidden, EXPECTED), websocket_url),
+        None => Some(sources.required(URL, EXPECTED)),
+    };
+    LivekitConfig {
+        url: url.unwrap_or_default(),
+        api_key: sources.required("LIVEKIT_API_KEY", "an API key of the LiveKit server"),
+        api_secret: sources.required_secret("LIVEKIT_API_SECRET", "the secret of LIVEKIT_API_KEY"),
+    }
+}
+
+pub fn storage(sources: &mut Sources, data_dir: &DataDir) -> StorageConfig {
+    const GROUP: [&str; 7] = [
+        "MINIO_ENDPOINT",
+        "MINIO_ACCESS_KEY",
+        "MINIO_SECRET_KEY",
+        "MINIO_PORT",
+        "MINIO_USE_SSL",
+        "MINIO_BUCKET",
+        "MINIO_REGION",
+    ];
+    match GROUP.into_iter().find(|name| sources.get(name).is_some()) {
+        Some(because) => StorageConfig::S3(s3(sources, because)),
+        None => StorageConfig::Folder { root: data_dir.recordings() },
+    }
+}
+
+pub fn webhook(sources: &mut Sources) -> WebhookConfig {
+    WebhookConfig { allow_private: truth(sources, "WEBHOOK_ALLOW_PRIVATE") }
+}
+
+pub fn recording(sources: &mut Sources) -> RecordingConfig {
+    let idle = positive(sources, "EGRESSD_IDLE_TIMEOUT_SECONDS");
+    RecordingConfig {
+        idle_timeout: seconds(idle.unwrap_or(DEFAULT_IDLE_TIMEOUT_SECONDS)),
+        max_duration: positive(sources, "EGRESSD_MAX_DURATION_SECONDS").map(seconds),
+        max_recordings: positive(sources, "EGRESSD_MAX_RECORDINGS"),
+    }
+}
+
+pub fn data_dir(sources: &mut Sources) -> DataDir {
+    let path = sources.get("EGRESSD_DATA_DIR");
+    DataDir(path.unwrap_or_else(|| DEFAULT_DATA_DIR.to_owned()).into())
+}
+
+pub fn log_level(sources: &mut Sources) -> LogLevel {
+    let expected = (Shown, "error, warn, info, debug or trace");
+    let level = sources.optional("LOG_LEVEL", expected, |text| {
+        let all = [LogLevel::Error, LogLevel::Warn, LogLevel::Info, LogLevel::Debug, LogLevel::Trace];
+        all.into_iter().find(|level| level.as_str().eq_ignore_ascii_case(text))
+    });
+    level.unwrap_or(LogLevel::Info)
+}
+
+/// Somebody who sets it expects several machines to share their state: none may be left believing it.
+pub fn refuse_redis(sources: &mut Sources) {
+    if sources.get("REDIS_URL").is_some() {
+        sources.fault("REDIS_URL", "is not supported yet; unset it, and state is kept in EGRESSD_DATA_DIR");
+    }
+}
+
+/// `because` is a setting that only makes sense with S3.
+fn s3(sources: &mut Sources, because: &str) -> S3Config {
+    let why = format!("as {because} is set (without any MINIO_ setting recordings stay local)");
+    let host = match sources.get("MINIO_ENDPOINT") {
+        Some(_) => {
+            let expected = "a host name without scheme or port (MINIO_USE_SSL, MINIO_PORT)";
+            sources.optional("MINIO_ENDPOINT", (Hidden, expected), host)
+        }
+        None => Some(sources.required("MINIO_ENDPOINT", &format!("the store's host name, {why}"))),
+    };
+    let scheme = match truth(sources, "MINIO_USE_SSL") {
+        true => "https",
+        false => "http",
+    };
+    let port = port(sources, "MINIO_PORT", DEFAULT_MINIO_PORT);
+    let region = sources.get("MINIO_REGION");
+    S3Config {
+        endpoint: format!("{scheme}://{}:{port}", host.unwrap_or_default()),
+        region: region.unwrap_or_else(|| DEFAULT_REGION.to_owned()),
+        bucket: bucket(sources),
+        access_key: sources.required("MINIO_ACCESS_KEY", &format!("an access key, {why}")),
+        secret_key: sources.required_secret("MINIO_SECRET_KEY", &format!("its secret, {why}")),
+    }
+}
+
+fn bucket(sources: &mut Sources) -> String {
+    let expected =
+        (Shown, "3 to 63 lower-case letters, digits, hyphens and dots, the ends a letter or digit");
+    let bucket = sources.optional("MINIO_BUCKET", expected, |text| {
+        let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.';
+        let end = |b: Option<&u8>| b.is_some_and(|b| b.is_ascii_alphanumeric());
+        let bytes = text.as_bytes();
+        let fits = (3..=63).contains(&bytes.len())
+            && bytes.iter().copied().all(inner)
+            && end(bytes.first())
+            && end(bytes.last());
+        fits.then(|| text.to_owned())
+    });
+    bucket.unwrap_or_else(|| DEFAULT_BUCKET.to_owned())
+}
+
+fn cors_origins(sources: &mut Sources) -> Vec<String> {
+    let expected = (Shown, "origins such as https://app.example.com, separated by commas");
+    let origins = sources
+        .optional("CORS_ORIGINS", expected, |text| text.split(',').map(|item| origin(item.trim())).collect());
+    origins.unwrap_or_default()
+}
+
+/// The form in which browsers send an origin.
+fn origin(text: &str) -> Option<String> {
+    let url: Url = text.parse().ok()?;
+    let web = matches!(url.scheme(), "http" | "https");
+    let bare = has_only_authority(&url) && !text.ends_with('/');
+    (web && bare).then(|| url.origin().ascii_serialization())
+}
+
+/// A LiveKit URL in the form that its signalling takes.
+fn websocket_url(text: &str) -> Option<String> {
+    let mut url: Url = text.parse().ok()?;
+    let scheme = match url.scheme() {
+        "ws" | "http" => "ws",
+        "wss" | "https" => "wss",
+        _ => return None,
+    };
+    if !url.username().is_empty() || url.password().is_some() {
+        return None;
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return None;
+    }
+    url.set_scheme(scheme).ok()?;
+    Some(url.as_str().trim_end_matches('/').to_owned())
+}
+
+fn has_only_authority(url: &Url) -> bool {
+    url.username().is_empty()
+        && url.password().is_none()
+        && matches!(url.path(), "" | "/")
+        && url.query().is_none()
+        && url.fragment().is_none()
+}
+
+fn host(text: &str) -> Option<String> {
+    Host::parse(text).ok().map(|host| host.to_string())
+}
+
+fn port(sources: &mut Sources, name: &str, default: u16) -> u16 {
+    let expected = (Shown, "a port number, 0 to 65535");
+    sources.optional(name, expected, parse).unwrap_or(default)
+}
+
+fn positive(sources: &mut Sources, name: &str) -> Option<NonZeroU32> {
+    sources.optional(name, (Shown, "a whole number above 0"), parse)
+}
+
+/// Default false.
+fn truth(sources: &mut Sources, name: &str) -> bool {
+    let value = sources.optional(name, (Shown, "true or false"), parse);
+    value.unwrap_or(false)
+}
+
+fn parse<T: FromStr>(text: &str) -> Option<T> {
+    text.parse().ok()
+}
+
+fn seconds(number: NonZeroU32) -> Duration {
+    Duration::from_secs(number.get().into())
+}
+
+fn millis(number: NonZeroU32) -> Duration {
+    Duration::from_millis(number.get().into())
+}

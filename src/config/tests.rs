@@ -1,0 +1,276 @@
+//! What the configuration makes of settings, right and wrong.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+use secrecy::ExposeSecret;
+
+use super::*;
+
+const REQUIRED: [(&str, &str); 5] = [
+    ("API_KEY", "key-1"),
+    ("API_SECRET", "hush-api"),
+    ("LIVEKIT_URL_INTERNAL", "ws://livekit:7880"),
+    ("LIVEKIT_API_KEY", "devkey"),
+    ("LIVEKIT_API_SECRET", "hush-livekit"),
+];
+const MINIO: [(&str, &str); 3] =
+    [("MINIO_ENDPOINT", "minio"), ("MINIO_ACCESS_KEY", "access"), ("MINIO_SECRET_KEY", "hush-minio")];
+
+fn parse(env: &[(&str, &str)], toml: Option<&str>) -> Result<Config, ConfigErrors> {
+    // A later setting replaces an earlier one.
+    let find = |name: &str| env.iter().rev().find(|set| set.0 == name);
+    Config::from_sources(|name| find(name).map(|set| set.1.to_owned()), toml)
+}
+
+/// The required settings and these.
+fn with(more: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
+    parse(&[&REQUIRED, more].concat(), None)
+}
+
+fn with_file(more: &[(&str, &str)], toml: &str) -> Result<Config, ConfigErrors> {
+    parse(&[&REQUIRED, more].concat(), Some(toml))
+}
+
+#[track_caller]
+fn good(result: Result<Config, ConfigErrors>) -> Config {
+    result.unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+/// The names of the faulty settings.
+#[track_caller]
+fn faulty(result: Result<Config, ConfigErrors>) -> Vec<String> {
+    let errors = result.expect_err("a fault");
+    errors.faults().iter().map(|f| f.name.clone()).collect()
+}
+
+#[track_caller]
+fn s3(config: Config) -> crate::storage::S3Config {
+    match config.storage {
+        StorageConfig::S3(s3) => s3,
+        StorageConfig::Folder { root } => panic!("{root:?}"),
+    }
+}
+
+#[test]
+fn the_required_settings_alone_give_the_documented_defaults() {
+    let config = good(with(&[]));
+    assert_eq!(config.api.listen.to_string(), "0.0.0.0:8080");
+    assert_eq!(config.api.key.expose_secret(), "key-1");
+    assert_eq!(config.api.secret.expose_secret(), "hush-api");
+    assert!(config.api.cors_origins.is_empty());
+    assert_eq!(config.api.rate_limit.max.get(), 100);
+    assert_eq!(config.api.rate_limit.window, Duration::from_secs(60));
+    assert!(!config.webhook.allow_private);
+    assert_eq!(config.recording.idle_timeout, Duration::from_secs(300));
+    assert_eq!(config.recording.max_duration, None);
+    assert_eq!(config.recording.max_recordings, None);
+    assert_eq!(config.data_dir.path(), Path::new("./data"));
+    assert_eq!(config.log_level, LogLevel::Info);
+    let StorageConfig::Folder { root } = config.storage else {
+        panic!("{:?}", config.storage);
+    };
+    assert_eq!(root, Path::new("./data/recordings"));
+}
+
+#[test]
+fn every_missing_setting_is_listed_at_once() {
+    let names = faulty(parse(&[], None));
+    assert_eq!(names, REQUIRED.map(|(name, _)| name));
+}
+
+#[test]
+fn the_message_names_each_fault_and_what_is_expected() {
+    let errors = with(&[("API_PORT", "80x"), ("WEBHOOK_ALLOW_PRIVATE", "yes")]);
+    let text = errors.expect_err("two faults").to_string();
+    let expected = "the configuration is not usable (docs/configuration.md lists every setting):\n  \
+        API_PORT: is \"80x\", expected a port number, 0 to 65535\n  \
+        WEBHOOK_ALLOW_PRIVATE: is \"yes\", expected true or false";
+    assert_eq!(text, expected);
+}
+
+#[test]
+fn a_wrong_value_is_never_replaced_by_a_default() {
+    let wrong = [
+        ("API_HOST", "localhost"),
+        ("API_PORT", "65536"),
+        ("API_PORT", "-1"),
+        ("CORS_ORIGINS", "*"),
+        ("CORS_ORIGINS", "https://a.example,b.example"),
+        ("CORS_ORIGINS", "https://a.example/app"),
+        ("RATE_LIMIT_MAX", "0"),
+        ("RATE_LIMIT_MAX", "1e3"),
+        ("RATE_LIMIT_WINDOW_MS", "1m"),
+        ("LIVEKIT_URL_INTERNAL", "livekit:7880"),
+        ("LIVEKIT_URL_INTERNAL", "ftp://livekit"),
+        ("LIVEKIT_URL_INTERNAL", "ws://livekit?x=1"),
+        ("EGRESSD_IDLE_TIMEOUT_SECONDS", "0"),
+        ("EGRESSD_MAX_DURATION_SECONDS", "forever"),
+        ("EGRESSD_MAX_RECORDINGS", "0"),
+        ("LOG_LEVEL", "loud"),
+    ];
+    for (name, value) in wrong {
+        assert_eq!(faulty(with(&[(name, value)])), [name], "{value}");
+    }
+}
+
+#[test]
+fn a_wrong_value_of_the_store_is_named() {
+    let wrong = [
+        ("MINIO_ENDPOINT", "http://minio"),
+        ("MINIO_ENDPOINT", "minio:9000"),
+        ("MINIO_PORT", "nine"),
+        ("MINIO_USE_SSL", "1"),
+        ("MINIO_BUCKET", "My_Bucket"),
+        ("MINIO_BUCKET", "-b-"),
+    ];
+    for (name, value) in wrong {
+        let settings = [&MINIO[..], &[(name, value)]].concat();
+        assert_eq!(faulty(with(&settings)), [name], "{value}");
+    }
+}
+
+#[test]
+fn an_empty_setting_counts_as_not_set() {
+    let config = good(with(&[("API_PORT", ""), ("MINIO_ENDPOINT", "  ")]));
+    assert_eq!(config.api.listen.port(), 8080);
+    assert!(matches!(config.storage, StorageConfig::Folder { .. }));
+    assert_eq!(faulty(with(&[("API_KEY", "")])), ["API_KEY"]);
+}
+
+#[test]
+fn the_store_needs_its_whole_group() {
+    for given in [0, 1, 2] {
+        let names = faulty(with(&MINIO[given..=given]));
+        let missing: Vec<_> = MINIO.iter().map(|m| m.0).filter(|n| *n != MINIO[given].0).collect();
+        assert_eq!(names, missing);
+    }
+    let names = faulty(with(&[("MINIO_BUCKET", "recordings")]));
+    assert_eq!(names, MINIO.map(|m| m.0));
+}
+
+#[test]
+fn the_endpoint_is_made_of_host_port_and_scheme() {
+    let plain = s3(good(with(&MINIO)));
+    assert_eq!(plain.endpoint, "http://minio:9000");
+    assert_eq!(plain.bucket, "rtcstack-recordings");
+    assert_eq!(plain.region, "us-east-1");
+    assert_eq!(plain.secret_key.expose_secret(), "hush-minio");
+
+    let more = [
+        ("MINIO_ENDPOINT", "s3.eu-central-1.amazonaws.com"),
+        ("MINIO_PORT", "443"),
+        ("MINIO_USE_SSL", "true"),
+        ("MINIO_BUCKET", "my.recordings-1"),
+        ("MINIO_REGION", "eu-central-1"),
+    ];
+    let tls = s3(good(with(&[&MINIO[..], &more].concat())));
+    assert_eq!(tls.endpoint, "https://s3.eu-central-1.amazonaws.com:443");
+    assert_eq!((tls.bucket.as_str(), tls.region.as_str()), ("my.recordings-1", "eu-central-1"));
+}
+
+#[test]
+fn a_livekit_url_may_be_given_as_websocket_or_http() {
+    let cases = [
+        ("ws://livekit:7880", "ws://livekit:7880", "http://livekit:7880"),
+        ("http://livekit:7880/", "ws://livekit:7880", "http://livekit:7880"),
+        ("https://x.livekit.cloud", "wss://x.livekit.cloud", "https://x.livekit.cloud"),
+        ("wss://x.example/lk/", "wss://x.example/lk", "https://x.example/lk"),
+    ];
+    for (given, websocket, http) in cases {
+        let livekit = good(with(&[("LIVEKIT_URL_INTERNAL", given)])).livekit;
+        assert_eq!(livekit.url, websocket);
+        assert_eq!(livekit.http_url(), http);
+    }
+}
+
+#[test]
+fn origins_are_kept_as_browsers_send_them() {
+    let config = good(with(&[(
+        "CORS_ORIGINS",
+        "https://App.example.com, http://localhost:5173,https://x.example:443",
+    )]));
+    let expected = ["https://app.example.com", "http://localhost:5173", "https://x.example"];
+    assert_eq!(config.api.cors_origins, expected);
+}
+
+#[test]
+fn redis_is_refused_rather_than_ignored() {
+    let errors = with(&[("REDIS_URL", "redis://:hush-redis@redis:6379")]);
+    let errors = errors.expect_err("REDIS_URL");
+    assert_eq!(errors.faults()[0].name, "REDIS_URL");
+    assert!(!errors.to_string().contains("hush"), "{errors}");
+}
+
+#[test]
+fn the_file_may_hold_the_same_and_the_environment_wins() {
+    let file = r#"
+        api_port = 9090
+        rate_limit_max = "7"
+        webhook_allow_private = true
+        cors_origins = ["https://a.example", "https://b.example"]
+        log_level = "debug"
+    "#;
+    let config = good(with_file(&[("LOG_LEVEL", "warn"), ("API_PORT", "")], file));
+    assert_eq!(config.api.listen.port(), 9090);
+    assert_eq!(config.api.rate_limit.max.get(), 7);
+    assert!(config.webhook.allow_private);
+    assert_eq!(config.api.cors_origins.len(), 2);
+    assert_eq!(config.log_level, LogLevel::Warn);
+}
+
+#[test]
+fn an_unknown_key_in_the_file_is_refused_by_its_name() {
+    for key in ["api_prot", "API_PORT", "egressd_config"] {
+        let result = with_file(&[], &format!("{key} = 1"));
+        assert_eq!(faulty(result), [key]);
+    }
+    assert_eq!(faulty(with_file(&[], "[api]\nport = 1")), ["api"]);
+}
+
+#[test]
+fn a_value_of_the_wrong_type_in_the_file_is_refused() {
+    for value in ["1.5", "{ a = 1 }", "[1, 2]", "2024-01-01"] {
+        let result = with_file(&[], &format!("api_port = {value}"));
+        assert_eq!(faulty(result), ["api_port"], "{value}");
+    }
+}
+
+#[test]
+fn a_file_that_is_not_toml_is_refused_without_quoting_it() {
+    let errors = with_file(&[], "api_port = 1\napi_secret = hush-file").expect_err("not TOML");
+    let fault = Fault::new("EGRESSD_CONFIG", "line 2 of the file is not TOML");
+    assert_eq!(errors.faults(), [fault]);
+}
+
+#[test]
+fn no_secret_shows_in_debug_output() {
+    let text = format!("{:?}", good(with(&MINIO)));
+    assert!(!text.contains("hush") && !text.contains("key-1"), "{text}");
+}
+
+#[test]
+fn capacity_follows_the_cores_unless_it_is_set() {
+    let four = NonZeroU32::new(4).expect("not zero");
+    let capacity = |config: Config| config.recording.capacity(four).get();
+    assert_eq!(capacity(good(with(&[]))), 8);
+    assert_eq!(capacity(good(with(&[("EGRESSD_MAX_RECORDINGS", "3")]))), 3);
+}
+
+#[test]
+fn every_setting_is_read_and_documented() {
+    let read = RefCell::new(BTreeSet::from([FILE_VARIABLE.to_owned()]));
+    let _ = Config::from_sources(
+        |name| {
+            read.borrow_mut().insert(name.to_owned());
+            MINIO.iter().find(|m| m.0 == name).map(|m| m.1.to_owned())
+        },
+        None,
+    );
+    assert_eq!(read.into_inner(), SETTINGS.map(str::to_owned).into());
+
+    let reference = include_str!("../../docs/configuration.md");
+    for name in SETTINGS {
+        assert!(reference.contains(&format!("| `{name}` |")), "{name}");
+    }
+}

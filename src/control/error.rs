@@ -1,0 +1,36 @@
+//! Why the supervisor did not do what it was asked for. Knows nothing of HTTP.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::livekit::LivekitError;
+use crate::store::StoreError;
+
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    /// The caller's mistake.
+    #[error("LiveKit has no such room")]
+    RoomNotFound,
+    /// Trying again can help.
+    #[error("LiveKit could not be asked for the room")]
+    Livekit(#[source] LivekitError),
+    /// The caller's mistake.
+    #[error("there is nothing to stop")]
+    NothingToStop,
+    /// Trying again later helps.
+    #[error("no capacity left, try again in {retry_after:?}")]
+    NoCapacity { retry_after: Duration },
+    /// Trying again helps once the service is back.
+    #[error("the service is ending")]
+    ShuttingDown,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The operator's mistake, at start-up.
+    #[error("cannot create the spool folder {path}")]
+    SpoolFolder {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+}

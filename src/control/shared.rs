@@ -1,0 +1,86 @@
+//! What all recordings of a service share. Pure data and what is derived from it.
+
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+use super::process::WorkerProgram;
+use super::retry::RetryPolicy;
+use crate::ids::EgressId;
+use crate::storage::Storage;
+use crate::store::{RecordingRow, Store};
+use crate::worker::messages::{RecordingOptions, WorkerSpec};
+
+/// What a supervisor is made of.
+pub struct Shared {
+    pub store: Store,
+    pub storage: Arc<dyn Storage>,
+    pub livekit: LivekitAccess,
+    pub program: WorkerProgram,
+    /// Where spool files are, one a recording.
+    pub spool_dir: PathBuf,
+    /// Recordings at a time.
+    pub capacity: NonZeroU32,
+    pub idle_timeout: Duration,
+    pub max_duration: Option<Duration>,
+    pub limits: Limits,
+    pub retry: RetryPolicy,
+}
+
+/// The LiveKit server, as workers join it.
+pub struct LivekitAccess {
+    /// `ws://` or `wss://`.
+    pub url: String,
+    pub api_key: String,
+    pub api_secret: SecretString,
+}
+
+/// How long a worker may take.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Without any event.
+    pub silence: Duration,
+    /// From a stop to its last event.
+    pub stop: Duration,
+    /// From its last event to its exit.
+    pub exit: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            // A worker speaks at least once a second. A machine that swaps or is suspended for a
+            // moment must not cost a recording; one that hangs must not cost an hour.
+            silence: Duration::from_secs(30),
+            // What is left to make at a stop are four seconds of media at most, and a loaded machine
+            // may need several times as long for them.
+            stop: Duration::from_secs(20),
+            // Its file is closed; what it still does concerns nobody.
+            exit: Duration::from_secs(5),
+        }
+    }
+}
+
+impl Shared {
+    pub fn spool_of(&self, id: &EgressId) -> PathBuf {
+        self.spool_dir.join(format!("{id}.mp4"))
+    }
+
+    pub fn worker_spec(&self, row: &RecordingRow, spool: PathBuf) -> WorkerSpec {
+        let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        WorkerSpec {
+            egress_id: row.egress_id.clone(),
+            room: row.room.clone(),
+            livekit_url: self.livekit.url.clone(),
+            livekit_api_key: self.livekit.api_key.clone(),
+            livekit_api_secret: self.livekit.api_secret.clone(),
+            spool,
+            options: RecordingOptions::default(),
+            idle_timeout_ms: millis(self.idle_timeout),
+            max_duration_ms: self.max_duration.map(millis),
+        }
+    }
+}

@@ -1,0 +1,262 @@
+//! `egressd serve`: makes the service out of its parts, in the order in which they need one another,
+//! and takes it down in the opposite order.
+//!
+//! Decides nothing else. Contract: the API answers only once the store, the storage and what an
+//! earlier run left unfinished are taken care of; at the end recordings are finished before the
+//! webhooks that tell of them stop.
+
+mod recorder;
+
+use std::io;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::{self, ApiKey, ApiKeys, ApiSettings, ApiState, RateLimit};
+use crate::config::Config;
+use crate::control::{
+    ControlError, Handle, Limits, Livekit, LivekitAccess, RetryPolicy, Shared, Supervisor, WorkerProgram,
+};
+use crate::storage::{self, Storage};
+use crate::store::Store;
+use crate::webhook::{Deliverer, Registry, TargetPolicy};
+
+use recorder::ControlRecorder;
+
+/// How long webhooks that are due may take at the end; what is left is sent at the next start.
+const WEBHOOK_GRACE: Duration = Duration::from_secs(5);
+/// How often it is looked whether any are left.
+const WEBHOOK_LOOK: Duration = Duration::from_millis(50);
+
+/// Why the service did not start, or did not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    #[error("cannot create the data folder")]
+    DataFolder(#[source] io::Error),
+    #[error("cannot open the database")]
+    Store(#[from] crate::store::StoreError),
+    #[error("cannot use {place}")]
+    Storage {
+        place: String,
+        #[source]
+        source: storage::StorageError,
+    },
+    #[error("cannot set up the recorder")]
+    Control(#[from] ControlError),
+    #[error("cannot find this program's own file")]
+    Program(#[source] io::Error),
+    #[error("cannot set up an HTTP client")]
+    HttpClient(#[from] reqwest::Error),
+    #[error("cannot listen on {address}")]
+    Listen {
+        address: std::net::SocketAddr,
+        #[source]
+        source: io::Error,
+    },
+    #[error("cannot take signals")]
+    Signals(#[source] io::Error),
+    #[error("the API failed")]
+    Api(#[source] io::Error),
+}
+
+/// Serves until SIGTERM or SIGINT.
+pub async fn run(config: Config) -> Result<(), ServeError> {
+    let terminated = termination()?;
+    create_data_folder(&config)?;
+    let store = Store::open(&config.data_dir.database())?;
+    let storage = ready_storage(&config).await?;
+    let (handle, supervisor) = supervisor(&config, store.clone(), storage).await?;
+    let deliverer = Deliverer::new(store.clone(), targets(&config))?;
+    let listener = listen(&config).await?;
+    let api = api_state(config, handle, store.clone());
+    let service = Service::start(deliverer, supervisor, listener, api);
+    service.end_after(terminated, &store).await
+}
+
+/// The running parts, each with its own off switch.
+struct Service {
+    deliverer: Part<()>,
+    supervisor: Part<()>,
+    api: Part<io::Result<()>>,
+}
+
+struct Part<T> {
+    task: JoinHandle<T>,
+    off: CancellationToken,
+}
+
+impl<T: Send + 'static> Part<T> {
+    fn start<F>(run: impl FnOnce(CancellationToken) -> F) -> Self
+    where
+        F: Future<Output = T> + Send + 'static,
+    {
+        let off = CancellationToken::new();
+        Self { task: tokio::spawn(run(off.clone())), off }
+    }
+}
+
+impl Part<()> {
+    async fn end(self) {
+        self.off.cancel();
+        if let Err(error) = self.task.await {
+            tracing::error!(%error, "a part of the service failed");
+        }
+    }
+}
+
+impl Service {
+    fn start(deliverer: Deliverer, supervisor: Supervisor, listener: TcpListener, api: ApiState) -> Self {
+        Self {
+            deliverer: Part::start(|off| deliverer.run(off)),
+            supervisor: Part::start(|off| supervisor.run(off)),
+            api: Part::start(|off| api::serve(listener, api, off)),
+        }
+    }
+
+    async fn end_after(
+        mut self,
+        terminated: impl Future<Output = ()>,
+        store: &Store,
+    ) -> Result<(), ServeError> {
+        tokio::select! {
+            () = terminated => tracing::info!("ending"),
+            // It ends only when it fails: the rest is ended as properly as by a signal.
+            result = &mut self.api.task => return self.end_without_api(result, store).await,
+        }
+        self.api.off.cancel();
+        self.supervisor.end().await;
+        let result = self.api.task.await;
+        deliver_what_is_due(store).await;
+        self.deliverer.end().await;
+        api_result(result)
+    }
+
+    async fn end_without_api(
+        self,
+        result: Result<io::Result<()>, tokio::task::JoinError>,
+        store: &Store,
+    ) -> Result<(), ServeError> {
+        self.supervisor.end().await;
+        deliver_what_is_due(store).await;
+        self.deliverer.end().await;
+        api_result(result)
+    }
+}
+
+fn api_result(result: Result<io::Result<()>, tokio::task::JoinError>) -> Result<(), ServeError> {
+    let result = result.unwrap_or_else(|failed| Err(io::Error::other(failed)));
+    result.map_err(ServeError::Api)
+}
+
+/// What was written down by the last recordings goes out before the service ends, if it can.
+async fn deliver_what_is_due(store: &Store) {
+    let wait = async {
+        while let Ok(due) = store.due_deliveries(Timestamp::now(), 1).await
+            && !due.is_empty()
+        {
+            tokio::time::sleep(WEBHOOK_LOOK).await;
+        }
+    };
+    if tokio::time::timeout(WEBHOOK_GRACE, wait).await.is_err() {
+        tracing::info!("webhooks are left, they are sent at the next start");
+    }
+}
+
+/// Resolves at the first SIGTERM or SIGINT.
+fn termination() -> Result<impl Future<Output = ()>, ServeError> {
+    let mut term = signal(SignalKind::terminate()).map_err(ServeError::Signals)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signals)?;
+    Ok(async move {
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+fn create_data_folder(config: &Config) -> Result<(), ServeError> {
+    std::fs::create_dir_all(config.data_dir.path()).map_err(ServeError::DataFolder)
+}
+
+async fn ready_storage(config: &Config) -> Result<Arc<dyn Storage>, ServeError> {
+    let storage = storage::open(&config.storage);
+    let place = storage.describe();
+    match storage.ensure_ready().await {
+        Ok(()) => {
+            tracing::info!(place, "recordings are stored here");
+            Ok(storage)
+        }
+        Err(source) => Err(ServeError::Storage { place, source }),
+    }
+}
+
+async fn supervisor(
+    config: &Config,
+    store: Store,
+    storage: Arc<dyn Storage>,
+) -> Result<(Handle, Supervisor), ServeError> {
+    let livekit = &config.livekit;
+    let rooms = Livekit::new(&livekit.http_url(), &livekit.api_key, livekit.api_secret.clone())?;
+    let shared = Shared {
+        store,
+        storage,
+        livekit: LivekitAccess {
+            url: livekit.url.clone(),
+            api_key: livekit.api_key.clone(),
+            api_secret: livekit.api_secret.clone(),
+        },
+        program: WorkerProgram::this_executable().map_err(ServeError::Program)?,
+        spool_dir: config.data_dir.spool(),
+        capacity: config.recording.capacity(cores()),
+        idle_timeout: config.recording.idle_timeout,
+        max_duration: config.recording.max_duration,
+        limits: Limits::default(),
+        retry: RetryPolicy::default(),
+    };
+    Ok(Supervisor::new(shared, rooms).await?)
+}
+
+fn targets(config: &Config) -> TargetPolicy {
+    if config.webhook.allow_private { TargetPolicy::AnyAddress } else { TargetPolicy::PublicOnly }
+}
+
+fn cores() -> NonZeroU32 {
+    let cores = std::thread::available_parallelism().ok();
+    let cores = cores.and_then(|cores| NonZeroU32::try_from(cores).ok());
+    cores.unwrap_or(NonZeroU32::MIN)
+}
+
+async fn listen(config: &Config) -> Result<TcpListener, ServeError> {
+    let address = config.api.listen;
+    let fault = |source| ServeError::Listen { address, source };
+    let listener = TcpListener::bind(address).await.map_err(fault)?;
+    // With port 0 this line is the only place that names the port.
+    let addr = listener.local_addr().map_err(fault)?;
+    tracing::info!(%addr, "listening on http://{addr}");
+    Ok(listener)
+}
+
+fn api_state(config: Config, handle: Handle, store: Store) -> ApiState {
+    let targets = targets(&config);
+    let key = ApiKey { key: config.api.key, secret: config.api.secret };
+    ApiState {
+        recorder: Arc::new(ControlRecorder(handle)),
+        webhooks: Registry::new(store.clone(), targets),
+        store,
+        settings: ApiSettings {
+            keys: ApiKeys::new(vec![key]),
+            rate_limit: RateLimit {
+                max: usize::try_from(config.api.rate_limit.max.get()).unwrap_or(usize::MAX),
+                window: config.api.rate_limit.window,
+            },
+            cors_origins: config.api.cors_origins,
+            body_limit: ApiSettings::DEFAULT_BODY_LIMIT,
+        },
+    }
+}

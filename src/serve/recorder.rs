@@ -1,0 +1,59 @@
+//! The API's recorder is the supervisor's handle: the same calls in the words of either side.
+
+use futures_util::future::BoxFuture;
+
+use crate::api::{ActiveRecording, Recorder, RecorderError, StartStatus, Started};
+use crate::control::{self, ControlError, Handle};
+use crate::ids::{EgressId, RoomName};
+
+pub struct ControlRecorder(pub Handle);
+
+impl Recorder for ControlRecorder {
+    fn start(&self, room: RoomName) -> BoxFuture<'_, Result<Started, RecorderError>> {
+        Box::pin(async move { Ok(started(self.0.start(room).await?)) })
+    }
+
+    fn stop<'a>(&'a self, room: &'a RoomName) -> BoxFuture<'a, Result<EgressId, RecorderError>> {
+        Box::pin(async move { Ok(self.0.stop(room).await?) })
+    }
+
+    fn active<'a>(
+        &'a self,
+        room: &'a RoomName,
+    ) -> BoxFuture<'a, Result<Option<ActiveRecording>, RecorderError>> {
+        Box::pin(async move { Ok(self.0.active(room).await?.map(active)) })
+    }
+}
+
+fn started(started: control::Started) -> Started {
+    let control::Started { egress_id, started_at, status, created } = started;
+    let status = match status {
+        control::StartStatus::Starting => StartStatus::Starting,
+        control::StartStatus::Active => StartStatus::Active,
+    };
+    Started { egress_id, started_at, status, created }
+}
+
+fn active(active: control::ActiveRecording) -> ActiveRecording {
+    let control::ActiveRecording { egress_id, started_at } = active;
+    ActiveRecording { egress_id, started_at }
+}
+
+impl From<ControlError> for RecorderError {
+    fn from(error: ControlError) -> Self {
+        match error {
+            ControlError::RoomNotFound => Self::RoomNotFound,
+            ControlError::NothingToStop => Self::NothingToStop,
+            ControlError::NoCapacity { retry_after } => Self::NoCapacity { retry_after },
+            ControlError::ShuttingDown => Self::ShuttingDown,
+            ControlError::Livekit(cause) => {
+                let source = std::error::Error::source(&cause).map(ToString::to_string);
+                tracing::warn!(error = %cause, source, "LiveKit could not be asked for a room");
+                Self::LivekitUnreachable
+            }
+            error @ (ControlError::Store(_) | ControlError::SpoolFolder { .. }) => {
+                Self::Internal(Box::new(error))
+            }
+        }
+    }
+}

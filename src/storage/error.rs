@@ -1,0 +1,119 @@
+//! What can go wrong between a recording and its store, and whether trying again can help.
+//!
+//! Knows no store's own types. Contract: no message contains a secret.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+
+use super::key::ObjectKey;
+
+/// The fault underneath, with its own chain of sources.
+pub type Cause = Box<dyn Error + Send + Sync>;
+
+/// What was being done when it went wrong; shown as "to <action>".
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    Reach { place: String },
+    Create { place: String },
+    Begin { key: ObjectKey },
+    Resume { key: ObjectKey },
+    PutPart { key: ObjectKey, part: u32 },
+    Complete { key: ObjectKey },
+    Abort { key: ObjectKey },
+    Put { key: ObjectKey },
+    Size { key: ObjectKey },
+    Presign { key: ObjectKey },
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum StorageError {
+    #[error("{key} exists already and is never overwritten")]
+    AlreadyExists { key: ObjectKey },
+
+    #[error("the upload of {key} is no longer known to the store")]
+    UnknownUpload { key: ObjectKey },
+
+    #[error("part {part} of {key} was never uploaded")]
+    MissingPart { key: ObjectKey, part: u32 },
+
+    #[error(
+        "the bucket {bucket} does not exist and could not be created ({code}: {message}); create it, \
+         or allow these credentials s3:CreateBucket"
+    )]
+    NoBucket { bucket: String, code: String, message: String },
+
+    /// The store understood and said no because of who asked.
+    #[error(
+        "not allowed to {action} ({code}: {message}); check the access key, the secret key and their \
+         permissions (s3:ListBucket, s3:GetObject, s3:PutObject, s3:AbortMultipartUpload, \
+         s3:ListMultipartUploadParts)"
+    )]
+    Denied { action: Action, code: String, message: String },
+
+    /// The store understood and said no because of what was asked.
+    #[error("the store refused to {action} ({code}: {message})")]
+    Rejected { action: Action, code: String, message: String },
+
+    /// No answer, or one that says "not now".
+    #[error("the store was not available to {action}")]
+    Unavailable {
+        action: Action,
+        #[source]
+        source: Cause,
+    },
+
+    /// The local file system failed.
+    #[error("cannot {action}")]
+    File {
+        action: Action,
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl StorageError {
+    /// Whether the same call may succeed later without anybody changing the configuration.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Unavailable { .. } => true,
+            Self::File { source, .. } => is_transient_io(source.kind()),
+            Self::AlreadyExists { .. }
+            | Self::UnknownUpload { .. }
+            | Self::MissingPart { .. }
+            | Self::NoBucket { .. }
+            | Self::Denied { .. }
+            | Self::Rejected { .. } => false,
+        }
+    }
+}
+
+/// A full disk counts: space comes back when other recordings are finished or removed.
+fn is_transient_io(kind: io::ErrorKind) -> bool {
+    matches!(
+        kind,
+        io::ErrorKind::Interrupted
+            | io::ErrorKind::TimedOut
+            | io::ErrorKind::ResourceBusy
+            | io::ErrorKind::StorageFull
+            | io::ErrorKind::QuotaExceeded
+            | io::ErrorKind::StaleNetworkFileHandle
+    )
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Reach { place } => write!(f, "reach {place}"),
+            Self::Create { place } => write!(f, "create {place}"),
+            Self::Begin { key } => write!(f, "begin the upload of {key}"),
+            Self::Resume { key } => write!(f, "resume the upload of {key}"),
+            Self::PutPart { key, part } => write!(f, "upload part {part} of {key}"),
+            Self::Complete { key } => write!(f, "complete the upload of {key}"),
+            Self::Abort { key } => write!(f, "abort the upload of {key}"),
+            Self::Put { key } => write!(f, "store {key}"),
+            Self::Size { key } => write!(f, "read the size of {key}"),
+            Self::Presign { key } => write!(f, "make a URL for {key}"),
+        }
+    }
+}

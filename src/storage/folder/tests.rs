@@ -1,0 +1,153 @@
+//! The folder as a store, in temporary folders.
+
+use super::*;
+
+fn key(text: &str) -> ObjectKey {
+    text.parse().expect("a valid key")
+}
+
+fn folder() -> (tempfile::TempDir, Folder) {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let folder = Folder::new(dir.path().join("recordings"));
+    (dir, folder)
+}
+
+/// Every file below the root, by its path in it.
+fn files(folder: &Folder) -> Vec<String> {
+    fn walk(dir: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
+            match entry.path() {
+                path if path.is_dir() => walk(&path, found),
+                path => found.push(path),
+            }
+        }
+    }
+    let mut found = Vec::new();
+    walk(&folder.root, &mut found);
+    let relative = |path: PathBuf| path.strip_prefix(&folder.root).map(|p| p.display().to_string());
+    found.into_iter().flat_map(relative).collect()
+}
+
+fn text_of(folder: &Folder, key: &ObjectKey) -> String {
+    fs::read_to_string(folder.path(key)).expect("the object")
+}
+
+async fn upload(folder: &Folder, key: &ObjectKey, parts: &[(u32, &'static str)]) -> Box<dyn Upload> {
+    let mut upload = folder.begin(key).await.expect("an upload");
+    for &(number, text) in parts {
+        let bytes = Bytes::from_static(text.as_bytes());
+        upload.put_part(number, bytes).await.expect("a part");
+    }
+    upload
+}
+
+#[tokio::test]
+async fn parts_become_one_object_in_order_of_number_and_leave_nothing_behind() {
+    let (_dir, folder) = folder();
+    let key = key("room/x.mp4");
+    let upload = upload(&folder, &key, &[(2, "media"), (3, "rest"), (1, "head")]).await;
+    assert_eq!(folder.size(&key).await.expect("a size"), None);
+    upload.complete().await.expect("complete");
+    assert_eq!(text_of(&folder, &key), "headmediarest");
+    assert_eq!(folder.size(&key).await.expect("a size"), Some(13));
+    assert_eq!(files(&folder), ["room/x.mp4"]);
+    let left: Vec<_> = fs::read_dir(folder.root.join("room")).expect("a folder").collect();
+    assert_eq!(left.len(), 1);
+}
+
+#[tokio::test]
+async fn an_existing_object_is_overwritten_neither_by_a_put_nor_by_an_upload() {
+    let (_dir, folder) = folder();
+    let key = key("room/x.mp4");
+    folder.put(&key, Bytes::from_static(b"first")).await.expect("stored");
+
+    let put = folder.put(&key, Bytes::from_static(b"second")).await;
+    assert!(matches!(put, Err(StorageError::AlreadyExists { .. })), "{put:?}");
+    let completed = upload(&folder, &key, &[(1, "third")]).await.complete().await;
+    assert!(matches!(completed, Err(StorageError::AlreadyExists { .. })), "{completed:?}");
+
+    assert_eq!(text_of(&folder, &key), "first");
+    assert_eq!(files(&folder), ["room/x.mp4"]);
+}
+
+#[tokio::test]
+async fn two_uploads_of_one_object_do_not_mix_and_the_first_to_complete_wins() {
+    let (_dir, folder) = folder();
+    let key = key("room/x.mp4");
+    let one = upload(&folder, &key, &[(1, "one")]).await;
+    let two = upload(&folder, &key, &[(1, "two")]).await;
+    two.complete().await.expect("the first to complete");
+    let late = one.complete().await;
+    assert!(matches!(late, Err(StorageError::AlreadyExists { .. })), "{late:?}");
+    assert_eq!(text_of(&folder, &key), "two");
+    assert_eq!(files(&folder), ["room/x.mp4"]);
+}
+
+#[tokio::test]
+async fn an_aborted_upload_leaves_nothing_behind() {
+    let (_dir, folder) = folder();
+    let upload = upload(&folder, &key("room/x.mp4"), &[(2, "media")]).await;
+    upload.abort().await.expect("aborted");
+    assert_eq!(files(&folder), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_dropped_upload_is_resumed_with_the_parts_it_had() {
+    let (_dir, folder) = folder();
+    let key = key("room/x.mp4");
+    let dropped = upload(&folder, &key, &[(2, "media")]).await;
+    let id = dropped.id().to_owned();
+    drop(dropped);
+
+    let mut resumed = folder.resume(&key, &id).await.expect("the upload");
+    assert_eq!((resumed.part_size(1), resumed.part_size(2)), (None, Some(5)));
+    let head = Bytes::from_static(b"head");
+    resumed.put_part(1, head).await.expect("a part");
+    resumed.complete().await.expect("complete");
+    assert_eq!(text_of(&folder, &key), "headmedia");
+}
+
+#[tokio::test]
+async fn an_upload_that_never_was_is_not_resumed() {
+    let (_dir, folder) = folder();
+    let key = key("room/x.mp4");
+    for id in ["abc", "", "../../room", "."] {
+        let resumed = folder.resume(&key, id).await.map(|upload| upload.id().to_owned());
+        assert!(matches!(resumed, Err(StorageError::UnknownUpload { .. })), "{id}: {resumed:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_object_is_not_joined_while_a_part_is_missing() {
+    let (_dir, folder) = folder();
+    let key = key("room/x.mp4");
+    let joined = upload(&folder, &key, &[(2, "media")]).await.complete().await;
+    assert!(matches!(joined, Err(StorageError::MissingPart { part: 1, .. })), "{joined:?}");
+    assert_eq!(files(&folder), [""; 0]);
+}
+
+#[tokio::test]
+async fn the_folder_is_created_if_it_is_missing_and_left_clean() {
+    let (_dir, folder) = folder();
+    folder.ensure_ready().await.expect("created");
+    folder.ensure_ready().await.expect("there already");
+    assert!(folder.root.is_dir());
+    assert_eq!(files(&folder), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_file_in_the_place_of_the_folder_is_reported_by_its_path() {
+    let (_dir, folder) = folder();
+    fs::write(&folder.root, b"a file").expect("written");
+    let error = folder.ensure_ready().await.expect_err("a file in the way");
+    assert!(!error.is_transient());
+    assert!(error.to_string().contains(&folder.place()), "{error}");
+}
+
+#[tokio::test]
+async fn a_file_has_no_url() {
+    let (_dir, folder) = folder();
+    let key = key("x.mp4");
+    let url = folder.presigned_get(&key, Duration::from_secs(60)).await;
+    assert_eq!(url.expect("an answer"), None);
+}

@@ -1,0 +1,215 @@
+//! Decides which bytes of a growing recording form which part of its multipart upload. Pure.
+//!
+//! The object is `head ++ media`. The media grows while the recording runs; the head (everything in
+//! front of the media in the file) is known only at the end, yet belongs into part 1, and S3 takes no
+//! part but the last that is smaller than [`MIN_PART_SIZE`]. So the first [`KEPT_BACK`] media bytes
+//! wait for the head, and parts 2, 3, 4 ... are cut from what follows as soon as it is there.
+//!
+//! Contract: parts joined by number are `head ++ media`, with no byte twice and none missing; every
+//! part but the last has at least [`MIN_PART_SIZE`] bytes. The cuts depend only on how much media
+//! there is, never on how it arrived, so a second planner after a crash cuts the same parts.
+
+use std::ops::Range;
+
+/// S3's least size of a part that is not the last (Amazon S3 User Guide, "multipart upload limits").
+pub const MIN_PART_SIZE: u64 = 5 * MIB;
+/// S3's greatest part number (same place).
+pub const MAX_PARTS: u32 = 10_000;
+/// Media bytes that wait for the head. With them part 1 is large enough whatever the head's size.
+pub const KEPT_BACK: u64 = MIN_PART_SIZE;
+
+const MIB: u64 = 1024 * 1024;
+/// The first part that is cut from the media while it grows.
+const FIRST_CUT: u32 = 2;
+/// How fast parts grow: part `n` has 5 MiB and `17 n²` bytes, so that 10,000 parts hold S3's largest
+/// object, 5 TiB. An hour at 3 Mbit/s ends at parts of 6 MB, a day at 50 MB: small enough to be
+/// held in memory, and to leave little to upload after the end.
+const GROWTH: u64 = 17;
+
+/// A range of the media (not of the spool, nor of the object), in bytes.
+pub type MediaRange = Range<u64>;
+
+/// A part that consists of media alone and is ready to be uploaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedPart {
+    pub number: u32,
+    pub media: MediaRange,
+}
+
+/// What is left to upload when the media is complete and the head is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FinalParts {
+    /// No part was cut: the whole object, head and all this media, is small enough for a single PUT.
+    SinglePut { media: MediaRange },
+    /// Part 1 is the head and this media. What was not cut yet is the last part, if anything is.
+    Multipart { last: Option<PlannedPart>, first_media: MediaRange },
+}
+
+/// Follows the growing media and cuts it into parts.
+#[derive(Clone, Debug)]
+pub struct PartPlanner {
+    /// Media bytes that are known to be final.
+    available: u64,
+    /// Media bytes before this one are kept back or in a part already.
+    cut: u64,
+    /// Number of the next part to be cut.
+    next: u32,
+}
+
+impl PartPlanner {
+    pub fn new() -> Self {
+        Self { available: 0, cut: KEPT_BACK, next: FIRST_CUT }
+    }
+
+    /// `len` further bytes of media are final: the parts that became whole by them, in order.
+    pub fn add(&mut self, len: u64) -> Vec<PlannedPart> {
+        self.available += len;
+        std::iter::from_fn(|| self.cut_next()).collect()
+    }
+
+    /// The media is complete.
+    pub fn finish(self) -> FinalParts {
+        if self.next == FIRST_CUT {
+            return FinalParts::SinglePut { media: 0..self.available };
+        }
+        let rest = PlannedPart { number: self.next, media: self.cut..self.available };
+        FinalParts::Multipart { last: (!rest.media.is_empty()).then_some(rest), first_media: 0..KEPT_BACK }
+    }
+
+    fn cut_next(&mut self) -> Option<PlannedPart> {
+        let end = self.cut + part_size(self.next);
+        // The last number stays free for the rest. It is reached past 5 TiB, which no object exceeds.
+        if end > self.available || self.next == MAX_PARTS {
+            return None;
+        }
+        let part = PlannedPart { number: self.next, media: self.cut..end };
+        self.cut = end;
+        self.next += 1;
+        Some(part)
+    }
+}
+
+impl Default for PartPlanner {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn part_size(number: u32) -> u64 {
+    MIN_PART_SIZE + GROWTH * u64::from(number) * u64::from(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const TIB: u64 = 1024 * 1024 * MIB;
+    const GIB: u64 = 1024 * MIB;
+    /// S3's greatest size of a part.
+    const MAX_PART_SIZE: u64 = 5 * GIB;
+
+    /// The parts cut while the media arrived in these chunks, and what was left at the end.
+    fn plan(chunks: &[u64]) -> (Vec<PlannedPart>, FinalParts) {
+        let mut planner = PartPlanner::new();
+        let cut = chunks.iter().flat_map(|&len| planner.add(len)).collect();
+        (cut, planner.finish())
+    }
+
+    fn one(number: u32, media: MediaRange) -> PlannedPart {
+        PlannedPart { number, media }
+    }
+
+    #[test]
+    fn a_recording_without_media_is_a_single_put() {
+        let (cut, rest) = plan(&[]);
+        assert_eq!((cut, rest), (vec![], FinalParts::SinglePut { media: 0..0 }));
+    }
+
+    #[test]
+    fn nothing_is_cut_before_the_kept_bytes_and_a_whole_part_are_there() {
+        let whole = KEPT_BACK + part_size(2);
+        let (cut, rest) = plan(&[whole - 1]);
+        assert_eq!(cut, []);
+        assert_eq!(rest, FinalParts::SinglePut { media: 0..whole - 1 });
+
+        let (cut, rest) = plan(&[whole - 1, 1]);
+        assert_eq!(cut, [one(2, KEPT_BACK..whole)]);
+        let first_media = 0..KEPT_BACK;
+        assert_eq!(rest, FinalParts::Multipart { last: None, first_media });
+    }
+
+    #[test]
+    fn the_last_part_may_be_short() {
+        let whole = KEPT_BACK + part_size(2);
+        let (_, rest) = plan(&[whole + 1]);
+        let last = Some(one(3, whole..whole + 1));
+        assert_eq!(rest, FinalParts::Multipart { last, first_media: 0..KEPT_BACK });
+    }
+
+    #[test]
+    fn ten_thousand_parts_hold_the_largest_object_of_s3() {
+        let sum: u64 = KEPT_BACK + (FIRST_CUT..=MAX_PARTS).map(part_size).sum::<u64>();
+        assert!(sum >= 5 * TIB, "{sum}");
+        assert!(part_size(MAX_PARTS) < MAX_PART_SIZE);
+    }
+
+    #[test]
+    fn no_part_number_is_beyond_what_s3_takes() {
+        let (cut, rest) = plan(&[6 * TIB]);
+        assert_eq!(cut.last().map(|p| p.number), Some(MAX_PARTS - 1));
+        let FinalParts::Multipart { last: Some(last), .. } = rest else {
+            panic!("{rest:?}");
+        };
+        assert_eq!((last.number, last.media.end), (MAX_PARTS, 6 * TIB));
+    }
+
+    #[test]
+    fn a_day_of_recording_is_cut_into_parts_that_fit_in_memory() {
+        let day_at_3_mbit_per_s = 86_400 * 3_000_000 / 8;
+        let (cut, _) = plan(&[day_at_3_mbit_per_s]);
+        let largest = cut.iter().map(|p| p.media.end - p.media.start).max();
+        assert!(largest < Some(64 * MIB), "{largest:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn the_parts_joined_by_number_are_the_object(
+            chunks in prop::collection::vec(0..9 * MIB, 0..40),
+            head in 0..3 * MIB,
+        ) {
+            let total: u64 = chunks.iter().sum();
+            let (mut parts, rest) = plan(&chunks);
+            match rest {
+                FinalParts::SinglePut { media } => {
+                    prop_assert!(parts.is_empty());
+                    prop_assert_eq!(media, 0..total);
+                }
+                FinalParts::Multipart { last, first_media } => {
+                    parts.insert(0, one(1, first_media));
+                    parts.extend(last);
+                    let mut end = 0;
+                    for (part, number) in parts.iter().zip(1..) {
+                        prop_assert_eq!(part.number, number);
+                        prop_assert_eq!(part.media.start, end);
+                        end = part.media.end;
+                    }
+                    prop_assert_eq!(end, total);
+                    for part in &parts[..parts.len() - 1] {
+                        let head = if part.number == 1 { head } else { 0 };
+                        prop_assert!(head + part.media.end - part.media.start >= MIN_PART_SIZE);
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn the_cuts_do_not_depend_on_how_the_media_arrived(
+            chunks in prop::collection::vec(0..9 * MIB, 0..40),
+        ) {
+            let total = chunks.iter().sum();
+            prop_assert_eq!(plan(&chunks), plan(&[total]));
+        }
+    }
+}

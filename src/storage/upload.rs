@@ -1,0 +1,107 @@
+//! An upload in parts: the trait, and the bookkeeping of parts that both stores share.
+//!
+//! Owns the rule that an object is joined only from parts 1, 2, 3 ... without a gap. Does not decide
+//! which bytes form a part (that is [`super::parts`]).
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use rand::Rng;
+use rand::distr::Alphanumeric;
+
+use super::error::StorageError;
+use super::key::ObjectKey;
+
+/// An object being uploaded in parts, which may arrive in any order.
+///
+/// Dropped without [`complete`](Upload::complete) or [`abort`](Upload::abort), its parts stay in
+/// the store, so that [`Storage::resume`](super::Storage::resume) can take it up after a crash.
+pub trait Upload: Send {
+    /// What `resume` needs besides the key. Opaque; fit to be kept in a database or a log.
+    fn id(&self) -> &str;
+
+    /// Size of the part that the store holds under this number.
+    fn part_size(&self, number: u32) -> Option<u64>;
+
+    /// Uploads part `number` (from 1); one that is there already is replaced. Every part but the
+    /// last must have at least [`MIN_PART_SIZE`](super::MIN_PART_SIZE) bytes.
+    fn put_part(&mut self, number: u32, bytes: Bytes) -> BoxFuture<'_, Result<(), StorageError>>;
+
+    /// Joins parts 1, 2, 3 ... to the object.
+    ///
+    /// After an error that is transient the upload is left as it is and can be resumed; after any
+    /// other it is aborted, since nothing could come of it.
+    fn complete(self: Box<Self>) -> BoxFuture<'static, Result<(), StorageError>>;
+
+    /// Removes the parts from the store.
+    fn abort(self: Box<Self>) -> BoxFuture<'static, Result<(), StorageError>>;
+}
+
+/// The parts that the store holds, each with what the store wants to know of it later.
+#[derive(Debug)]
+pub(super) struct HeldParts<T>(BTreeMap<u32, T>);
+
+impl<T> HeldParts<T> {
+    pub fn new() -> Self {
+        Self(BTreeMap::new())
+    }
+
+    pub fn insert(&mut self, number: u32, part: T) {
+        self.0.insert(number, part);
+    }
+
+    pub fn get(&self, number: u32) -> Option<&T> {
+        self.0.get(&number)
+    }
+
+    /// All parts in order, if none is missing. S3 itself would join parts 1 and 3 without a word.
+    pub fn whole(&self, key: &ObjectKey) -> Result<Vec<(u32, &T)>, StorageError> {
+        let last = self.0.keys().next_back().copied().unwrap_or(1);
+        let missing = (1..=last).find(|number| !self.0.contains_key(number));
+        match missing {
+            Some(part) => Err(StorageError::MissingPart { key: key.clone(), part }),
+            None => Ok(self.0.iter().map(|(&number, part)| (number, part)).collect()),
+        }
+    }
+}
+
+/// Letters and digits that no other upload has.
+pub(super) fn random_mark() -> String {
+    const LEN: usize = 16;
+    let random = rand::rng().sample_iter(&Alphanumeric).take(LEN);
+    random.map(char::from).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn missing_of(numbers: &[u32]) -> Option<u32> {
+        let mut held = HeldParts::new();
+        for &number in numbers {
+            held.insert(number, ());
+        }
+        let key = "room/x.mp4".parse().expect("a valid key");
+        match held.whole(&key) {
+            Ok(parts) => {
+                assert!(parts.iter().map(|p| p.0).eq(1..=numbers.len() as u32));
+                None
+            }
+            Err(StorageError::MissingPart { part, .. }) => Some(part),
+            Err(other) => panic!("{other}"),
+        }
+    }
+
+    #[test]
+    fn parts_are_joined_in_order_of_number_however_they_arrived() {
+        assert_eq!(missing_of(&[2, 3, 1]), None);
+    }
+
+    #[test]
+    fn an_object_with_a_missing_part_is_never_joined() {
+        assert_eq!(missing_of(&[]), Some(1));
+        assert_eq!(missing_of(&[2, 3]), Some(1));
+        assert_eq!(missing_of(&[1, 2, 4]), Some(3));
+    }
+}

@@ -1,0 +1,23 @@
+//! End-to-end tests: egressd as a user runs it, beside a real LiveKit server, a real MinIO and participants
+//! made of LiveKit's own client.
+//!
+//! Owns what the finished file, the REST answers and the webhooks must be, measured with tools that are not
+//! ours. Does not own the behaviour of single parts: their tests stand beside them in `src/`. Each test has
+//! servers of its own on free loopback ports; they run one at a time (see `support::stage`), since media in
+//! real time and two at once on a small machine would measure the machine. `./dev test` sets up what they need.
+
+mod support;
+
+mod picture;
+
+mod membership;
+
+mod sync;
+
+mod rest;
+
+mod webhook;
+
+mod upload;
+
+mod crash;

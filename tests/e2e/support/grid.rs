@@ -1,0 +1,21 @@
+//! The grid of the contract's part 3, written a second time: where each tile must be.
+
+pub const WIDTH: u32 = 1280;
+pub const HEIGHT: u32 = 720;
+const GAP: u32 = 8;
+
+/// The centre of tile `index` of `count`, in pixels.
+pub fn centre(index: u32, count: u32) -> (u32, u32) {
+    let columns = match count {
+        0..=1 => 1,
+        2..=4 => 2,
+        5..=9 => 3,
+        10..=16 => 4,
+        17.. => 5,
+    };
+    let rows = count.div_ceil(columns);
+    let width = (WIDTH - (columns - 1) * GAP) / columns;
+    let height = (HEIGHT - (rows - 1) * GAP) / rows;
+    let (column, row) = (index % columns, index / columns);
+    (column * (width + GAP) + width / 2, row * (height + GAP) + height / 2)
+}

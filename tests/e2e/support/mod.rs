@@ -1,0 +1,22 @@
+//! What the end-to-end tests stand on: servers, participants, callers and measurements. No assertions about
+//! egressd are made here, only about the set-up itself.
+
+pub mod stage;
+
+pub mod service;
+
+pub mod servers;
+
+pub mod participants;
+
+pub mod rest;
+
+pub mod hooks;
+
+pub mod probe;
+
+pub mod grid;
+
+mod process;
+
+mod tools;

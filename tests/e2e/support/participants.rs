@@ -1,0 +1,105 @@
+//! Participants of a room: LiveKit's own client, one Python process for all of a test
+//! (`tests/py/participant.py`), commanded by JSON lines.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+
+use serde_json::{Value, json};
+
+use super::servers::LiveKit;
+use super::tools;
+
+/// What a participant's camera shows and what its microphone hears.
+#[derive(Clone, Copy)]
+pub enum Act {
+    /// A plain colour with a bar moving at the bottom, and a steady tone.
+    Plain { codec: &'static str, rgb: [u8; 3], hertz: u32 },
+    /// A white flash and a beep every second, from one clock.
+    FlashAndBeep,
+    /// Pictures that cannot be compressed well.
+    Noise,
+    /// Nothing is published.
+    Silent,
+}
+
+pub struct Participants {
+    child: Child,
+    stdin: Option<ChildStdin>,
+    stdout: BufReader<ChildStdout>,
+    commands: u64,
+}
+
+impl Participants {
+    pub fn start(folder: &Path, livekit: &LiveKit, room: &str) -> Self {
+        let log = File::create(folder.join("participants.log")).expect("a log file can be made");
+        let mut child = tools::python("participant.py")
+            .args(["--url", &livekit.url(), "--room", room, "--key", LiveKit::KEY])
+            .env("LIVEKIT_API_SECRET", LiveKit::SECRET)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .expect("Python can be started");
+        let stdin = child.stdin.take();
+        let stdout = BufReader::new(child.stdout.take().expect("standard output is a pipe"));
+        Self { child, stdin, stdout, commands: 0 }
+    }
+
+    /// Returns once LiveKit knows the participant and its tracks.
+    pub fn join(&mut self, identity: &str, act: Act) {
+        let publish = match act {
+            Act::Plain { codec, rgb, hertz } => {
+                json!({"mode": "bar", "codec": codec, "rgb": rgb, "hertz": hertz})
+            }
+            Act::FlashAndBeep => json!({"mode": "flash"}),
+            Act::Noise => json!({"mode": "noise", "fps": 15}),
+            Act::Silent => Value::Null,
+        };
+        self.tell(json!({"do": "join", "identity": identity, "publish": publish}));
+    }
+
+    pub fn mute_video(&mut self, identity: &str) {
+        self.tell(json!({"do": "mute", "identity": identity}));
+    }
+
+    pub fn unmute_video(&mut self, identity: &str) {
+        self.tell(json!({"do": "unmute", "identity": identity}));
+    }
+
+    pub fn leave(&mut self, identity: &str) {
+        self.tell(json!({"do": "leave", "identity": identity}));
+    }
+
+    /// `present` and `seen`: whom this participant sees now, and whom it ever saw.
+    pub fn others(&mut self, identity: &str) -> Value {
+        self.tell(json!({"do": "others", "identity": identity}))
+    }
+
+    fn tell(&mut self, mut command: Value) -> Value {
+        self.commands += 1;
+        command["id"] = self.commands.into();
+        let stdin = self.stdin.as_mut().expect("standard input is a pipe until the end");
+        writeln!(stdin, "{command}").expect("the participants take commands");
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).expect("the participants answer");
+        let answer: Value =
+            serde_json::from_str(&line).unwrap_or_else(|error| panic!("no answer to {command}: {error}"));
+        assert_eq!(
+            (&answer["id"], &answer["ok"]),
+            (&command["id"], &Value::Bool(true)),
+            "{command}: {answer}"
+        );
+        answer
+    }
+}
+
+impl Drop for Participants {
+    fn drop(&mut self) {
+        // Killed rather than asked: a client that vanishes is what LiveKit must cope with anyway.
+        drop(self.stdin.take());
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,122 @@
+//! What a finished file is, asked of FFmpeg, mp4box.js and NumPy. Answers only; the tests judge.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+use super::grid::{HEIGHT, WIDTH};
+use super::tools;
+
+/// A recording on disk.
+pub struct Recording {
+    file: PathBuf,
+}
+
+/// One frame as RGB, full size.
+pub struct Frame(Vec<u8>);
+
+impl Recording {
+    pub fn new(file: PathBuf) -> Self {
+        Self { file }
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.file
+    }
+
+    /// ffprobe's description of the only stream of a kind (`v` or `a`).
+    pub fn stream(&self, kind: &str) -> Value {
+        let probe = self.ffprobe(&["-select_streams", kind, "-show_streams"]);
+        let streams = probe["streams"].as_array().expect("ffprobe lists streams");
+        assert_eq!(streams.len(), 1, "one stream of kind {kind} in {}", self.file.display());
+        streams[0].clone()
+    }
+
+    /// The seconds that a stream lasts, by its own duration.
+    pub fn duration(&self, kind: &str) -> f64 {
+        let stream = self.stream(kind);
+        stream["duration"].as_str().and_then(|text| text.parse().ok()).expect("a stream has a duration")
+    }
+
+    /// Presentation times of all video frames that can be decoded, in order, in seconds.
+    pub fn frame_times(&self) -> Vec<f64> {
+        let probe = self.ffprobe(&["-select_streams", "v", "-show_entries", "frame=pts_time"]);
+        let frames = probe["frames"].as_array().expect("ffprobe lists frames");
+        frames
+            .iter()
+            .map(|frame| frame["pts_time"].as_str().and_then(|t| t.parse().ok()).expect("a frame has a time"))
+            .collect()
+    }
+
+    /// What FFmpeg complains about when it decodes the whole file; empty for a sound one.
+    pub fn complaints(&self) -> String {
+        let done = Command::new("ffmpeg")
+            .args(["-v", "warning", "-nostdin", "-xerror", "-i"])
+            .arg(&self.file)
+            .args(["-f", "null", "-"])
+            .output()
+            .expect("ffmpeg can be started");
+        String::from_utf8_lossy(&done.stderr).into_owned()
+    }
+
+    /// The frame that is shown at `seconds`.
+    pub fn frame_at(&self, seconds: f64) -> Frame {
+        let mut command = Command::new("ffmpeg");
+        command
+            .args(["-v", "error", "-nostdin", "-ss", &format!("{seconds:.3}"), "-i"])
+            .arg(&self.file)
+            .args(["-frames:v", "1", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]);
+        let pixels = tools::output(&mut command);
+        assert_eq!(
+            pixels.len(),
+            (WIDTH * HEIGHT * 3) as usize,
+            "a whole frame at {seconds} s of {}",
+            self.file.display()
+        );
+        Frame(pixels)
+    }
+
+    /// The box structure by mp4box.js (tests/js/boxes.mjs says what is in it).
+    pub fn boxes(&self) -> Value {
+        tools::json(tools::node("boxes.mjs").arg(&self.file))
+    }
+
+    /// How far each tone stands out of the spectrum, in dB.
+    pub fn tones(&self, hertz: &[u32]) -> Vec<f64> {
+        let mut command = tools::python("measure.py");
+        let levels = tools::json(command.arg("tones").arg(&self.file).args(hertz.iter().map(u32::to_string)));
+        hertz.iter().map(|tone| levels[tone.to_string()].as_f64().expect("a level for each tone")).collect()
+    }
+
+    /// Beep minus flash in seconds, for each flash of the file; `None` for a flash without a beep.
+    pub fn beeps_after_flashes(&self) -> Vec<Option<f64>> {
+        let measured = tools::json(tools::python("measure.py").arg("flashes").arg(&self.file));
+        measured["offsets"].as_array().expect("a list of offsets").iter().map(Value::as_f64).collect()
+    }
+
+    fn ffprobe(&self, arguments: &[&str]) -> Value {
+        let mut command = Command::new("ffprobe");
+        tools::json(command.args(["-v", "error", "-of", "json"]).args(arguments).arg(&self.file))
+    }
+}
+
+impl Frame {
+    /// Half the side of the square that [`Frame::colour`] averages: large enough to level out coding noise.
+    const HALF: u32 = 8;
+
+    /// The mean colour around a point.
+    pub fn colour(&self, (x, y): (u32, u32)) -> [u8; 3] {
+        let mut sums = [0_u32; 3];
+        for row in y - Self::HALF..y + Self::HALF {
+            for column in x - Self::HALF..x + Self::HALF {
+                let at = ((row * WIDTH + column) * 3) as usize;
+                for (sum, value) in sums.iter_mut().zip(&self.0[at..at + 3]) {
+                    *sum += u32::from(*value);
+                }
+            }
+        }
+        let count = 4 * Self::HALF * Self::HALF;
+        sums.map(|sum| u8::try_from(sum / count).expect("a mean of bytes is a byte"))
+    }
+}

@@ -1,0 +1,81 @@
+//! A child process that cannot outlive its test: killed by its id when dropped, its output in a file.
+
+use std::fs::{self, File};
+use std::net::{TcpListener, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long a server may take until it answers. Far above what is seen (below 2 s), so that only a server that
+/// never comes up reaches it.
+const START_LIMIT: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(20);
+
+pub struct Process {
+    name: &'static str,
+    child: Child,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts `command`; standard output and standard error go to `NAME.log` in `folder`.
+    pub fn start(name: &'static str, command: &mut Command, folder: &Path) -> Self {
+        let log = folder.join(format!("{name}.log"));
+        let file = File::options().create(true).append(true).open(&log).expect("a log file can be made");
+        let same = file.try_clone().expect("a file handle can be doubled");
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(file)
+            .stderr(same)
+            .spawn()
+            .unwrap_or_else(|error| panic!("{command:?} cannot be started: {error}"));
+        Self { name, child, log }
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until `ready` says yes; a process that ends before that fails the test with its log.
+    pub async fn until(&mut self, mut ready: impl AsyncFnMut() -> bool) {
+        let begin = Instant::now();
+        while !ready().await {
+            if let Some(status) = self.child.try_wait().expect("a child can be asked for its status") {
+                panic!("{} ended with {status} before it was ready:\n{}", self.name, self.log_tail());
+            }
+            assert!(begin.elapsed() < START_LIMIT, "{} does not answer:\n{}", self.name, self.log_tail());
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// The last lines that the process wrote.
+    pub fn log_tail(&self) -> String {
+        const LINES: usize = 60;
+        let log = fs::read(&self.log).unwrap_or_default();
+        let log = String::from_utf8_lossy(&log);
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(LINES)..].join("\n")
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Either call fails only for a process that is gone, which is what is wanted.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("---- last lines of {} ----\n{}", self.log.display(), self.log_tail());
+        }
+    }
+}
+
+/// A TCP port of the loopback interface that nobody uses now.
+pub fn free_tcp_port() -> u16 {
+    let socket = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+    socket.local_addr().expect("a bound socket has an address").port()
+}
+
+pub fn free_udp_port() -> u16 {
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("loopback has a free port");
+    socket.local_addr().expect("a bound socket has an address").port()
+}

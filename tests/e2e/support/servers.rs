@@ -1,0 +1,115 @@
+//! The real servers beside egressd: LiveKit and MinIO, each on loopback ports of its own.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+use tokio::net::TcpStream;
+
+use super::process::{Process, free_tcp_port, free_udp_port};
+use super::tools;
+
+pub struct LiveKit {
+    _process: Process,
+    port: u16,
+}
+
+impl LiveKit {
+    pub const KEY: &str = "devkey";
+    /// LiveKit refuses secrets below 32 characters.
+    pub const SECRET: &str = "an-end-to-end-test-secret-of-livekit";
+
+    pub async fn start(folder: &Path) -> Self {
+        let port = free_tcp_port();
+        let config = folder.join("livekit.yaml");
+        fs::write(&config, Self::config(port)).expect("the test's folder can be written to");
+        let mut command = Command::new(tools::livekit_server());
+        let mut process = Process::start("livekit", command.arg("--config").arg(&config), folder);
+        process.until(async || TcpStream::connect(("127.0.0.1", port)).await.is_ok()).await;
+        Self { _process: process, port }
+    }
+
+    fn config(port: u16) -> String {
+        let (tcp, udp) = (free_tcp_port(), free_udp_port());
+        let (key, secret) = (Self::KEY, Self::SECRET);
+        format!(
+            "port: {port}\n\
+             bind_addresses: [127.0.0.1]\n\
+             rtc: {{tcp_port: {tcp}, udp_port: {udp}, use_external_ip: false, node_ip: 127.0.0.1, enable_loopback_candidate: true}}\n\
+             keys: {{{key}: {secret}}}\n\
+             logging: {{level: info}}\n"
+        )
+    }
+
+    pub fn url(&self) -> String {
+        format!("ws://127.0.0.1:{}", self.port)
+    }
+}
+
+pub struct Minio {
+    _process: Process,
+    port: u16,
+    folder: PathBuf,
+}
+
+impl Minio {
+    pub const ACCESS_KEY: &str = "end-to-end";
+    pub const SECRET_KEY: &str = "an-end-to-end-test-secret-of-minio";
+    pub const BUCKET: &str = "rtcstack-recordings";
+
+    pub async fn start(folder: &Path) -> Self {
+        let port = free_tcp_port();
+        let mut command = Command::new(tools::minio());
+        command
+            .args(["server", "--quiet", "--address", &format!("127.0.0.1:{port}")])
+            .args(["--console-address", &format!("127.0.0.1:{}", free_tcp_port())])
+            .arg(folder.join("minio"))
+            .env("MINIO_ROOT_USER", Self::ACCESS_KEY)
+            .env("MINIO_ROOT_PASSWORD", Self::SECRET_KEY);
+        let mut process = Process::start("minio", &mut command, folder);
+        let health = format!("http://127.0.0.1:{port}/minio/health/live");
+        process
+            .until(async || reqwest::get(&health).await.is_ok_and(|answer| answer.status().is_success()))
+            .await;
+        Self { _process: process, port, folder: folder.to_owned() }
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Size and content type of an object, as boto3 sees them.
+    pub fn head(&self, key: &str) -> Value {
+        self.ask(&["head", key])
+    }
+
+    /// Every object's key and size.
+    pub fn objects(&self) -> Value {
+        self.ask(&["ls"])
+    }
+
+    /// The sizes of the parts that an upload of `key` has in the bucket now.
+    pub fn unfinished_parts(&self, key: &str) -> Vec<u64> {
+        let parts = self.ask(&["parts", key]);
+        parts.as_array().into_iter().flatten().filter_map(Value::as_u64).collect()
+    }
+
+    /// Downloads an object through a presigned URL; the file stays if the test fails.
+    pub fn download(&self, key: &str) -> PathBuf {
+        let file = self.folder.join(key.replace('/', "_"));
+        let file_name = file.to_str().expect("the test's folder has a name in UTF-8");
+        self.ask(&["get", key, file_name]);
+        file
+    }
+
+    fn ask(&self, arguments: &[&str]) -> Value {
+        let mut command = tools::python("bucket.py");
+        command
+            .args([&format!("http://127.0.0.1:{}", self.port), Self::BUCKET])
+            .args(arguments)
+            .env("AWS_ACCESS_KEY_ID", Self::ACCESS_KEY)
+            .env("AWS_SECRET_ACCESS_KEY", Self::SECRET_KEY);
+        tools::json(&mut command)
+    }
+}

@@ -1,0 +1,142 @@
+//! A whole deployment for one test: LiveKit, MinIO, egressd and participants, in a temporary folder that is
+//! kept, with every log and file, if the test fails.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use reqwest::Method;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::sync::{Mutex, MutexGuard};
+
+use super::participants::Participants;
+use super::probe::Recording;
+use super::rest::{Answer, Caller};
+use super::servers::{LiveKit, Minio};
+use super::service::Service;
+
+/// Media in real time and encoders that take a core: two such tests at once would measure the machine.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
+
+/// How long a recording may take to become active or to reach the bucket. Far above the targets (1 s and 2 s,
+/// which `./dev bench` measures), so that a busy machine fails no test.
+const LIMIT: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(10);
+
+pub struct Stage {
+    // Fields are dropped in this order: participants first, the folder after all that write to it.
+    pub participants: Participants,
+    pub service: Service,
+    pub minio: Minio,
+    _livekit: LiveKit,
+    room: &'static str,
+    caller: Caller,
+    _folder: Folder,
+    _turn: MutexGuard<'static, ()>,
+}
+
+/// A recording that takes in media.
+pub struct Running {
+    pub egress_id: String,
+    pub started_at: String,
+    /// When it was first seen to be active: the file's time 0, as far as one can see from outside.
+    pub active_at: Instant,
+}
+
+impl Stage {
+    /// Everything is up when this returns; the room exists once somebody joins it.
+    pub async fn open(room: &'static str) -> Self {
+        let turn = ONE_AT_A_TIME.lock().await;
+        let folder = Folder::new(room);
+        let livekit = LiveKit::start(folder.path()).await;
+        let minio = Minio::start(folder.path()).await;
+        let service = Service::start(folder.path(), &livekit, &minio).await;
+        let participants = Participants::start(folder.path(), &livekit, room);
+        let caller = service.caller();
+        Self { participants, service, minio, _livekit: livekit, room, caller, _folder: folder, _turn: turn }
+    }
+
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// The path of a recording call of this room: `/start`, `/stop`, or nothing for the state.
+    pub fn path(&self, call: &str) -> String {
+        format!("/v1/rooms/{}/recording{call}", self.room)
+    }
+
+    /// Starts a recording and waits until it takes in media.
+    pub async fn record(&self) -> Running {
+        let start = self.caller.sign(Method::POST, &self.path("/start"), "");
+        let begin = Instant::now();
+        loop {
+            // start is idempotent, and the same signature holds for five minutes.
+            let answer = self.caller.send(start.clone()).await;
+            assert!(matches!(answer.status, 200 | 201), "{answer:?}");
+            if answer.json["status"] == "active" {
+                return Running {
+                    egress_id: text(&answer.json, "egressId"),
+                    started_at: text(&answer.json, "startedAt"),
+                    active_at: Instant::now(),
+                };
+            }
+            assert!(begin.elapsed() < LIMIT, "the recording does not become active: {answer:?}");
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// Stops the room's recording; answers with the moment at which stop was accepted.
+    pub async fn stop(&self) -> Instant {
+        let answer: Answer = self.caller.post(&self.path("/stop"), "").await;
+        let stopped = Instant::now();
+        assert_eq!(answer.status, 200, "{answer:?}");
+        stopped
+    }
+
+    /// Waits for the room's recording to be in the bucket, and fetches it.
+    pub async fn fetch(&self, running: &Running) -> Recording {
+        let key = object_key(self.room, &running.started_at);
+        let begin = Instant::now();
+        while self.minio.objects().get(&key).is_none() {
+            assert!(begin.elapsed() < LIMIT, "no {key} in the bucket, only {}", self.minio.objects());
+            tokio::time::sleep(POLL).await;
+        }
+        Recording::new(self.minio.download(&key))
+    }
+}
+
+/// The key that a recording's object must have (contract, part 3).
+pub fn object_key(room: &str, started_at: &str) -> String {
+    let seconds = started_at.split('.').next().unwrap_or_default();
+    format!("{room}/{}.mp4", seconds.replace(':', "-"))
+}
+
+fn text(object: &Value, key: &str) -> String {
+    object[key].as_str().unwrap_or_else(|| panic!("no {key} in {object}")).to_owned()
+}
+
+/// A temporary folder that stays if the test fails.
+struct Folder(Option<TempDir>);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let folder =
+            tempfile::Builder::new().prefix(&format!("{name}-")).tempdir_in(env!("CARGO_TARGET_TMPDIR"));
+        Self(Some(folder.expect("the build's temporary folder can be written to")))
+    }
+
+    fn path(&self) -> &std::path::Path {
+        self.0.as_ref().expect("the folder is there until the drop").path()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if let Some(folder) = self.0.take()
+            && std::thread::panicking()
+        {
+            let kept: PathBuf = folder.keep();
+            eprintln!("---- logs and files of the failed test are kept in {} ----", kept.display());
+        }
+    }
+}

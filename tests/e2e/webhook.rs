@@ -1,0 +1,77 @@
+//! Proof 5: `egress_ended` has its six keys, tells the truth about the object, and is signed.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::picture::plain;
+use crate::support::hooks::Receiver;
+use crate::support::rest::{keys, signature};
+use crate::support::stage::{Stage, object_key};
+
+const SECRET: &str = "a-webhook-secret";
+const RECORDED: Duration = Duration::from_secs(6);
+/// A recording this short is in the bucket at once; the rest is for a busy machine.
+const DELIVERED: Duration = Duration::from_secs(60);
+/// The event's duration is in whole seconds, rounded.
+const ROUNDING_S: f64 = 0.5;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn egress_ended_tells_exactly_what_lies_in_the_bucket() {
+    let mut stage = Stage::open("hooked").await;
+    let receiver = Receiver::start().await;
+    let id = register(&stage, &receiver).await;
+    stage.participants.join("ann", plain("vp8", [200, 40, 40], 400));
+    let running = stage.record().await;
+    tokio::time::sleep(RECORDED).await;
+    stage.stop().await;
+
+    let delivery = receiver.first(DELIVERED).await;
+    // The promise is that the file is complete before the event is sent: no waiting for it here.
+    let key = object_key("hooked", &running.started_at);
+    let head = stage.minio.head(&key);
+    let event = delivery.json();
+    assert_eq!(keys(&event), ["duration", "egressId", "event", "file", "roomId", "size"]);
+    assert_eq!((&event["event"], &event["roomId"]), (&"egress_ended".into(), &"hooked".into()));
+    assert_eq!(
+        (&event["egressId"], &event["file"]),
+        (&running.egress_id.as_str().into(), &key.as_str().into())
+    );
+    assert_eq!(event["size"], head["size"]);
+    assert_eq!(head["contentType"], "video/mp4");
+
+    let recording = stage.fetch(&running).await;
+    let told = event["duration"].as_u64().expect("whole seconds") as f64;
+    let lasts = recording.duration("v");
+    assert!((told - lasts).abs() <= ROUNDING_S, "{told} s were told, the file lasts {lasts} s");
+
+    let expected = format!("sha256={}", signature(SECRET, &["body"], &delivery.body));
+    assert_eq!(delivery.header("x-rtcstack-webhook-signature"), expected);
+    assert_eq!(delivery.header("x-rtcstack-webhook-event"), "egress_ended");
+    assert!(!delivery.header("x-rtcstack-webhook-delivery").is_empty());
+    assert_eq!(delivery.header("content-type"), "application/json");
+
+    delete(&stage, &id).await;
+    assert_eq!(receiver.all().len(), 1, "one end, one event");
+}
+
+async fn register(stage: &Stage, receiver: &Receiver) -> String {
+    let body = json!({"url": receiver.url(), "secret": SECRET, "events": ["egress_ended"]}).to_string();
+    let made = stage.caller().post("/v1/webhooks", &body).await;
+    assert_eq!((made.status, made.keys()), (201, vec!["createdAt", "events", "id", "url"]), "{made:?}");
+    assert_eq!((&made.json["url"], &made.json["events"]), (&receiver.url().into(), &json!(["egress_ended"])));
+    let listed = stage.caller().get("/v1/webhooks").await;
+    assert_eq!(
+        (listed.status, &listed.json),
+        (200, &json!({"webhooks": [made.json]})),
+        "a secret is never shown again"
+    );
+    made.json["id"].as_str().expect("an id").to_owned()
+}
+
+async fn delete(stage: &Stage, id: &str) {
+    let gone = stage.caller().delete(&format!("/v1/webhooks/{id}")).await;
+    assert!(matches!(gone.status, 200 | 204), "{gone:?}");
+    let listed = stage.caller().get("/v1/webhooks").await;
+    assert_eq!(listed.json, json!({"webhooks": []}));
+}

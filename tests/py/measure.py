@@ -1,0 +1,103 @@
+"""Measurements of a finished recording with tools that are not ours; every answer is one line of JSON.
+
+    measure.py tones FILE HZ...         level of each frequency, in dB over the median of the spectrum
+    measure.py flashes FILE             beep minus flash, in seconds, of each pair in the file
+"""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+
+SAMPLE_RATE = 48_000
+# The beep's own envelope is looked at in steps of this: far below the tolerance of any test.
+STEP = SAMPLE_RATE // 1000
+BEEP_HZ = 1_000
+
+
+# --- sound -------------------------------------------------------------------------------------------
+
+
+def ffmpeg(*args):
+    command = ["ffmpeg", "-v", "error", "-nostdin", *args, "-"]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
+
+
+def sound(path):
+    """The sound as the player hears it: mono, placed by its timestamps (edit list included)."""
+    raw = ffmpeg("-i", path, "-map", "0:a", "-af", "aresample=async=1:first_pts=0", "-ac", "1", "-f", "s16le")
+    return np.frombuffer(raw, np.int16).astype(np.float64) / 32768
+
+
+def tones(path, frequencies):
+    samples = sound(path)
+    spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples))))
+    hertz = np.fft.rfftfreq(len(samples), 1 / SAMPLE_RATE)
+    # A tone's energy lies within a few Hz; the median of the speech band is what is "not a tone".
+    floor = np.median(spectrum[(hertz > 100) & (hertz < 8000)]) + 1e-9
+    levels = {}
+    for frequency in frequencies:
+        peak = spectrum[np.abs(hertz - frequency) < 5].max()
+        levels[str(frequency)] = round(20 * np.log10(peak / floor + 1e-12), 1)
+    return levels
+
+
+def beeps(samples):
+    """Times at which the beep begins: its band's envelope rises through half of its usual height."""
+    time = np.arange(len(samples)) / SAMPLE_RATE
+    mixed = samples * np.exp(-2j * np.pi * BEEP_HZ * time)
+    window = 5 * STEP  # five periods of the beep: averages its double frequency away
+    envelope = np.abs(np.convolve(mixed, np.ones(window) / window, "same"))[::STEP]
+    return rising(envelope, envelope.max() / 2) * STEP / SAMPLE_RATE
+
+
+# --- pictures ----------------------------------------------------------------------------------------
+
+
+def brightness(path):
+    """(time, mean luma) of each frame, scaled down to 16x16 by ffmpeg."""
+    raw = ffmpeg("-i", path, "-map", "0:v", "-fps_mode", "passthrough", "-vf", "scale=16:16", "-pix_fmt", "gray", "-f", "rawvideo")
+    luma = np.frombuffer(raw, np.uint8).reshape(-1, 256).mean(axis=1)
+    probe = ["ffprobe", "-v", "error", "-select_streams", "v", "-show_entries", "frame=best_effort_timestamp_time", "-of", "csv=p=0", path]
+    lines = subprocess.run(probe, check=True, stdout=subprocess.PIPE, text=True).stdout.split()
+    times = np.array([float(line.strip(",")) for line in lines])
+    assert len(times) == len(luma), f"{len(times)} timestamps for {len(luma)} frames"
+    return times, luma
+
+
+def rising(values, threshold):
+    """Indices (with the part between two of them) at which `values` rise through `threshold`."""
+    above = values >= threshold
+    edges = np.flatnonzero(~above[:-1] & above[1:])
+    return edges + (threshold - values[edges]) / (values[edges + 1] - values[edges])
+
+
+def flashes(path):
+    """Beep minus flash of each pair; a flash without a beep within half a period is a null."""
+    times, luma = brightness(path)
+    bright = luma > (luma.max() + luma.min()) / 2
+    # The flash begins with the first bright frame: its own time, since frames are shown whole.
+    begun = times[1:][bright[1:] & ~bright[:-1]]
+    heard = beeps(sound(path))
+    offsets = []
+    for flash in begun:
+        nearest = heard[np.abs(heard - flash).argmin()] if len(heard) else np.inf
+        offsets.append(round(float(nearest - flash), 4) if abs(nearest - flash) < 0.5 else None)
+    return {"flashes": len(begun), "beeps": len(heard), "offsets": offsets}
+
+
+def main():
+    what, path, *rest = sys.argv[1:]
+    match what:
+        case "tones":
+            answer = tones(path, [int(hertz) for hertz in rest])
+        case "flashes":
+            answer = flashes(path)
+        case unknown:
+            sys.exit(f"unknown measurement {unknown}")
+    print(json.dumps(answer))
+
+
+if __name__ == "__main__":
+    main()
