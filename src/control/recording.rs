@@ -55,7 +55,7 @@ pub struct Recording {
 
 enum Worker {
     None,
-    Running { process: WorkerProcess, _permit: OwnedSemaphorePermit },
+    Running { process: Box<WorkerProcess>, _permit: OwnedSemaphorePermit },
 }
 
 type Upload<'a> = Pin<&'a mut dyn FutureUpload>;
@@ -121,7 +121,7 @@ impl Recording {
         match WorkerProcess::start(&self.shared.program, spec).await {
             Ok(process) => {
                 tracing::info!(pid = process.pid(), "recording accepted");
-                self.worker = Worker::Running { process, _permit: permit };
+                self.worker = Worker::Running { process: Box::new(process), _permit: permit };
             }
             Err(error) => {
                 tracing::error!(%error, "the worker cannot be started");
