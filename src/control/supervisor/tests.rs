@@ -124,7 +124,7 @@ async fn a_worker_that_does_not_stop_is_killed_and_its_file_saved() {
 }
 
 #[tokio::test]
-async fn a_worker_that_cannot_be_started_fails_the_recording() {
+async fn a_worker_that_exits_at_once_fails_the_recording() {
     let mut setting = Setting::new("no such plan");
     setting.spool = Vec::new();
     let world = World::new(setting).await;
