@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("ids", &[]),
     ("media", &[]),
-    ("config", &["ids", "media"]),
+    ("config", &["ids", "media", "storage"]),
     ("telemetry", &["config", "ids"]),
     // The media folders share words, never one another.
     ("room", &["ids", "media"]),

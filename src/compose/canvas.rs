@@ -16,7 +16,6 @@ pub(super) struct Canvas {
 /// One component of the canvas: rows of `width` bytes without padding.
 pub(super) struct CanvasPlane<'a> {
     pub width: u32,
-    pub height: u32,
     pub data: &'a mut [u8],
 }
 
@@ -53,19 +52,23 @@ impl Canvas {
         let luma = width as usize * height as usize;
         let (y, chroma) = self.bytes.split_at_mut(luma);
         let (u, v) = chroma.split_at_mut(luma / 4);
-        let half = |data| CanvasPlane { width: width / 2, height: height / 2, data };
-        let y = CanvasPlane { width, height, data: y };
+        let half = |data| CanvasPlane { width: width / 2, data };
+        let y = CanvasPlane { width, data: y };
         [y, half(u), half(v)]
     }
 }
 
-impl CanvasPlane<'_> {
-    fn fill(self, part: Rect, value: u8) {
-        let (left, width) = (part.x as usize, part.width as usize);
+impl<'a> CanvasPlane<'a> {
+    /// The rows of a part of the plane.
+    pub(super) fn rows(self, part: Rect) -> impl Iterator<Item = &'a mut [u8]> {
+        let columns = part.x as usize..(part.x + part.width) as usize;
         let rows = self.data.chunks_exact_mut(self.width as usize);
-        for row in rows.skip(part.y as usize).take(part.height as usize) {
-            row[left..left + width].fill(value);
-        }
+        let rows = rows.skip(part.y as usize).take(part.height as usize);
+        rows.map(move |row| &mut row[columns.clone()])
+    }
+
+    fn fill(self, part: Rect, value: u8) {
+        self.rows(part).for_each(|row| row.fill(value));
     }
 }
 

@@ -16,6 +16,8 @@ mod video;
 
 mod fit;
 
+mod filter;
+
 mod scale;
 
 mod canvas;

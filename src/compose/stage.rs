@@ -9,7 +9,7 @@ use crate::media::{I420, Size, VideoSource};
 use super::canvas::Canvas;
 use super::fit;
 use super::layout::{Layout, Rect};
-use super::scale::Scaler;
+use super::scale::{Drawing, Scratch};
 
 /// Tells a tile from every other of the recording, also from an earlier one of the same track.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,7 +32,7 @@ pub(super) struct Stage {
     size: Size,
     layout: Layout,
     canvas: Canvas,
-    scaler: Scaler,
+    scratch: Scratch,
     tiles: Vec<Tile>,
 }
 
@@ -45,12 +45,12 @@ struct Tile {
 /// What lies in a tile's cell on the canvas.
 enum Drawn {
     Background,
-    Image { image: Arc<dyn I420>, on: Rect },
+    Image { image: Arc<dyn I420>, drawing: Drawing },
 }
 
 impl Stage {
     pub(super) fn new(size: Size, layout: Layout) -> Self {
-        Self { size, layout, canvas: Canvas::new(size), scaler: Scaler::default(), tiles: Vec::new() }
+        Self { size, layout, canvas: Canvas::new(size), scratch: Scratch::default(), tiles: Vec::new() }
     }
 
     /// Brings the canvas up to date; `shown` is in the order of the tiles.
@@ -60,7 +60,7 @@ impl Stage {
             self.arrange(shown.clone().map(|s| s.id));
         }
         for (tile, shown) in self.tiles.iter_mut().zip(shown) {
-            tile.draw(shown, &mut self.canvas, &mut self.scaler);
+            tile.draw(shown, &mut self.canvas, &mut self.scratch);
         }
     }
 
@@ -82,21 +82,25 @@ impl Stage {
 }
 
 impl Tile {
-    fn draw(&mut self, shown: Shown<'_>, canvas: &mut Canvas, scaler: &mut Scaler) {
+    fn draw(&mut self, shown: Shown<'_>, canvas: &mut Canvas, scratch: &mut Scratch) {
         if self.cell.is_empty() || self.drawn.is(shown.image) {
             return;
         }
+        let drawing = self.drawing_for(shown, canvas);
+        drawing.draw(&**shown.image, canvas, scratch);
+        self.drawn = Drawn::Image { image: Arc::clone(shown.image), drawing };
+    }
+
+    /// The drawing in use, or a new one, and then on a clean cell, if the size is another.
+    fn drawing_for(&mut self, shown: Shown<'_>, canvas: &mut Canvas) -> Drawing {
         let size = shown.image.size();
+        match std::mem::replace(&mut self.drawn, Drawn::Background) {
+            Drawn::Image { drawing, .. } if drawing.picture() == size => return drawing,
+            Drawn::Image { .. } => canvas.clear_cell(self.cell),
+            Drawn::Background => {}
+        }
         let fit = fit::fit_of(shown.source, size);
-        let placement = fit::place(size, self.cell, fit);
-        if self.drawn.reaches_beyond(placement.target) {
-            canvas.clear_cell(self.cell);
-        }
-        // Only pictures whose planes were checked get here, and a crop within them always fits.
-        if let Err(error) = scaler.draw(&**shown.image, &placement, canvas) {
-            tracing::error!(%error, ?size, ?placement, "a picture could not be drawn");
-        }
-        self.drawn = Drawn::Image { image: Arc::clone(shown.image), on: placement.target };
+        Drawing::new(size, fit::place(size, self.cell, fit))
     }
 }
 
@@ -105,14 +109,6 @@ impl Drawn {
         match self {
             Self::Background => false,
             Self::Image { image: drawn, .. } => Arc::ptr_eq(drawn, image),
-        }
-    }
-
-    /// Whether something of it would be left when `target` is painted over.
-    fn reaches_beyond(&self, target: Rect) -> bool {
-        match self {
-            Self::Background => false,
-            Self::Image { on, .. } => *on != target,
         }
     }
 }
