@@ -4,7 +4,6 @@
 //! database and its worker is gone. Dropped before that, the recording stays unfinished in the
 //! database, and the next start of the service goes on with it.
 
-use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -58,11 +57,7 @@ enum Worker {
     Running { process: Box<WorkerProcess>, _permit: OwnedSemaphorePermit },
 }
 
-type Upload<'a> = Pin<&'a mut dyn FutureUpload>;
-
-/// A name for the type of a running upload.
-trait FutureUpload: Future<Output = Result<Uploaded, UploadError>> + Send {}
-impl<F: Future<Output = Result<Uploaded, UploadError>> + Send> FutureUpload for F {}
+type Upload<'a> = Pin<&'a mut (dyn Future<Output = Result<Uploaded, UploadError>> + Send)>;
 
 impl Recording {
     pub fn new(row: RecordingRow, shared: Arc<Shared>) -> Self {
