@@ -8,6 +8,8 @@ pub enum DecodeError {
     Setup { codec: Codec, reason: String },
     #[error("the {codec:?} decoder takes no frame: {reason}")]
     Refused { codec: Codec, reason: String },
+    #[error("{waiting} {codec:?} frames wait to be decoded already")]
+    Full { codec: Codec, waiting: usize },
     #[error("{element} failed: {reason}")]
     Element { element: String, reason: String },
 }

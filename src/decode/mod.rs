@@ -4,14 +4,17 @@
 //! Not here: scaling, placing, mixing, and what to do when a track fails. GStreamer's types do not leave
 //! this folder.
 //!
-//! Contract: nothing here blocks. Outputs keep the time stamps of their inputs. Once
+//! Contract: nothing here blocks, and what is pushed faster than it is taken waits encoded, not decoded. Outputs keep the time stamps of their inputs. Once
 //! [`TrackDecoder::caught_up`] says so, every output of what was pushed can be taken by
 //! [`TrackDecoder::try_next`].
 
 mod decoder;
 mod error;
+mod outlet;
 mod output;
 mod pipeline;
+#[cfg(test)]
+mod tests;
 
 pub use decoder::TrackDecoder;
 pub use error::DecodeError;
@@ -19,9 +22,10 @@ pub use error::DecodeError;
 use crate::media::{Picture, Sound};
 
 pub enum Decoded {
+    /// Never one of the SFU's blank frames (16x16 at most): those end here.
     Picture(Picture),
     Sound(Sound),
-    /// The decoder shows the last good picture until a keyframe comes.
+    /// The decoder gives out nothing until a keyframe comes.
     KeyframeWanted,
     /// Nothing more comes out of this decoder.
     Failed(DecodeError),

@@ -1,28 +1,33 @@
-//! The pipeline descriptions of `pipelines/`, made into pipelines.
+//! The descriptions in `pipelines/decode-*.txt`, made into pipelines.
 
 use gst::prelude::*;
 
 use super::error::DecodeError;
 use crate::media::Codec;
 
-/// A pipeline and the elements that the description names `in` and `out`.
+/// A pipeline, and the elements that the description names `in` and `out` with their pads.
 pub struct Parts {
     pub pipeline: gst::Pipeline,
     pub source: gst_app::AppSrc,
+    pub source_pad: gst::Pad,
     pub sink: gst_app::AppSink,
+    pub sink_pad: gst::Pad,
 }
 
-pub fn build(codec: Codec) -> Result<Parts, DecodeError> {
+pub fn build(codec: Codec, name: &str) -> Result<Parts, DecodeError> {
     let setup = |reason: String| DecodeError::Setup { codec, reason };
     gst::init().map_err(|e| setup(e.to_string()))?;
     let pipeline = gst::parse::launch(&without_comments(description(codec)))
         .map_err(|e| setup(e.to_string()))?
         .downcast::<gst::Pipeline>()
         .map_err(|_| setup("the description is not a pipeline".into()))?;
-    let missing = |name: &str| setup(format!("the description has no element {name}"));
-    let source = find(&pipeline, "in").ok_or_else(|| missing("in"))?;
-    let sink = find(&pipeline, "out").ok_or_else(|| missing("out"))?;
-    Ok(Parts { pipeline, source, sink })
+    pipeline.set_property("name", name);
+    let missing = |what: &str| setup(format!("the description has no {what}"));
+    let source: gst_app::AppSrc = find(&pipeline, "in").ok_or_else(|| missing("appsrc name=in"))?;
+    let sink: gst_app::AppSink = find(&pipeline, "out").ok_or_else(|| missing("appsink name=out"))?;
+    let source_pad = source.static_pad("src").ok_or_else(|| missing("source pad"))?;
+    let sink_pad = sink.static_pad("sink").ok_or_else(|| missing("sink pad"))?;
+    Ok(Parts { pipeline, source, source_pad, sink, sink_pad })
 }
 
 fn description(codec: Codec) -> &'static str {

@@ -13,9 +13,13 @@ use super::setup::{Sequencer, Told};
 use super::{EncodeSettings, Encoded};
 use crate::media::{AUDIO_CHANNELS, AUDIO_RATE, EncodedSample, StreamKind};
 
-/// Pictures that may wait in front of the encoder: enough that it never idles, and 5 MB at most.
-const QUEUED_PICTURES: u64 = 4;
-/// Samples that may wait to be taken. What the look-ahead gives out at the end fits many times over.
+/// Ticks that may wait in front of each encoder: enough that it never idles, and 6 MB at most.
+const QUEUED_TICKS: u64 = 4;
+/// Ticks whose video sample has not been taken yet. Far above what the encoder holds back for its
+/// look-ahead (10), or no tick could be pushed that would bring one out.
+pub(super) const TICKS_UNDER_WAY: u64 = 128;
+/// Samples of both streams that may wait to be taken: those of the ticks under way (one picture and up to
+/// two stretches of sound each, at 24 fps and more) fit twice.
 const QUEUED_SAMPLES: usize = 1024;
 
 /// Encodes what is pushed, in two threads of its own. Dropping it ends it.
@@ -26,6 +30,8 @@ pub struct Encoder {
     told: Receiver<Told>,
     sequencer: Sequencer,
     ticks: u64,
+    /// Video samples given out.
+    pictures_out: u64,
 }
 
 #[derive(Clone)]
@@ -43,23 +49,33 @@ impl Encoder {
         let outlet = Outlet { queue, wake };
         take_samples(&parts.video_out, StreamKind::Video, outlet.clone());
         take_samples(&parts.audio_out, StreamKind::Audio, outlet.clone());
-        watch_room(&parts.video, Arc::clone(&outlet.wake));
+        watch_room(&parts.video, &outlet.wake);
+        watch_room(&parts.audio, &outlet.wake);
         watch_errors(&parts.pipeline, outlet);
-        parts.pipeline.set_state(gst::State::Playing).map_err(|e| setup(&e))?;
-        Ok(Self { parts, settings, pictures, told, sequencer: Sequencer::default(), ticks: 0 })
+        let sequencer = Sequencer::default();
+        // Owned from here on: a start that fails is undone by the drop.
+        let encoder = Self { parts, settings, pictures, told, sequencer, ticks: 0, pictures_out: 0 };
+        encoder.parts.pipeline.set_state(gst::State::Playing).map_err(|e| setup(&e))?;
+        Ok(encoder)
     }
 
-    /// Whether another tick can be pushed without more piling up than a few pictures.
+    /// Whether another tick may be pushed. Not before the last ones have been encoded and their samples
+    /// taken, all but a bounded number.
     pub fn ready(&self) -> bool {
-        self.parts.video.current_level_buffers() < QUEUED_PICTURES
+        let Parts { video, audio, .. } = &self.parts;
+        self.ticks - self.pictures_out < TICKS_UNDER_WAY
+            && video.current_level_buffers() < QUEUED_TICKS
+            && audio.current_level_buffers() < QUEUED_TICKS
     }
 
-    /// One tick: a tightly packed I420 picture, and the stereo sound of its time.
+    /// One tick: a tightly packed I420 picture, and the stereo sound of its time. Never blocks; to be
+    /// called only when [`Self::ready`] says so.
     pub fn push(&mut self, canvas: &[u8], sound: &[i16]) -> Result<(), EncodeError> {
         let (from, to) = (self.tick_time(self.ticks), self.tick_time(self.ticks + 1));
-        let picture = self.picture(canvas)?;
-        push(&self.parts.video, StreamKind::Video, timed(picture, from, to))?;
+        // Both are made before either is pushed: a tick goes in whole or not at all.
+        let picture = timed(self.picture(canvas)?, from, to);
         let sound = timed(self.sound(sound)?, from, to);
+        push(&self.parts.video, StreamKind::Video, picture)?;
         push(&self.parts.audio, StreamKind::Audio, sound)?;
         self.ticks += 1;
         Ok(())
@@ -78,7 +94,11 @@ impl Encoder {
         while let Ok(told) = self.told.try_recv() {
             self.sequencer.take(told);
         }
-        self.sequencer.next()
+        let next = self.sequencer.next();
+        if let Some(Encoded::Sample(EncodedSample { stream: StreamKind::Video, .. })) = &next {
+            self.pictures_out += 1;
+        }
+        next
     }
 
     pub fn close(self) {}
@@ -155,8 +175,9 @@ fn picture_pool(settings: EncodeSettings) -> Result<gst::BufferPool, EncodeError
     Ok(pool)
 }
 
-fn watch_room(source: &gst_app::AppSrc, wake: Arc<Notify>) {
+fn watch_room(source: &gst_app::AppSrc, wake: &Arc<Notify>) {
     if let Some(pad) = source.static_pad("src") {
+        let wake = Arc::clone(wake);
         pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
             wake.notify_one();
             gst::PadProbeReturn::Ok

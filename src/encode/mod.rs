@@ -12,6 +12,8 @@ mod encoder;
 mod error;
 mod pipeline;
 mod setup;
+#[cfg(test)]
+mod tests;
 
 pub use encoder::Encoder;
 pub use error::EncodeError;

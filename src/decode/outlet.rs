@@ -1,0 +1,191 @@
+//! The pipeline's side of a decoder: the callbacks. They run on GStreamer's threads, so they only count,
+//! send to a bounded channel and notify; none of them waits.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, SyncSender};
+
+use gst::prelude::*;
+use tokio::sync::Notify;
+
+use super::error::DecodeError;
+use super::output;
+use super::pipeline::Parts;
+use crate::media::{Codec, Picture, Sound, TrackKind};
+
+/// The owner bounds what is under way to far less; what is left is for errors, and for an H.264 decoder that
+/// had held pictures back and gives them out in one go (16 at most, the standard's largest buffer).
+const QUEUED: usize = 64;
+
+pub enum Output {
+    Picture(Picture),
+    Sound(Sound),
+    Failed(DecodeError),
+}
+
+/// How far the pipeline's thread is. There is no queue in the pipeline, so when the source takes its next
+/// frame, or finds none, the one before is through, whatever the decoder made of it.
+#[derive(Default)]
+pub struct Progress {
+    entered: AtomicU64,
+    through: AtomicU64,
+    untaken: AtomicU64,
+    keyframe_wanted: AtomicBool,
+    /// The frame under way has made a picture.
+    seen: AtomicBool,
+}
+
+/// What it means that a frame makes no picture.
+#[derive(Clone, Copy, PartialEq)]
+enum Silent {
+    /// It is not meant to be shown, or the decoder has asked for a keyframe itself.
+    Fine,
+    /// It was broken. avdec_h264 does not ask for a keyframe then, it goes on from what it has.
+    Broken,
+}
+
+/// The callbacks' end.
+#[derive(Clone)]
+pub struct Outlet {
+    queue: SyncSender<Output>,
+    progress: Arc<Progress>,
+    wake: Arc<Notify>,
+}
+
+/// Has `parts` tell `outlet` everything. To be called before the pipeline starts.
+pub fn connect(parts: &Parts, codec: Codec, outlet: &Outlet) {
+    let silent = match codec {
+        Codec::H264 => Silent::Broken,
+        Codec::Vp8 | Codec::Opus => Silent::Fine,
+    };
+    watch_progress(parts, silent, outlet);
+    watch_keyframe_requests(parts, outlet);
+    watch_errors(&parts.pipeline, outlet.clone());
+    take_samples(&parts.sink, codec.kind(), outlet.clone());
+    accept_strides(parts);
+}
+
+impl Outlet {
+    pub fn new(wake: Arc<Notify>) -> (Self, Receiver<Output>) {
+        let (queue, outputs) = mpsc::sync_channel(QUEUED);
+        (Self { queue, progress: Arc::default(), wake }, outputs)
+    }
+
+    pub fn progress(&self) -> &Arc<Progress> {
+        &self.progress
+    }
+
+    fn give_media(&self, output: Output) {
+        // Counted first: whoever takes it counts it back.
+        self.progress.untaken.fetch_add(1, Ordering::AcqRel);
+        if self.queue.try_send(output).is_err() {
+            self.progress.untaken.fetch_sub(1, Ordering::AcqRel);
+        }
+        // No wake-up: the source soon finds no next frame and wakes the owner, once for all it was given.
+    }
+
+    fn give_failure(&self, error: DecodeError) {
+        // Where it does not fit, another failure is in there already.
+        let _ = self.queue.try_send(Output::Failed(error));
+        self.wake.notify_one();
+    }
+}
+
+impl Progress {
+    /// Every frame that entered is through: called by the pipeline's thread, between two frames.
+    fn settle(&self, silent: Silent) {
+        let entered = self.entered.load(Ordering::Relaxed);
+        if entered == self.through.load(Ordering::Relaxed) {
+            return;
+        }
+        if !self.seen.swap(false, Ordering::Relaxed) && silent == Silent::Broken {
+            self.keyframe_wanted.store(true, Ordering::Release);
+        }
+        self.through.store(entered, Ordering::Release);
+    }
+
+    /// Frames that have gone through. Their outputs can be taken.
+    pub fn through(&self) -> u64 {
+        self.through.load(Ordering::Acquire)
+    }
+
+    pub fn untaken(&self) -> u64 {
+        self.untaken.load(Ordering::Acquire)
+    }
+
+    /// One output was taken.
+    pub fn taken(&self) {
+        self.untaken.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// A decoder asks again for each frame that it cannot use: once is enough until the owner has seen it.
+    pub fn take_keyframe_wanted(&self) -> bool {
+        self.keyframe_wanted.swap(false, Ordering::AcqRel)
+    }
+}
+
+fn watch_progress(parts: &Parts, silent: Silent, outlet: &Outlet) {
+    let entering = Arc::clone(&outlet.progress);
+    parts.source_pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
+        entering.settle(silent);
+        entering.entered.fetch_add(1, Ordering::Relaxed);
+        gst::PadProbeReturn::Ok
+    });
+    let (idle, wake) = (Arc::clone(&outlet.progress), Arc::clone(&outlet.wake));
+    let callbacks = gst_app::AppSrcCallbacks::builder().need_data(move |_, _| {
+        idle.settle(silent);
+        wake.notify_one();
+    });
+    parts.source.set_callbacks(callbacks.build());
+}
+
+fn watch_keyframe_requests(parts: &Parts, outlet: &Outlet) {
+    let (progress, wake) = (Arc::clone(&outlet.progress), Arc::clone(&outlet.wake));
+    parts.source_pad.add_probe(gst::PadProbeType::EVENT_UPSTREAM, move |_, info| {
+        if info.event().is_some_and(|e| gst_video::UpstreamForceKeyUnitEvent::parse(e).is_ok()) {
+            progress.keyframe_wanted.store(true, Ordering::Release);
+            wake.notify_one();
+        }
+        gst::PadProbeReturn::Ok
+    });
+}
+
+fn watch_errors(pipeline: &gst::Pipeline, outlet: Outlet) {
+    let Some(bus) = pipeline.bus() else { return };
+    bus.set_sync_handler(move |_, message| {
+        if let gst::MessageView::Error(error) = message.view() {
+            let element = error.src().map(|s| s.name().to_string()).unwrap_or_default();
+            outlet.give_failure(DecodeError::Element { element, reason: error.error().to_string() });
+        }
+        gst::BusSyncReply::Drop
+    });
+}
+
+fn take_samples(sink: &gst_app::AppSink, kind: TrackKind, outlet: Outlet) {
+    let callbacks = gst_app::AppSinkCallbacks::builder().new_sample(move |sink| {
+        let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
+        outlet.progress.seen.store(true, Ordering::Relaxed);
+        let output = match kind {
+            TrackKind::Video => output::picture(&sample).map(Output::Picture),
+            TrackKind::Audio => output::sound(&sample).map(Output::Sound),
+        };
+        if let Some(output) = output {
+            outlet.give_media(output);
+        }
+        Ok(gst::FlowSuccess::Ok)
+    });
+    sink.set_callbacks(callbacks.build());
+}
+
+/// Tells the decoder that its own strides are welcome, or it copies every picture into tight ones.
+fn accept_strides(parts: &Parts) {
+    parts.sink_pad.add_probe(gst::PadProbeType::QUERY_DOWNSTREAM, |_, info| {
+        if let Some(query) = info.query_mut()
+            && let gst::QueryViewMut::Allocation(allocation) = query.view_mut()
+        {
+            allocation.add_allocation_meta::<gst_video::VideoMeta>(None);
+            return gst::PadProbeReturn::Handled;
+        }
+        gst::PadProbeReturn::Ok
+    });
+}

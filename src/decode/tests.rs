@@ -1,0 +1,272 @@
+//! What a decoder promises, on streams that GStreamer's own encoders made.
+
+mod clips;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use self::clips::{Clip, FRAME_TIME, PACKET_TIME, centre, opus_with_click, sizes};
+use super::{Decoded, TrackDecoder};
+use crate::media::{Codec, EncodedFrame, MediaTime, Picture, Size, Sound};
+
+/// Nothing here takes a second: this ends a test that would hang.
+const HANG: Duration = Duration::from_secs(60);
+/// What quantisation may change of an even grey.
+const GREY_TOLERANCE: u8 = 3;
+const SMALL: Size = Size { width: 320, height: 180 };
+const LARGE: Size = Size { width: 640, height: 360 };
+/// Neither its rows nor its columns are whole macroblocks or aligned.
+const CROOKED: Size = Size { width: 638, height: 358 };
+
+struct Rig {
+    decoder: TrackDecoder,
+    wake: Arc<Notify>,
+}
+
+#[derive(Default)]
+struct Outcome {
+    pictures: Vec<Picture>,
+    sounds: Vec<Sound>,
+    keyframes_wanted: usize,
+}
+
+impl Rig {
+    fn new(codec: Codec) -> Self {
+        let wake = Arc::new(Notify::new());
+        let decoder = TrackDecoder::start(codec, "test", Arc::clone(&wake)).expect("a decoder");
+        Self { decoder, wake }
+    }
+
+    fn push(&mut self, frames: impl IntoIterator<Item = EncodedFrame>) {
+        for frame in frames {
+            self.decoder.push(frame).expect("room for a frame");
+        }
+    }
+
+    /// Takes all that was pushed.
+    async fn take(&mut self) -> Outcome {
+        let mut outcome = Outcome::default();
+        loop {
+            let caught_up = self.decoder.caught_up();
+            while let Some(decoded) = self.decoder.try_next() {
+                match decoded {
+                    Decoded::Picture(picture) => outcome.pictures.push(picture),
+                    Decoded::Sound(sound) => outcome.sounds.push(sound),
+                    Decoded::KeyframeWanted => outcome.keyframes_wanted += 1,
+                    Decoded::Failed(error) => panic!("{error}"),
+                }
+            }
+            if caught_up {
+                return outcome;
+            }
+            tokio::time::timeout(HANG, self.wake.notified()).await.expect("a wake-up");
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_picture_comes_out_once_with_its_content_and_its_time() {
+    for codec in [Codec::Vp8, Codec::H264] {
+        for size in [SMALL, CROOKED] {
+            let clip = Clip::greys(codec, size, 60).from(MediaTime::from_millis(-100));
+            let mut rig = Rig::new(codec);
+            rig.push(clip.frames.clone());
+            let pictures = rig.take().await.pictures;
+            let times: Vec<_> = pictures.iter().map(|p| p.time).collect();
+            let expected: Vec<_> = clip.frames.iter().map(|f| f.time).collect();
+            assert_eq!(times, expected, "{codec:?}");
+            for (picture, grey) in pictures.iter().zip(&clip.greys) {
+                assert_eq!(picture.image.size(), size);
+                let [y, u, v] = centre(picture);
+                assert!(y.abs_diff(*grey) <= GREY_TOLERANCE, "{codec:?}: {y} is not {grey}");
+                assert!(u.abs_diff(128) <= GREY_TOLERANCE && v.abs_diff(128) <= GREY_TOLERANCE);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn each_frame_is_through_before_the_next_is_pushed() {
+    for codec in [Codec::Vp8, Codec::H264] {
+        let mut rig = Rig::new(codec);
+        for frame in Clip::greys(codec, SMALL, 10).frames {
+            rig.push([frame.clone()]);
+            let pictures = rig.take().await.pictures;
+            assert_eq!(pictures.iter().map(|p| p.time).collect::<Vec<_>>(), [frame.time], "{codec:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_taken_waits_encoded_and_is_not_lost() {
+    let clip = Clip::greys(Codec::Vp8, SMALL, 200);
+    let mut rig = Rig::new(Codec::Vp8);
+    rig.push(clip.frames.clone());
+    tokio::time::timeout(HANG, rig.wake.notified()).await.expect("a wake-up");
+    assert!(!rig.decoder.caught_up());
+    assert_eq!(rig.take().await.pictures.len(), clip.frames.len());
+}
+
+#[tokio::test]
+async fn an_owner_that_never_takes_is_told() {
+    let keyframe = Clip::greys(Codec::Vp8, SMALL, 1).frames.remove(0);
+    let mut rig = Rig::new(Codec::Vp8);
+    let refused = (0..2000).find_map(|_| rig.decoder.push(keyframe.clone()).err());
+    assert!(refused.is_some_and(|e| e.to_string().contains("wait to be decoded already")));
+}
+
+#[tokio::test]
+async fn a_picture_size_that_changes_in_the_stream_changes_the_pictures() {
+    for codec in [Codec::Vp8, Codec::H264] {
+        let small = Clip::greys(codec, SMALL, 5);
+        let large = Clip::greys(codec, LARGE, 5).from(MediaTime::from_millis(1000));
+        let again = Clip::greys(codec, SMALL, 5).from(MediaTime::from_millis(2000));
+        let mut rig = Rig::new(codec);
+        rig.push([small.frames, large.frames, again.frames].concat());
+        let expected = [[SMALL; 5], [LARGE; 5], [SMALL; 5]].concat();
+        assert_eq!(sizes(&rig.take().await.pictures), expected, "{codec:?}");
+    }
+}
+
+#[tokio::test]
+async fn garbage_costs_the_pictures_up_to_the_next_keyframe_and_asks_for_one() {
+    for codec in [Codec::Vp8, Codec::H264] {
+        let mut frames = Clip::greys(codec, SMALL, 6).frames;
+        for frame in &mut frames[2..5] {
+            frame.data = garbage(frame.data.len().max(200));
+        }
+        let next = Clip::greys(codec, SMALL, 6).from(MediaTime::from_millis(1000));
+        let mut rig = Rig::new(codec);
+        rig.push(frames);
+        let broken = rig.take().await;
+        assert!(broken.keyframes_wanted > 0, "{codec:?}");
+        rig.push(next.frames.clone());
+        let whole = rig.take().await;
+        let times: Vec<_> = whole.pictures.iter().map(|p| p.time).collect();
+        assert_eq!(times, next.frames.iter().map(|f| f.time).collect::<Vec<_>>(), "{codec:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_stream_of_nothing_but_garbage_neither_hangs_nor_fails() {
+    for codec in [Codec::Vp8, Codec::H264, Codec::Opus] {
+        let mut frames = match codec {
+            Codec::Opus => opus_with_click(20, 0),
+            Codec::Vp8 | Codec::H264 => Clip::greys(codec, SMALL, 20).frames,
+        };
+        for (n, frame) in frames.iter_mut().enumerate() {
+            frame.data = garbage(n * 7);
+        }
+        let mut rig = Rig::new(codec);
+        rig.push(frames);
+        rig.take().await;
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_begins_without_a_keyframe_asks_for_one_and_starts_there() {
+    for codec in [Codec::Vp8, Codec::H264] {
+        let clip = Clip::greys(codec, SMALL, 5);
+        let next = Clip::greys(codec, SMALL, 5).from(MediaTime::from_millis(1000));
+        let mut rig = Rig::new(codec);
+        rig.push(clip.frames[1..].to_vec());
+        assert!(rig.take().await.pictures.is_empty(), "{codec:?}");
+        rig.push(next.frames);
+        assert_eq!(rig.take().await.pictures.len(), 5, "{codec:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_discontinuity_before_a_keyframe_costs_nothing() {
+    for codec in [Codec::Vp8, Codec::H264] {
+        let clip = Clip::greys(codec, SMALL, 5);
+        let mut next = Clip::greys(codec, SMALL, 5).from(MediaTime::from_millis(3000));
+        next.frames[0].discontinuity = true;
+        let mut rig = Rig::new(codec);
+        rig.push([clip.frames, next.frames].concat());
+        assert_eq!(rig.take().await.pictures.len(), 10, "{codec:?}");
+    }
+}
+
+#[tokio::test]
+async fn blank_frames_of_the_sfu_end_here() {
+    let blank = Clip::greys(Codec::Vp8, Size { width: 8, height: 8 }, 3);
+    let real = Clip::greys(Codec::Vp8, SMALL, 3).from(MediaTime::from_millis(1000));
+    let mut rig = Rig::new(Codec::Vp8);
+    rig.push([blank.frames, real.frames].concat());
+    assert_eq!(sizes(&rig.take().await.pictures), [SMALL; 3]);
+}
+
+#[tokio::test]
+async fn sound_comes_out_whole_and_at_the_time_it_was_heard() {
+    // In the middle of the eleventh packet.
+    let click = MediaTime::ZERO + PACKET_TIME * 10 + PACKET_TIME / 2;
+    let mut rig = Rig::new(Codec::Opus);
+    rig.push(opus_with_click(25, click.nanos() as u64));
+    let sounds = rig.take().await.sounds;
+    assert_eq!(sounds.len(), 25);
+    assert!(sounds.iter().all(|s| s.samples.len() == 960 * 2), "20 ms of stereo each");
+    let peak = peak_time(&sounds);
+    // A click is a few samples wide, and Opus smears it a little.
+    assert!(peak.nanos_since(click).abs() < 500_000, "{peak:?} is not {click:?}");
+}
+
+#[tokio::test]
+async fn sound_after_a_gap_keeps_its_own_time() {
+    let mut frames = opus_with_click(10, 0);
+    for frame in &mut frames[5..] {
+        frame.time = frame.time + Duration::from_millis(777);
+    }
+    frames[5].discontinuity = true;
+    let mut rig = Rig::new(Codec::Opus);
+    rig.push(frames.clone());
+    let times: Vec<_> = rig.take().await.sounds.iter().map(|s| s.time).collect();
+    let look_ahead = Duration::from_micros(6_500);
+    assert_eq!(times, frames.iter().map(|f| f.time - look_ahead).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_broken_packet_of_sound_costs_that_packet_alone() {
+    let mut frames = opus_with_click(10, 0);
+    // A code 3 packet without its frame count (RFC 6716, section 3.4, R6).
+    frames[4].data = bytes::Bytes::from_static(&[0xff]);
+    let mut rig = Rig::new(Codec::Opus);
+    rig.push(frames);
+    let sounds = rig.take().await.sounds;
+    assert_eq!(sounds.len(), 9);
+}
+
+#[tokio::test]
+async fn frame_times_need_not_be_even() {
+    let mut clip = Clip::greys(Codec::H264, SMALL, 30);
+    for (n, frame) in clip.frames.iter_mut().enumerate() {
+        frame.time = frame.time + Duration::from_nanos(n as u64 % 3 * 7_654_321);
+    }
+    let mut rig = Rig::new(Codec::H264);
+    rig.push(clip.frames.clone());
+    let times: Vec<_> = rig.take().await.pictures.iter().map(|p| p.time).collect();
+    assert_eq!(times, clip.frames.iter().map(|f| f.time).collect::<Vec<_>>());
+    assert!(FRAME_TIME > Duration::from_nanos(2 * 7_654_321), "or the order would change");
+}
+
+fn peak_time(sounds: &[Sound]) -> MediaTime {
+    let loudest = |s: &&Sound| s.samples.iter().map(|v| v.unsigned_abs()).max();
+    let sound = sounds.iter().max_by_key(loudest).expect("a sound");
+    let left = sound.samples.iter().step_by(2);
+    let (at, _) = left.enumerate().max_by_key(|(_, v)| v.unsigned_abs()).expect("a sample");
+    sound.time + Duration::from_nanos(at as u64 * 1_000_000_000 / 48_000)
+}
+
+/// The same bytes on every run, without a pattern that a parser would know.
+fn garbage(len: usize) -> bytes::Bytes {
+    let next = |state: &mut u32| {
+        *state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        Some((*state >> 24) as u8)
+    };
+    std::iter::successors(Some(1_u32), |_| None)
+        .flat_map(|mut state| std::iter::from_fn(move || next(&mut state)))
+        .take(len)
+        .collect()
+}

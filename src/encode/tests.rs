@@ -1,0 +1,192 @@
+//! What the encoder promises, checked with GStreamer's decoders.
+
+mod decoded;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+
+use self::decoded::{greys, left_channel};
+use super::{EncodeSettings, Encoded, Encoder};
+use crate::media::{EncodedSample, Size, StreamKind, StreamSetup};
+
+/// Nothing here takes a second: this ends a test that would hang.
+const HANG: Duration = Duration::from_secs(60);
+const SIZE: Size = Size { width: 320, height: 180 };
+const SETTINGS: EncodeSettings =
+    EncodeSettings { size: SIZE, frame_rate: 30, video_kbps: 3000, audio_kbps: 128 };
+const PICTURE_BYTES: usize = 320 * 180 * 3 / 2;
+const TICK_SAMPLES: usize = 1600;
+const AAC_FRAME: usize = 1024;
+
+struct Rig {
+    encoder: Encoder,
+    wake: Arc<Notify>,
+}
+
+struct File {
+    setup: Option<StreamSetup>,
+    video: Vec<EncodedSample>,
+    audio: Vec<EncodedSample>,
+}
+
+impl Rig {
+    fn new() -> Self {
+        let wake = Arc::new(Notify::new());
+        let encoder = Encoder::start(SETTINGS, Arc::clone(&wake)).expect("an encoder");
+        Self { encoder, wake }
+    }
+
+    async fn woken(&self) {
+        tokio::time::timeout(HANG, self.wake.notified()).await.expect("a wake-up");
+    }
+
+    /// Pushes `ticks` ticks, taking what comes, and ends.
+    async fn encode(mut self, ticks: usize, sound: impl Fn(usize) -> i16) -> File {
+        let mut out = Vec::new();
+        for tick in 0..ticks {
+            while !self.encoder.ready() {
+                self.woken().await;
+                out.extend(std::iter::from_fn(|| self.encoder.try_next()));
+            }
+            self.encoder.push(&picture(tick), &stretch(tick, &sound)).expect("a tick");
+            out.extend(std::iter::from_fn(|| self.encoder.try_next()));
+        }
+        self.encoder.finish();
+        while !matches!(out.last(), Some(Encoded::End)) {
+            self.woken().await;
+            out.extend(std::iter::from_fn(|| self.encoder.try_next()));
+        }
+        File::of(out)
+    }
+}
+
+impl File {
+    /// Checks the order that the contract promises.
+    fn of(out: Vec<Encoded>) -> Self {
+        let mut file = Self { setup: None, video: Vec::new(), audio: Vec::new() };
+        let last = out.len() - 1;
+        for (n, encoded) in out.into_iter().enumerate() {
+            match encoded {
+                Encoded::Setup(setup) => {
+                    assert_eq!(n, 0, "the setup comes first");
+                    file.setup = Some(setup);
+                }
+                Encoded::Sample(sample) => {
+                    assert!(file.setup.is_some(), "no sample before the setup");
+                    match sample.stream {
+                        StreamKind::Video => file.video.push(sample),
+                        StreamKind::Audio => file.audio.push(sample),
+                    }
+                }
+                Encoded::End => assert_eq!(n, last, "the end comes last"),
+                Encoded::Failed(error) => panic!("{error}"),
+            }
+        }
+        file
+    }
+}
+
+#[tokio::test]
+async fn every_tick_is_one_video_sample_that_shows_its_picture() {
+    let file = Rig::new().encode(90, |_| 0).await;
+    assert_eq!(file.video.len(), 90);
+    let shown = greys(&file.setup.expect("a setup"), &file.video);
+    assert_eq!(shown.len(), 90);
+    for (tick, shown) in shown.iter().enumerate() {
+        assert!(shown.abs_diff(grey(tick)) <= 3, "tick {tick} shows {shown}, not {}", grey(tick));
+    }
+}
+
+#[tokio::test]
+async fn keyframes_are_two_seconds_apart() {
+    let file = Rig::new().encode(150, |_| 0).await;
+    let keyframes: Vec<_> = (0..150).filter(|n| file.video[*n].keyframe).collect();
+    assert_eq!(keyframes[0], 0);
+    let gaps: Vec<_> = keyframes.windows(2).map(|w| w[1] - w[0]).collect();
+    assert!(gaps.iter().all(|gap| *gap <= 60), "{keyframes:?}");
+    assert!(keyframes.last().is_some_and(|last| 150 - last <= 60), "{keyframes:?}");
+}
+
+#[tokio::test]
+async fn all_sound_comes_out_after_exactly_the_priming() {
+    // One click in the first packet, one in the middle, one at the very end.
+    let clicks = [100, 72_345, 90 * TICK_SAMPLES - 50];
+    let sound = |n: usize| if clicks.contains(&n) { 25_000 } else { 0 };
+    let file = Rig::new().encode(90, sound).await;
+    let setup = file.setup.expect("a setup");
+    let priming = setup.audio_priming as usize;
+    assert_eq!(file.audio.len(), (priming + 90 * TICK_SAMPLES).div_ceil(AAC_FRAME));
+    assert!(file.audio.iter().all(|s| s.keyframe));
+    let heard = left_channel(&setup, &file.audio);
+    for click in clicks {
+        let around = (priming + click).saturating_sub(1000)..(priming + click + 1000).min(heard.len());
+        let peak = around.max_by_key(|n| heard[*n].unsigned_abs()).expect("samples");
+        assert_eq!(peak, priming + click);
+    }
+}
+
+#[tokio::test]
+async fn the_setup_says_high_profile_and_aac_lc_in_48_khz_stereo() {
+    let setup = Rig::new().encode(1, |_| 0).await.setup.expect("a setup");
+    // ISO/IEC 14496-15, 5.3.3.1: version 1, profile 100 (High); lengths of 4 bytes; one SPS.
+    assert_eq!(setup.avcc[..2], [1, 100]);
+    assert_eq!(setup.avcc[4..6], [0xff, 0xe1]);
+    // ISO/IEC 14496-3, 1.6.2.1: object type 2 (LC), frequency index 3 (48 kHz), 2 channels.
+    assert_eq!(setup.audio_specific_config[..2], [0x11, 0x90]);
+}
+
+#[tokio::test]
+async fn one_tick_is_a_recording() {
+    let file = Rig::new().encode(1, |_| 0).await;
+    assert_eq!(file.video.len(), 1);
+    assert_eq!(file.audio.len(), (AAC_FRAME + TICK_SAMPLES).div_ceil(AAC_FRAME));
+}
+
+#[tokio::test]
+async fn a_recording_without_a_tick_ends_all_the_same() {
+    let file = Rig::new().encode(0, |_| 0).await;
+    assert!(file.setup.is_none() && file.video.is_empty());
+}
+
+#[tokio::test]
+async fn an_owner_that_takes_nothing_is_held_back_and_loses_nothing() {
+    let mut rig = Rig::new();
+    let mut ticks = 0;
+    while rig.encoder.ready() || ticks < super::encoder::TICKS_UNDER_WAY {
+        while !rig.encoder.ready() {
+            rig.woken().await;
+        }
+        let tick = usize::try_from(ticks).expect("a few");
+        rig.encoder.push(&picture(tick), &stretch(tick, &|_| 0)).expect("a tick");
+        ticks += 1;
+    }
+    assert_eq!(ticks, super::encoder::TICKS_UNDER_WAY);
+    let file = rig.encode(0, |_| 0).await;
+    assert_eq!(file.video.len() as u64, ticks);
+}
+
+#[tokio::test]
+async fn a_tick_of_another_shape_is_refused() {
+    let mut rig = Rig::new();
+    let sound = stretch(0, &|_| 0);
+    assert!(rig.encoder.push(&picture(0)[1..], &sound).is_err());
+    assert!(rig.encoder.push(&picture(0), &sound[2..]).is_err());
+    rig.encoder.push(&picture(0), &sound).expect("the right shape");
+    assert_eq!(rig.encode(0, |_| 0).await.video.len(), 1, "a refused tick leaves nothing behind");
+}
+
+fn grey(tick: usize) -> u8 {
+    40 + (tick * 2 % 180) as u8
+}
+
+fn picture(tick: usize) -> Vec<u8> {
+    let mut bytes = vec![128; PICTURE_BYTES];
+    bytes[..PICTURE_BYTES / 3 * 2].fill(grey(tick));
+    bytes
+}
+
+fn stretch(tick: usize, sound: &impl Fn(usize) -> i16) -> Vec<i16> {
+    (tick * TICK_SAMPLES..(tick + 1) * TICK_SAMPLES).flat_map(|n| [sound(n); 2]).collect()
+}

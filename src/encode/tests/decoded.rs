@@ -1,0 +1,59 @@
+//! Encoded samples made visible and audible again.
+
+use gst::prelude::*;
+
+use crate::media::{EncodedSample, StreamSetup};
+
+/// The luma in the middle of each picture.
+pub fn greys(setup: &StreamSetup, samples: &[EncodedSample]) -> Vec<u8> {
+    let caps = gst::Caps::builder("video/x-h264")
+        .field("stream-format", "avc")
+        .field("alignment", "au")
+        .field("codec_data", gst::Buffer::from_slice(setup.avcc.clone()))
+        .build();
+    let pictures =
+        decode(&caps, "avdec_h264 max-threads=1 ! videoconvert ! video/x-raw,format=I420", samples);
+    let luma = |sample: &gst::Sample| {
+        let info = gst_video::VideoInfo::from_caps(sample.caps().expect("caps")).expect("video");
+        let bytes = sample.buffer().expect("a buffer").map_readable().expect("its bytes");
+        bytes[info.stride()[0] as usize * (info.height() as usize / 2) + info.width() as usize / 2]
+    };
+    pictures.iter().map(luma).collect()
+}
+
+/// Every sample that a decoder gives out, the priming included.
+pub fn left_channel(setup: &StreamSetup, samples: &[EncodedSample]) -> Vec<i16> {
+    let caps = gst::Caps::builder("audio/mpeg")
+        .field("mpegversion", 4)
+        .field("stream-format", "raw")
+        .field("rate", 48_000)
+        .field("channels", 2)
+        .field("codec_data", gst::Buffer::from_slice(setup.audio_specific_config.clone()))
+        .build();
+    let sounds =
+        decode(&caps, "avdec_aac ! audioconvert ! audio/x-raw,format=S16LE,layout=interleaved", samples);
+    let left = |sample: &gst::Sample| {
+        let bytes = sample.buffer().expect("a buffer").map_readable().expect("its bytes");
+        bytes.chunks_exact(4).map(|s| i16::from_le_bytes([s[0], s[1]])).collect::<Vec<_>>()
+    };
+    sounds.iter().flat_map(left).collect()
+}
+
+fn decode(caps: &gst::Caps, decoder: &str, samples: &[EncodedSample]) -> Vec<gst::Sample> {
+    let text = format!("appsrc name=in format=time max-bytes=0 ! {decoder} ! appsink name=out sync=false");
+    let pipeline =
+        gst::parse::launch(&text).expect("a decoder").downcast::<gst::Pipeline>().expect("a pipeline");
+    let source = pipeline.by_name("in").and_downcast::<gst_app::AppSrc>().expect("appsrc");
+    let sink = pipeline.by_name("out").and_downcast::<gst_app::AppSink>().expect("appsink");
+    source.set_caps(Some(caps));
+    pipeline.set_state(gst::State::Playing).expect("a decoder that starts");
+    for (n, sample) in (0..).zip(samples) {
+        let mut buffer = gst::Buffer::from_slice(sample.data.clone());
+        buffer.make_mut().set_pts(gst::ClockTime::from_mseconds(20) * n);
+        source.push_buffer(buffer).expect("a decoder that takes samples");
+    }
+    source.end_of_stream().expect("a decoder that ends");
+    let decoded = std::iter::from_fn(|| sink.pull_sample().ok()).collect();
+    pipeline.set_state(gst::State::Null).expect("a decoder that stops");
+    decoded
+}
