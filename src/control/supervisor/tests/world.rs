@@ -218,16 +218,16 @@ pub fn spool(pictures: usize, bytes: usize) -> Vec<u8> {
             audio_priming: 1024,
         },
     };
-    let (mut writer, mut spool) = FragmentWriter::new(config).unwrap();
+    let (mut writer, mut spool) = FragmentWriter::new(config);
     let mut audio = 0;
     for n in 0..pictures {
         while audio * 1024 < (n + 1) * 1600 {
-            spool.extend(writer.push(sample(StreamKind::Audio, audio, 50)).unwrap().unwrap_or_default());
+            spool.extend(writer.push(sample(StreamKind::Audio, audio, 50)).unwrap_or_default());
             audio += 1;
         }
-        spool.extend(writer.push(sample(StreamKind::Video, n, bytes)).unwrap().unwrap_or_default());
+        spool.extend(writer.push(sample(StreamKind::Video, n, bytes)).unwrap_or_default());
     }
-    spool.extend(writer.finish().unwrap().unwrap_or_default());
+    spool.extend(writer.finish().unwrap_or_default());
     spool
 }
 
@@ -239,7 +239,7 @@ fn sample(stream: StreamKind, n: usize, bytes: usize) -> EncodedSample {
 pub fn object(spool: &[u8]) -> Vec<u8> {
     let mut reader = SpoolReader::new();
     let ranges = reader.feed(spool).unwrap();
-    let mut object = reader.finish().unwrap().head().unwrap();
+    let mut object = reader.finish().unwrap().head();
     for range in ranges {
         let (start, len) = (range.offset as usize, range.len as usize);
         object.extend(&spool[start..start + len]);
