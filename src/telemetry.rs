@@ -33,7 +33,7 @@ pub fn init(level: &str) -> Result<(), TelemetryError> {
     let set = if io::stderr().is_terminal() {
         builder.with_target(false).try_init()
     } else {
-        builder.json().flatten_event(true).try_init()
+        builder.json().flatten_event(true).with_span_list(false).try_init()
     };
     set.map_err(TelemetryError::Twice)
 }

@@ -43,6 +43,7 @@ struct Tile {
 }
 
 /// What lies in a tile's cell on the canvas.
+#[expect(clippy::large_enum_variant, reason = "there are 25 at most, and nearly all are images")]
 enum Drawn {
     Background,
     Image { image: Arc<dyn I420>, drawing: Drawing },

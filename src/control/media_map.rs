@@ -38,6 +38,7 @@ impl MediaMap {
             .iter()
             .take_while(|piece| piece.media_start < media.end)
             .map(|piece| piece.cut(media))
+            .filter(|place| place.len > 0)
             .collect()
     }
 }

@@ -45,10 +45,23 @@ impl WorkerProgram {
     }
 }
 
+/// What the service's environment holds and a process that decodes strangers' media must not.
+const SECRETS: [&str; 6] =
+    ["API_KEY", "API_SECRET", "LIVEKIT_API_SECRET", "MINIO_ACCESS_KEY", "MINIO_SECRET_KEY", "REDIS_URL"];
+
+/// glibc gives every thread a heap of its own, up to eight a core; a track's decoder has a thread, and what
+/// it frees would stay in its heap.
+const MALLOC_ARENAS: &str = "2";
+
 impl WorkerProcess {
     pub async fn start(program: &WorkerProgram, spec: WorkerSpec) -> io::Result<Self> {
-        let mut child = Command::new(&program.path)
+        let mut command = Command::new(&program.path);
+        for secret in SECRETS {
+            command.env_remove(secret);
+        }
+        let mut child = command
             .args(&program.args)
+            .env("MALLOC_ARENA_MAX", MALLOC_ARENAS)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             // A group of its own: Ctrl-C on the service's terminal must not reach the worker, which

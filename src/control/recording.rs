@@ -4,7 +4,6 @@
 //! database and its worker is gone. Dropped before that, the recording stays unfinished in the
 //! database, and the next start of the service goes on with it.
 
-use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -55,14 +54,10 @@ pub struct Recording {
 
 enum Worker {
     None,
-    Running { process: WorkerProcess, _permit: OwnedSemaphorePermit },
+    Running { process: Box<WorkerProcess>, _permit: OwnedSemaphorePermit },
 }
 
-type Upload<'a> = Pin<&'a mut dyn FutureUpload>;
-
-/// A name for the type of a running upload.
-trait FutureUpload: Future<Output = Result<Uploaded, UploadError>> + Send {}
-impl<F: Future<Output = Result<Uploaded, UploadError>> + Send> FutureUpload for F {}
+type Upload<'a> = Pin<&'a mut (dyn Future<Output = Result<Uploaded, UploadError>> + Send)>;
 
 impl Recording {
     pub fn new(row: RecordingRow, shared: Arc<Shared>) -> Self {
@@ -121,7 +116,7 @@ impl Recording {
         match WorkerProcess::start(&self.shared.program, spec).await {
             Ok(process) => {
                 tracing::info!(pid = process.pid(), "recording accepted");
-                self.worker = Worker::Running { process, _permit: permit };
+                self.worker = Worker::Running { process: Box::new(process), _permit: permit };
             }
             Err(error) => {
                 tracing::error!(%error, "the worker cannot be started");

@@ -195,7 +195,7 @@ impl Uploader {
             return Err(UploadError::Inconsistent { indexed, found });
         }
         let mut finisher = Finisher {
-            head: index.head().map_err(UploadError::Index)?,
+            head: index.head(),
             rest: self.planner.finish(),
             transfer: self.transfer,
             patience: self.patience,

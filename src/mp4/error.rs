@@ -1,19 +1,28 @@
-//! What is wrong with a box, with the place where to look.
+//! What can be wrong with a spool. Writing cannot fail.
 
+use mp4_atom::FourCC;
+
+/// A fault in the spool, at a byte counted from the spool's start. It is in the file, so reading
+/// again does not help; the whole fragments before it are good.
 #[derive(Debug, thiserror::Error)]
 pub enum Mp4Error {
-    #[error("the {stream} encoder's configuration is not understood")]
-    Setup { stream: &'static str, source: mp4_atom::Error },
-    #[error("cannot write the box {name}")]
-    Encode { name: &'static str, source: mp4_atom::Error },
-    #[error("the box {name} at byte {offset} is not understood")]
-    Decode { name: String, offset: u64, source: mp4_atom::Error },
-    #[error("the box {name} at byte {offset} claims {size} bytes, more than {max}")]
-    TooLarge { name: String, offset: u64, size: u64, max: u64 },
-    #[error("the box {name} at byte {offset} is not expected there")]
-    Unexpected { name: String, offset: u64 },
-    #[error("the fragment at byte {offset} is not one of a spool: {reason}")]
-    Fragment { offset: u64, reason: &'static str },
-    #[error("the file is not one of a spool: {reason}")]
-    NotASpool { reason: &'static str },
+    #[error("box `{}` at byte {offset} of the spool, where `{expected}` should be", .found.as_ref().escape_ascii())]
+    UnexpectedBox { offset: u64, found: FourCC, expected: FourCC },
+    #[error("box `{kind}` at byte {offset} of the spool has an impossible length")]
+    BoxLength { offset: u64, kind: FourCC },
+    #[error("box `{kind}` at byte {offset} of the spool is malformed")]
+    Malformed {
+        offset: u64,
+        kind: FourCC,
+        #[source]
+        source: mp4_atom::Error,
+    },
+    #[error("`moof` at byte {offset} of the spool starts track {track_id} at {found}, not {expected}")]
+    Gap { offset: u64, track_id: u32, found: u64, expected: u64 },
+    #[error("`moof` at byte {offset} of the spool places track {track_id} at {found}, not {expected}")]
+    Misplaced { offset: u64, track_id: u32, found: i32, expected: u64 },
+    #[error("`mdat` at byte {offset} of the spool holds {found} bytes, its samples {expected}")]
+    MediaLength { offset: u64, found: u64, expected: u64 },
+    #[error("the spool ends at byte {len}, before its `moov` is whole")]
+    NoMovie { len: u64 },
 }

@@ -1,97 +1,173 @@
-//! All samples of a recording, as the final file's tables will list them.
+//! The index of a recording: what a `moov` says about the samples, and nothing of the samples
+//! themselves. About 4 bytes a sample: little more than 1 MiB for an hour.
 
 use std::time::Duration;
 
-use mp4_atom::{Codec, Moov};
+use super::{AAC_FRAME, MovieConfig, sample_duration};
+use crate::media::{AUDIO_RATE, StreamKind};
 
-use super::error::Mp4Error;
-use super::head;
-use super::tracks::{AUDIO_TRACK, PICTURE_UNITS, VIDEO_TRACK};
-use crate::media::Size;
-
-/// What the spool's header says about the whole file.
-pub(super) struct Movie {
-    pub size: Size,
-    pub frame_rate: u32,
-    pub audio_priming: u32,
-    pub video_entry: Codec,
-    pub audio_entry: Codec,
+/// The samples of all whole fragments of a spool, in order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Index {
+    pub(super) config: MovieConfig,
+    pub(super) video: Samples,
+    pub(super) audio: Samples,
+    media_len: u64,
 }
 
-/// Consecutive samples of one track that lie together: a chunk of the final file.
-pub(super) struct Run {
-    pub video: bool,
+/// One track's samples.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Samples {
     /// Bytes of each sample.
     pub sizes: Vec<u32>,
-    /// Which samples are keyframes, counted from the run's first.
+    /// Numbers of the video samples at which a decoder can start, the first sample being 1.
+    pub keyframes: Vec<u32>,
+    /// Each fragment's run of samples.
+    pub chunks: Vec<Chunk>,
+}
+
+/// Consecutive samples of one track that lie together.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Chunk {
+    /// Place of the first byte, counted from the first media byte of the recording.
+    pub offset: u64,
+    pub samples: u32,
+}
+
+/// One track's part of a fragment, as its `moof` describes it.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Run {
+    pub stream: StreamKind,
+    /// Decode time of the first sample in the track's timescale.
+    pub start: u64,
+    /// Place of the first byte, counted from the `moof`'s first.
+    pub data_offset: i32,
+    pub sizes: Vec<u32>,
+    /// Positions in `sizes` of the video samples at which a decoder can start.
     pub keyframes: Vec<u32>,
 }
 
-/// The samples of all whole fragments.
-pub struct Index {
-    movie: Movie,
-    runs: Vec<Run>,
-}
-
 impl Index {
-    pub(super) fn new(movie: Movie, runs: Vec<Run>) -> Self {
-        Self { movie, runs }
+    pub(super) fn new(config: MovieConfig) -> Self {
+        Self { config, video: Samples::default(), audio: Samples::default(), media_len: 0 }
     }
 
-    #[cfg(test)]
-    pub(super) fn with_runs(self, runs: Vec<Run>) -> Self {
-        Self { runs, ..self }
-    }
-
-    /// Whether there is no picture.
+    /// There is no picture, so nothing to make a recording of.
     pub fn is_empty(&self) -> bool {
-        self.frames() == 0
+        self.video.sizes.is_empty()
     }
 
-    /// Number of pictures.
+    /// Video frames, each one tick long.
     pub fn frames(&self) -> u64 {
-        self.runs.iter().filter(|r| r.video).map(|r| r.sizes.len() as u64).sum()
+        self.video.sizes.len() as u64
     }
 
-    /// How long the pictures last; the sound is cut to that.
+    /// Duration of the video track, which is that of the recording.
     pub fn duration(&self) -> Duration {
-        let frame_rate = f64::from(self.movie.frame_rate);
-        Duration::from_secs_f64(self.frames() as f64 / frame_rate)
+        let frame_rate = u64::from(self.config.frame_rate);
+        let whole = Duration::from_secs(self.frames() / frame_rate);
+        let rest = self.frames() % frame_rate;
+        whole + Duration::from_nanos(rest * 1_000_000_000 / frame_rate)
     }
 
-    /// Bytes of all media ranges together.
+    /// Bytes of all samples: what follows the head in the object.
     pub fn media_len(&self) -> u64 {
-        self.runs.iter().flat_map(|r| &r.sizes).copied().map(u64::from).sum()
+        self.media_len
     }
 
-    /// `ftyp`, `moov` and the header of the one `mdat`. With all media ranges behind it, in their order,
-    /// it is a whole MP4.
-    pub fn head(&self) -> Result<Vec<u8>, Mp4Error> {
-        head::build(&self.movie, &self.runs, self.media_len())
+    pub(super) fn samples(&self, stream: StreamKind) -> &Samples {
+        match stream {
+            StreamKind::Video => &self.video,
+            StreamKind::Audio => &self.audio,
+        }
+    }
+
+    /// What is heard or seen of a track, in the movie's timescale: the sound without its priming,
+    /// and never longer than the picture.
+    pub(super) fn presented(&self, stream: StreamKind) -> u64 {
+        let scale = u64::from(self.config.movie_timescale());
+        let video = self.frames() * (scale / u64::from(self.config.frame_rate));
+        match stream {
+            StreamKind::Video => video,
+            StreamKind::Audio => {
+                let pcm = self.audio.sizes.len() as u64 * u64::from(AAC_FRAME);
+                let heard = pcm.saturating_sub(u64::from(self.config.setup.audio_priming));
+                video.min(heard * (scale / u64::from(AUDIO_RATE)))
+            }
+        }
+    }
+
+    /// Takes in the samples of a fragment whose media has arrived. The runs lie in the media one
+    /// after the other.
+    pub(super) fn append(&mut self, runs: Vec<Run>) {
+        for run in runs {
+            let len = run.len();
+            let samples = match run.stream {
+                StreamKind::Video => &mut self.video,
+                StreamKind::Audio => &mut self.audio,
+            };
+            samples.append(run, self.media_len);
+            self.media_len += len;
+        }
     }
 }
 
-impl Movie {
-    pub(super) fn from_spool(moov: &Moov) -> Result<Self, Mp4Error> {
-        let wrong = |reason| Mp4Error::NotASpool { reason };
-        let track = |id| moov.trak.iter().find(|t| t.tkhd.track_id == id);
-        let video = track(VIDEO_TRACK).ok_or(wrong("it has no video track"))?;
-        let audio = track(AUDIO_TRACK).ok_or(wrong("it has no audio track"))?;
-        let video_entry = video.mdia.minf.stbl.stsd.codecs.first().ok_or(wrong("its video has no codec"))?;
-        let audio_entry = audio.mdia.minf.stbl.stsd.codecs.first().ok_or(wrong("its audio has no codec"))?;
-        let visual = video_entry.visual().ok_or(wrong("its video has no size"))?;
-        let edits = audio.edts.as_ref().and_then(|e| e.elst.as_ref()).map(|e| &e.entries[..]);
-        let priming = edits.and_then(|e| e.first()).and_then(|e| e.media_time).unwrap_or(0);
-        let frame_rate = video.mdia.mdhd.timescale / PICTURE_UNITS;
-        if frame_rate == 0 {
-            return Err(wrong("its video has no frame rate"));
-        }
-        Ok(Self {
-            size: Size { width: visual.width.into(), height: visual.height.into() },
-            frame_rate,
-            audio_priming: u32::try_from(priming).map_err(|_| wrong("its audio begins too late"))?,
-            video_entry: video_entry.clone(),
-            audio_entry: audio_entry.clone(),
-        })
+impl Samples {
+    /// More would not fit the 32-bit length of a `moov`: 100 days of video at 30 frames a second.
+    pub const MAX: usize = 1 << 28;
+
+    /// Decode time after the last sample, in the track's timescale.
+    pub fn end(&self, stream: StreamKind) -> u64 {
+        self.sizes.len() as u64 * u64::from(sample_duration(stream))
+    }
+
+    fn append(&mut self, run: Run, offset: u64) {
+        // Sample numbers count from 1 (ISO/IEC 14496-12, 8.6.2.3).
+        let first = self.sizes.len() as u32 + 1;
+        self.keyframes.extend(run.keyframes.iter().map(|k| first + k));
+        self.chunks.push(Chunk { offset, samples: run.sizes.len() as u32 });
+        self.sizes.extend(run.sizes);
+    }
+}
+
+impl Run {
+    /// Bytes of all its samples.
+    pub fn len(&self) -> u64 {
+        self.sizes.iter().copied().map(u64::from).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mp4::testing::{config, index};
+
+    #[test]
+    fn an_index_without_a_picture_is_empty_even_with_sound() {
+        assert!(Index::new(config()).is_empty());
+        assert!(index(0, 40).is_empty());
+        assert!(!index(1, 0).is_empty());
+    }
+
+    #[test]
+    fn the_duration_is_that_of_the_frames() {
+        assert_eq!(index(0, 0).duration(), Duration::ZERO);
+        assert_eq!(index(45, 0).duration(), Duration::from_millis(1500));
+        assert_eq!(index(1, 900).duration(), Duration::from_nanos(33_333_333));
+        assert_eq!(index(3600 * 30, 0).duration(), Duration::from_secs(3600));
+    }
+
+    #[test]
+    fn sound_beyond_the_picture_is_not_presented() {
+        let index = index(30, 100);
+        assert_eq!(index.presented(StreamKind::Video), 48_000);
+        assert_eq!(index.presented(StreamKind::Audio), 48_000);
+    }
+
+    #[test]
+    fn sound_that_ends_early_is_presented_without_its_priming() {
+        let index = index(30, 10);
+        let priming = u64::from(index.config.setup.audio_priming);
+        assert_eq!(index.presented(StreamKind::Audio), 10 * 1024 - priming);
     }
 }

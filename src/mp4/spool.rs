@@ -1,198 +1,212 @@
-//! The service's side: a spool that grows, or that a crash left behind, to an index.
+//! The service's side: follows a growing spool and indexes its whole fragments.
+//!
+//! Contract: how the spool is cut into chunks makes no difference, what is not whole does not count,
+//! and whatever the bytes are, memory stays at the index and one small box. Media bytes are only
+//! counted.
 
-use mp4_atom::{Atom, Buf, DecodeAtom, FourCC, Header, Moof, Moov, Trun};
+use mp4_atom::{Atom, Ftyp, Mdat, Moof, Moov};
 
 use super::error::Mp4Error;
-use super::index::{Index, Movie, Run};
-use super::tracks::VIDEO_TRACK;
+use super::framing::Framing;
+use super::index::{Index, Run, Samples};
+use super::{parse, track_id};
 
-/// A fragment's index has some ten bytes a sample. What claims more is not ours, and is not buffered.
-const MAX_BOX_BYTES: u64 = 1 << 20;
-const HEADER_BYTES: usize = 8;
-
-/// Media in the spool: part of the object, in this order.
+/// Bytes of the spool that are media, and nothing but media.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MediaRange {
-    /// Bytes from the spool's beginning.
     pub offset: u64,
     pub len: u64,
 }
 
-/// Reads a spool's bytes in the order in which they come, in pieces of any size. It keeps the samples'
-/// sizes, not their data.
-#[derive(Default)]
+/// Reads a spool, from its first byte on, while it is being written or after a crash.
+#[derive(Debug)]
 pub struct SpoolReader {
-    /// Bytes taken out of `pending` so far, media that was skipped included.
-    position: u64,
-    /// The beginning of a box that is not whole yet.
-    pending: Vec<u8>,
-    movie: Option<Movie>,
-    expected: Expected,
-    index: Vec<Run>,
+    framing: Framing,
+    stage: Stage,
 }
 
-#[derive(Default)]
-enum Expected {
-    #[default]
-    Box,
-    /// The fragment whose index was read: its media box.
-    Mdat(Fragment),
-    /// Its media, of which `left` bytes have not come.
-    Media { fragment: Fragment, range: MediaRange, left: u64 },
+/// What comes next.
+#[derive(Debug)]
+enum Stage {
+    FileType,
+    Movie,
+    Fragments { index: Box<Index>, part: Part },
 }
 
-struct Fragment {
-    /// Where its `moof` begins.
-    offset: u64,
-    runs: Vec<(Run, u64)>,
+#[derive(Debug)]
+enum Part {
+    Moof,
+    /// The header of the `mdat` that belongs to the runs of the `moof` at this offset.
+    MdatHeader {
+        moof: u64,
+        runs: Vec<Run>,
+    },
+    Media {
+        runs: Vec<Run>,
+        range: MediaRange,
+    },
+}
+
+enum Step {
+    /// The bytes at hand do not suffice for the next thing.
+    Starved,
+    Advanced,
+    Whole(MediaRange),
+}
+
+impl Default for SpoolReader {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl SpoolReader {
     pub fn new() -> Self {
-        Self::default()
+        Self { framing: Framing::default(), stage: Stage::FileType }
     }
 
-    /// Takes the next bytes; answers with the media of the fragments that became whole by them.
+    /// Takes the next bytes of the spool; answers with the media of the fragments that they made
+    /// whole, in the order of the object.
+    ///
+    /// Ranges come before faults: where a chunk completes fragments and then turns bad, the ranges
+    /// are the answer and the fault is that of the next call. A fault stays; after it
+    /// [`finish`](Self::finish) still answers with all fragments whose ranges were given.
     pub fn feed(&mut self, mut bytes: &[u8]) -> Result<Vec<MediaRange>, Mp4Error> {
-        let mut whole = Vec::new();
+        let mut ranges = Vec::new();
         loop {
-            if let Expected::Media { .. } = self.expected {
-                let Some(range) = self.skip_media(&mut bytes) else { return Ok(whole) };
-                whole.push(range);
+            match self.step(&mut bytes) {
+                Ok(Step::Starved) => return Ok(ranges),
+                Ok(Step::Advanced) => {}
+                Ok(Step::Whole(range)) => ranges.push(range),
+                Err(fault) if ranges.is_empty() => return Err(fault),
+                Err(_) => return Ok(ranges),
             }
-            let needed = self.needed()?.saturating_sub(self.pending.len());
-            let (now, later) = bytes.split_at(needed.min(bytes.len()));
-            self.pending.extend_from_slice(now);
-            bytes = later;
-            if now.len() < needed {
+        }
+    }
+
+    fn step(&mut self, bytes: &mut &[u8]) -> Result<Step, Mp4Error> {
+        let framing = &mut self.framing;
+        match &mut self.stage {
+            Stage::FileType => {
+                if framing.collect(Ftyp::KIND, bytes)?.is_none() {
+                    return Ok(Step::Starved);
+                }
+                self.stage = Stage::Movie;
+            }
+            Stage::Movie => {
+                let Some(moov) = framing.collect(Moov::KIND, bytes)? else {
+                    return Ok(Step::Starved);
+                };
+                let config =
+                    parse::movie_config(moov).map_err(|source| framing.malformed(Moov::KIND, source))?;
+                self.stage = Stage::Fragments { index: Box::new(Index::new(config)), part: Part::Moof };
+            }
+            Stage::Fragments { index, part } => return part.step(framing, index, bytes),
+        }
+        framing.pass();
+        Ok(Step::Advanced)
+    }
+
+    /// The index of all whole fragments. Fails only where the spool ends before its `moov` does,
+    /// that is, before there can be a fragment.
+    pub fn finish(self) -> Result<Index, Mp4Error> {
+        match self.stage {
+            Stage::FileType | Stage::Movie => Err(Mp4Error::NoMovie { len: self.framing.position() }),
+            Stage::Fragments { index, part: _ } => Ok(*index),
+        }
+    }
+}
+
+impl Part {
+    fn step(
+        &mut self,
+        framing: &mut Framing,
+        index: &mut Index,
+        bytes: &mut &[u8],
+    ) -> Result<Step, Mp4Error> {
+        match self {
+            Self::Moof => {
+                let moof = framing.offset();
+                let Some(body) = framing.collect(Moof::KIND, bytes)? else {
+                    return Ok(Step::Starved);
+                };
+                let runs = parse::runs(body).map_err(|source| framing.malformed(Moof::KIND, source))?;
+                check_continuity(index, moof, &runs)?;
+                framing.pass();
+                *self = Self::MdatHeader { moof, runs };
+            }
+            Self::MdatHeader { moof, runs } => {
+                let Some(len) = framing.header(Mdat::KIND, bytes)? else {
+                    return Ok(Step::Starved);
+                };
+                check_media(framing.offset(), len, runs)?;
+                let offset = framing.position();
+                check_places(*moof, offset, runs)?;
+                framing.pass();
+                *self = Self::Media { runs: std::mem::take(runs), range: MediaRange { offset, len } };
+            }
+            Self::Media { runs, range } => {
+                if !framing.skip_to(range.offset + range.len, bytes) {
+                    return Ok(Step::Starved);
+                }
+                let whole = Step::Whole(*range);
+                index.append(std::mem::take(runs));
+                *self = Self::Moof;
                 return Ok(whole);
             }
-            self.take_box()?;
         }
-    }
-
-    /// Whatever came after the last whole fragment is left out.
-    pub fn finish(self) -> Result<Index, Mp4Error> {
-        let movie = self.movie.ok_or(Mp4Error::NotASpool { reason: "it has no whole header" })?;
-        Ok(Index::new(movie, self.index))
-    }
-
-    /// How many bytes `pending` must have for the next step: a header, then its box.
-    fn needed(&self) -> Result<usize, Mp4Error> {
-        if self.pending.len() < HEADER_BYTES {
-            return Ok(HEADER_BYTES);
-        }
-        let (name, size) = self.header();
-        if name == FourCC::new(b"mdat") {
-            return Ok(HEADER_BYTES);
-        }
-        let (offset, max) = (self.position, MAX_BOX_BYTES);
-        if size > max {
-            return Err(Mp4Error::TooLarge { name: name.to_string(), offset, size, max });
-        }
-        Ok((size as usize).max(HEADER_BYTES))
-    }
-
-    fn header(&self) -> (FourCC, u64) {
-        let word = |at: usize| -> [u8; 4] {
-            let mut word = [0; 4];
-            word.copy_from_slice(&self.pending[at..at + 4]);
-            word
-        };
-        (FourCC::new(&word(4)), u64::from(u32::from_be_bytes(word(0))))
-    }
-
-    /// `pending` holds a whole box, or the header of an `mdat`.
-    fn take_box(&mut self) -> Result<(), Mp4Error> {
-        if self.pending.len() < HEADER_BYTES || self.pending.len() < self.needed()? {
-            return Ok(());
-        }
-        let (name, size) = self.header();
-        let offset = self.position;
-        let unexpected = || Mp4Error::Unexpected { name: name.to_string(), offset };
-        match (std::mem::take(&mut self.expected), &name.to_string()[..]) {
-            (Expected::Box, "ftyp") => {}
-            (Expected::Box, "moov") if self.movie.is_none() => {
-                self.movie = Some(Movie::from_spool(&self.decode::<Moov>("moov")?)?);
-            }
-            (Expected::Box, "moof") if self.movie.is_some() => {
-                let fragment = fragment(&self.decode::<Moof>("moof")?, offset, self.pending.len())?;
-                self.expected = Expected::Mdat(fragment);
-            }
-            (Expected::Mdat(fragment), "mdat") => self.expected = media(fragment, offset, size)?,
-            (Expected::Box | Expected::Mdat(_) | Expected::Media { .. }, _) => return Err(unexpected()),
-        }
-        self.position += self.pending.len() as u64;
-        self.pending.clear();
-        Ok(())
-    }
-
-    fn decode<T: Atom + DecodeAtom>(&self, name: &'static str) -> Result<T, Mp4Error> {
-        let offset = self.position;
-        let wrong = |source| Mp4Error::Decode { name: name.into(), offset, source };
-        let mut bytes = &self.pending[..];
-        let header = <Header as mp4_atom::Decode>::decode(&mut bytes).map_err(wrong)?;
-        let atom = T::decode_atom(&header, &mut bytes).map_err(wrong)?;
-        if bytes.has_remaining() {
-            return Err(wrong(mp4_atom::Error::UnderDecode(T::KIND)));
-        }
-        Ok(atom)
-    }
-
-    /// Goes on over media; answers with its range once all of it has come.
-    fn skip_media(&mut self, bytes: &mut &[u8]) -> Option<MediaRange> {
-        let Expected::Media { range, left, .. } = &mut self.expected else { return None };
-        let now = (*left).min(bytes.len() as u64);
-        *left -= now;
-        self.position += now;
-        *bytes = &bytes[now as usize..];
-        if *left > 0 {
-            return None;
-        }
-        let range = *range;
-        if let Expected::Media { fragment, .. } = std::mem::take(&mut self.expected) {
-            self.index.extend(fragment.runs.into_iter().map(|(run, _)| run));
-        }
-        Some(range)
+        Ok(Step::Advanced)
     }
 }
 
-fn fragment(moof: &Moof, offset: u64, moof_len: usize) -> Result<Fragment, Mp4Error> {
-    let wrong = |reason| Mp4Error::Fragment { offset, reason };
-    let mut runs = Vec::new();
-    let mut expected_at = moof_len + HEADER_BYTES;
-    for traf in &moof.traf {
-        let [trun] = &traf.trun[..] else { return Err(wrong("a track has not one run")) };
-        let (run, bytes) = run(traf.tfhd.track_id, trun).ok_or(wrong("a sample has no size or flags"))?;
-        // The object's index counts on the media lying in this order without gaps.
-        if trun.data_offset.and_then(|o| usize::try_from(o).ok()) != Some(expected_at) {
-            return Err(wrong("its media is not in the order of its runs"));
+/// The finished file gives every sample of a track the same duration, so none may be missing.
+fn check_continuity(index: &Index, offset: u64, runs: &[Run]) -> Result<(), Mp4Error> {
+    for run in runs {
+        let samples = index.samples(run.stream);
+        if samples.end(run.stream) != run.start {
+            return Err(Mp4Error::Gap {
+                offset,
+                track_id: track_id(run.stream),
+                found: run.start,
+                expected: samples.end(run.stream),
+            });
         }
-        expected_at += usize::try_from(bytes).map_err(|_| wrong("a run is too long"))?;
-        runs.push((run, bytes));
-    }
-    Ok(Fragment { offset, runs })
-}
-
-fn run(track_id: u32, trun: &Trun) -> Option<(Run, u64)> {
-    let mut run = Run { video: track_id == VIDEO_TRACK, sizes: Vec::new(), keyframes: Vec::new() };
-    for (n, entry) in trun.samples.iter().enumerate() {
-        run.sizes.push(entry.size?);
-        // `sample_is_non_sync_sample`
-        if entry.flags? & 0x0001_0000 == 0 {
-            run.keyframes.push(u32::try_from(n).ok()?);
+        if samples.sizes.len() + run.sizes.len() > Samples::MAX {
+            return Err(Mp4Error::Malformed {
+                offset,
+                kind: Moof::KIND,
+                source: mp4_atom::Error::TooLarge(Moov::KIND),
+            });
         }
     }
-    let bytes = run.sizes.iter().copied().map(u64::from).sum();
-    Some((run, bytes))
+    Ok(())
 }
 
-fn media(fragment: Fragment, offset: u64, size: u64) -> Result<Expected, Mp4Error> {
-    let len: u64 = fragment.runs.iter().map(|(_, bytes)| bytes).sum();
-    if size != len + HEADER_BYTES as u64 {
-        let reason = "its media is not as long as its index says";
-        return Err(Mp4Error::Fragment { offset: fragment.offset, reason });
+/// There is nothing but samples in the media.
+fn check_media(offset: u64, found: u64, runs: &[Run]) -> Result<(), Mp4Error> {
+    let expected = runs.iter().map(Run::len).sum();
+    if found != expected {
+        return Err(Mp4Error::MediaLength { offset, found, expected });
     }
-    let range = MediaRange { offset: offset + HEADER_BYTES as u64, len };
-    Ok(Expected::Media { fragment, range, left: len })
+    Ok(())
 }
+
+/// The runs lie one after the other, from the start of the media on.
+fn check_places(moof: u64, media: u64, runs: &[Run]) -> Result<(), Mp4Error> {
+    let mut expected = media - moof;
+    for run in runs {
+        if u64::try_from(run.data_offset) != Ok(expected) {
+            return Err(Mp4Error::Misplaced {
+                offset: moof,
+                track_id: track_id(run.stream),
+                found: run.data_offset,
+                expected,
+            });
+        }
+        expected += run.len();
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

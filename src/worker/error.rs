@@ -8,7 +8,6 @@ use super::spool::SpoolError;
 use crate::compose::ComposeError;
 use crate::decode::DecodeError;
 use crate::encode::EncodeError;
-use crate::mp4::Mp4Error;
 use crate::room::RoomError;
 
 #[derive(Debug, thiserror::Error)]
@@ -21,8 +20,6 @@ pub enum WorkerError {
     Compose(#[from] ComposeError),
     #[error("cannot encode")]
     Encode(#[from] EncodeError),
-    #[error("cannot make the file's boxes")]
-    Mp4(#[from] Mp4Error),
     #[error(transparent)]
     Spool(#[from] SpoolError),
     #[error("the encoder did not finish in time")]

@@ -44,7 +44,7 @@ impl FileWriter {
             match encoded {
                 Encoded::Setup(setup) => {
                     let config = MovieConfig { size: self.size, frame_rate: self.frame_rate, setup };
-                    let (writer, head) = FragmentWriter::new(config)?;
+                    let (writer, head) = FragmentWriter::new(config);
                     self.spool.append(head)?;
                     self.stage = Stage::Open(Box::new(writer));
                 }
@@ -83,7 +83,7 @@ impl FileWriter {
 
     fn sample(&mut self, sample: EncodedSample) -> Result<(), WorkerError> {
         let Stage::Open(writer) = &mut self.stage else { return Err(WorkerError::SampleBeforeSetup) };
-        if let Some(fragment) = writer.push(sample)? {
+        if let Some(fragment) = writer.push(sample) {
             self.spool.append(fragment)?;
         }
         Ok(())
@@ -91,7 +91,7 @@ impl FileWriter {
 
     fn end(&mut self) -> Result<(), WorkerError> {
         if let Stage::Open(writer) = std::mem::replace(&mut self.stage, Stage::Ended)
-            && let Some(fragment) = writer.finish()?
+            && let Some(fragment) = writer.finish()
         {
             self.spool.append(fragment)?;
         }

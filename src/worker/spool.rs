@@ -35,8 +35,11 @@ pub struct Spool {
 impl Spool {
     pub fn create(path: &Path) -> Result<Self, SpoolError> {
         let created = OpenOptions::new().write(true).create_new(true).open(path);
-        let file = created.map_err(|source| SpoolError::Create { path: path.to_owned(), source })?;
-        Self::on(file).map_err(|source| SpoolError::Create { path: path.to_owned(), source })
+        let wrong = |source| SpoolError::Create { path: path.to_owned(), source };
+        let file = created.map_err(wrong)?;
+        // Held until the file is closed: a service that starts anew sees that somebody still writes.
+        file.lock().map_err(wrong)?;
+        Self::on(file).map_err(wrong)
     }
 
     fn on(file: File) -> io::Result<Self> {

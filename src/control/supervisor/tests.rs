@@ -1,1 +1,284 @@
-//! placeholder
+//! Whole recordings, with a real store, storage and process, and a worker that only plays one.
+
+mod faulty;
+mod world;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use faulty::Faulty;
+use world::{Setting, World, error_of, is_full, room, spool};
+
+use crate::control::{ControlError, StartStatus};
+use crate::storage::Folder;
+use crate::store::Phase;
+
+/// More than the 10 MiB below which a recording is stored in one step.
+fn large_spool() -> Vec<u8> {
+    spool(90, 200_000)
+}
+
+#[tokio::test]
+async fn a_stopped_recording_is_stored_whole_told_once_and_leaves_no_spool() {
+    let world = World::new(Setting::new("until_stop")).await;
+    let row = world.record().await;
+    assert_eq!(row.phase, Phase::Complete);
+    assert_eq!(world.file(&row), world.expected_file());
+    let saved = row.saved.clone().unwrap();
+    assert_eq!(saved.duration_s, 3);
+    assert_eq!(saved.size, world.expected_file().len() as u64);
+    let told = format!(
+        r#"{{"event":"egress_ended","egressId":"{}","roomId":"room","file":"{}","duration":3,"size":{}}}"#,
+        row.egress_id, saved.key, saved.size
+    );
+    assert_eq!(world.told().await, [told]);
+    world.appears(|| !world.spool_path(&row.egress_id).exists()).await;
+}
+
+#[tokio::test]
+async fn a_large_recording_is_uploaded_in_parts_while_it_runs() {
+    let world = World::new(Setting { spool: large_spool(), ..Setting::new("until_stop") }).await;
+    let id = world.start_recording().await;
+    world.appears(|| part_below(&world.recordings)).await;
+    assert!(world.handle.active(&room()).await.unwrap().is_some());
+    world.handle.stop(&room()).await.unwrap();
+    let row = world.ended(&id).await;
+    assert_eq!(row.phase, Phase::Complete);
+    assert!(world.file(&row) == world.expected_file(), "the file is not the spool's");
+}
+
+#[tokio::test]
+async fn a_recording_ends_by_itself_when_the_room_closes() {
+    let world = World::new(Setting::new("room_closes")).await;
+    let id = world.start_recording().await;
+    assert_eq!(world.ended(&id).await.phase, Phase::Complete);
+    assert_eq!(world.handle.active(&room()).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn what_a_killed_worker_left_is_stored_and_the_recording_has_failed() {
+    let world = World::new(Setting::new("crash")).await;
+    let id = world.start_recording().await;
+    let row = world.ended(&id).await;
+    assert_eq!(
+        error_of(&row),
+        "The recorder ended unexpectedly by signal 9. The file holds what was recorded until then."
+    );
+    let spool = &world.expected_file();
+    let file = world.file(&row);
+    // All but the last fragment of half a second.
+    assert!(file.len() < spool.len() && file.len() > spool.len() / 2, "{} bytes", file.len());
+    assert!(world.told().await[0].contains(r#""error":"The recorder ended"#));
+}
+
+#[tokio::test]
+async fn a_worker_that_reports_an_error_fails_the_recording_and_saves_the_file() {
+    let world = World::new(Setting::new("error")).await;
+    let id = world.start_recording().await;
+    let row = world.ended(&id).await;
+    assert_eq!(
+        error_of(&row),
+        "The recorder failed: the encoder failed. The file holds what was recorded until then."
+    );
+    assert_eq!(world.file(&row), world.expected_file());
+}
+
+#[tokio::test]
+async fn a_recording_that_never_began_has_no_file() {
+    let world = World::new(Setting::new("refused")).await;
+    let id = world.start_recording().await;
+    let row = world.ended(&id).await;
+    assert_eq!(error_of(&row), "The recorder failed: the room refused the token. Nothing was recorded.");
+    assert_eq!(row.saved, None);
+    assert!(world.told().await[0].contains(r#""file":null,"duration":0,"size":0"#));
+}
+
+#[tokio::test]
+async fn a_stop_before_any_media_ends_without_a_file() {
+    let world = World::new(Setting::new("nothing")).await;
+    let id = world.start_recording().await;
+    world.handle.stop(&room()).await.unwrap();
+    let row = world.ended(&id).await;
+    assert_eq!(error_of(&row), "The recording ended before anything was recorded (stopped).");
+}
+
+#[tokio::test]
+async fn a_worker_that_says_nothing_is_killed_and_its_file_saved() {
+    let mut setting = Setting::new("silent");
+    setting.limits.silence = Duration::from_secs(1);
+    let world = World::new(setting).await;
+    let id = world.start_recording().await;
+    let row = world.ended(&id).await;
+    assert!(error_of(&row).starts_with("The recorder did not answer any more"), "{row:?}");
+    assert_eq!(world.file(&row), world.expected_file());
+}
+
+#[tokio::test]
+async fn a_worker_that_does_not_stop_is_killed_and_its_file_saved() {
+    let mut setting = Setting::new("deaf");
+    setting.limits.stop = Duration::from_millis(200);
+    let world = World::new(setting).await;
+    let row = world.record().await;
+    assert!(error_of(&row).starts_with("The recorder did not end in time"), "{row:?}");
+    assert_eq!(world.file(&row), world.expected_file());
+}
+
+#[tokio::test]
+async fn a_worker_that_exits_at_once_fails_the_recording() {
+    let mut setting = Setting::new("no such plan");
+    setting.spool = Vec::new();
+    let world = World::new(setting).await;
+    let id = world.start_recording().await;
+    let row = world.ended(&id).await;
+    assert_eq!(error_of(&row), "The recorder ended unexpectedly with exit code 1. Nothing was recorded.");
+}
+
+#[tokio::test]
+async fn racing_starts_make_one_recording() {
+    let world = World::new(Setting { capacity: 1, ..Setting::new("until_stop") }).await;
+    let (a, b) = tokio::join!(world.handle.start(room()), world.handle.start(room()));
+    let (a, b) = (a.unwrap(), b.unwrap());
+    assert_eq!((&a.egress_id, a.started_at), (&b.egress_id, b.started_at));
+    assert_eq!([a.created, b.created].iter().filter(|created| **created).count(), 1);
+    world.until(&a.egress_id, |row| row.phase == Phase::Active).await;
+    let again = world.handle.start(room()).await.unwrap();
+    assert_eq!((again.egress_id, again.status), (a.egress_id, StartStatus::Active));
+}
+
+#[tokio::test]
+async fn a_stop_of_nothing_is_refused_and_a_second_stop_answers_as_the_first() {
+    let faulty = |world: &std::path::Path| Arc::new(Faulty::new(Folder::new(world), usize::MAX));
+    let folder = tempfile::tempdir().unwrap();
+    let mut setting = Setting { storage: Some(faulty(folder.path())), ..Setting::new("until_stop") };
+    setting.retry.attempts = u32::MAX;
+    let world = World::new(setting).await;
+    assert!(matches!(world.handle.stop(&room()).await, Err(ControlError::NothingToStop)));
+    let id = world.start_recording().await;
+    for _ in 0..2 {
+        assert_eq!(world.handle.stop(&room()).await.unwrap(), id);
+        assert_eq!(world.handle.active(&room()).await.unwrap(), None);
+    }
+    world.until(&id, |row| row.phase == Phase::Uploading).await;
+    assert_eq!(world.handle.stop(&room()).await.unwrap(), id);
+}
+
+#[tokio::test]
+async fn a_start_says_what_is_wrong_with_livekit() {
+    let unknown = World::new(Setting { livekit_rooms: Some("{}"), ..Setting::new("until_stop") }).await;
+    assert!(matches!(unknown.handle.start(room()).await, Err(ControlError::RoomNotFound)));
+    let gone = World::new(Setting { livekit_rooms: None, ..Setting::new("until_stop") }).await;
+    assert!(matches!(gone.handle.start(room()).await, Err(ControlError::Livekit(_))));
+}
+
+#[tokio::test]
+async fn a_full_service_refuses_a_start_until_a_worker_is_gone() {
+    let rooms = r#"{"rooms":[{"name":"room"},{"name":"other"}]}"#;
+    let setting = Setting { capacity: 1, livekit_rooms: Some(rooms), ..Setting::new("until_stop") };
+    let world = World::new(setting).await;
+    world.start_recording().await;
+    let other: crate::ids::RoomName = "other".parse().unwrap();
+    assert!(is_full(&world.handle.start(other.clone()).await));
+    world.handle.stop(&room()).await.unwrap();
+    let mut started = world.handle.start(other.clone()).await;
+    while is_full(&started) {
+        started = world.handle.start(other.clone()).await;
+    }
+    assert!(started.unwrap().created);
+}
+
+#[tokio::test]
+async fn a_store_that_comes_back_gets_the_whole_file() {
+    for recorded in [spool(90, 200), large_spool()] {
+        let folder = tempfile::tempdir().unwrap();
+        let storage = Faulty::new(Folder::new(folder.path()), 5);
+        let setting =
+            Setting { storage: Some(Arc::new(storage)), spool: recorded, ..Setting::new("until_stop") };
+        let world = World::new(setting).await;
+        let row = world.record().await;
+        assert_eq!(row.phase, Phase::Complete);
+        let file = std::fs::read(folder.path().join(row.saved.unwrap().key)).unwrap();
+        assert!(file == world.expected_file(), "the file is not the spool's");
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_stays_away_fails_the_recording_and_the_spool_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let storage = Faulty::new(Folder::new(folder.path()), usize::MAX);
+    let world = World::new(Setting { storage: Some(Arc::new(storage)), ..Setting::new("until_stop") }).await;
+    let row = world.record().await;
+    assert_eq!(
+        error_of(&row),
+        "The recording could not be stored; the recorder has kept it on its own disk."
+    );
+    assert_eq!(row.saved, None);
+    assert!(world.spool_path(&row.egress_id).exists());
+}
+
+#[tokio::test]
+async fn an_object_that_is_there_already_is_not_overwritten() {
+    for recorded in [spool(90, 200), large_spool()] {
+        let world = World::new(Setting { spool: recorded, ..Setting::new("until_stop") }).await;
+        let id = world.start_recording().await;
+        let key = world.until(&id, |_| true).await.key;
+        let (taken, free) = (world.recordings.join(&key), key.replace(".mp4", "-2.mp4"));
+        std::fs::create_dir_all(taken.parent().unwrap()).unwrap();
+        std::fs::write(&taken, "somebody else's").unwrap();
+        world.until(&id, |row| row.first_media_at.is_some()).await;
+        world.handle.stop(&room()).await.unwrap();
+        let row = world.ended(&id).await;
+        assert_eq!(row.saved.as_ref().unwrap().key, free);
+        assert!(world.file(&row) == world.expected_file(), "the file is not the spool's");
+        assert_eq!(std::fs::read(taken).unwrap(), b"somebody else's");
+    }
+}
+
+#[tokio::test]
+async fn a_restart_finishes_what_the_killed_service_was_recording() {
+    let world = World::new(Setting::new("until_stop")).await;
+    let id = world.start_recording().await;
+    world.until(&id, |row| row.first_media_at.is_some()).await;
+    let world = world.killed_and_started_again(Setting::new("until_stop")).await;
+    assert_eq!(world.handle.active(&room()).await.unwrap(), None);
+    let row = world.ended(&id).await;
+    assert_eq!(
+        error_of(&row),
+        "The service was restarted while recording. The file holds what was recorded until then."
+    );
+    assert_eq!(world.file(&row), world.expected_file());
+    assert_eq!(world.told().await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_restart_recognises_a_file_that_was_stored_just_before_the_service_was_killed() {
+    for recorded in [spool(90, 200), large_spool()] {
+        let setting = || Setting { spool: recorded.clone(), ..Setting::new("until_stop") };
+        let world = World::new(setting()).await;
+        let id = world.start_recording().await;
+        let key = world.until(&id, |row| row.first_media_at.is_some()).await.key;
+        let stored = world.recordings.join(&key);
+        std::fs::create_dir_all(stored.parent().unwrap()).unwrap();
+        std::fs::write(&stored, world.expected_file()).unwrap();
+        let world = world.killed_and_started_again(setting()).await;
+        let row = world.ended(&id).await;
+        assert_eq!(row.saved.unwrap().key, key);
+    }
+}
+
+#[tokio::test]
+async fn a_service_that_ends_stops_its_recordings_and_stores_them() {
+    let world = World::new(Setting::new("until_stop")).await;
+    let id = world.start_recording().await;
+    world.until(&id, |row| row.first_media_at.is_some()).await;
+    let handle = world.handle.clone();
+    let (store, _folder) = world.terminate().await;
+    let row = store.recording(&id).await.unwrap().unwrap();
+    assert_eq!(row.phase, Phase::Complete);
+    assert!(matches!(handle.start(room()).await, Err(ControlError::ShuttingDown)));
+}
+
+/// Whether some upload below the folder has its second part.
+fn part_below(folder: &std::path::Path) -> bool {
+    let Ok(entries) = std::fs::read_dir(folder) else { return false };
+    entries.flatten().any(|entry| entry.file_name() == "00002" || part_below(&entry.path()))
+}

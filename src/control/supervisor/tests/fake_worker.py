@@ -1,0 +1,71 @@
+"""A worker that records nothing: it copies a spool that was made before, and behaves as its plan says.
+
+Started as: fake_worker.py PLAN SPOOL. Speaks the protocol of worker/messages.rs.
+"""
+
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+
+plan, source = sys.argv[1:]
+spec = json.loads(sys.stdin.readline())
+assert spec["type"] == "start" and spec["livekitApiSecret"] == "secret", spec
+
+
+def tell(**event):
+    print(json.dumps(event), flush=True)
+
+
+def record(length):
+    """Writes so much of the spool and says so."""
+    with open(source, "rb") as made, open(spec["spool"], "wb") as spool:
+        spool.write(made.read(length))
+    tell(type="firstMedia")
+    tell(type="progress", finalBytes=length, ticks=1)
+
+
+def ended(reason, error=None):
+    length = os.path.getsize(spec["spool"]) if os.path.exists(spec["spool"]) else 0
+    tell(type="ended", reason=reason, ticks=1, finalBytes=length, error=error)
+    sys.exit(1 if error else 0)
+
+
+def wait_for_stop():
+    assert json.loads(sys.stdin.readline() or "{}") == {"type": "stop"}
+
+
+whole = os.path.getsize(source)
+if plan == "refused":
+    ended("failed", "the room refused the token")
+tell(type="joined", roomSid="RM_fake")
+print("a library that prints where it should not", flush=True)
+if plan == "until_stop":
+    record(whole)
+    wait_for_stop()
+    ended("stopped")
+elif plan == "room_closes":
+    record(whole)
+    ended("roomClosed")
+elif plan == "nothing":
+    wait_for_stop()
+    ended("stopped")
+elif plan == "crash":
+    # In the middle of the last fragment.
+    record(whole - 100)
+    os.kill(os.getpid(), signal.SIGKILL)
+elif plan == "error":
+    record(whole)
+    ended("failed", "the encoder failed.")
+elif plan == "silent":
+    record(whole)
+    time.sleep(600)
+elif plan == "deaf":
+    record(whole)
+    while True:
+        tell(type="progress", finalBytes=whole, ticks=1)
+        time.sleep(0.05)
+else:
+    sys.exit("no such plan: " + plan)

@@ -1,0 +1,81 @@
+//! A storage with faults: it fails so many calls, then it is a folder.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+
+use crate::storage::{Action, Folder, ObjectKey, Storage, StorageError, Upload};
+
+pub struct Faulty {
+    folder: Folder,
+    faults_left: AtomicUsize,
+}
+
+impl Faulty {
+    pub fn new(folder: Folder, faults: usize) -> Self {
+        Self { folder, faults_left: AtomicUsize::new(faults) }
+    }
+
+    fn fault(&self) -> Result<(), StorageError> {
+        let left = self.faults_left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));
+        match left {
+            Ok(_) => Err(StorageError::Unavailable {
+                action: Action::Reach { place: "the store".into() },
+                source: "connection refused".into(),
+            }),
+            Err(_) => Ok(()),
+        }
+    }
+}
+
+impl Storage for Faulty {
+    fn describe(&self) -> String {
+        self.folder.describe()
+    }
+
+    fn ensure_ready(&self) -> BoxFuture<'_, Result<(), StorageError>> {
+        self.folder.ensure_ready()
+    }
+
+    fn begin<'a>(&'a self, key: &'a ObjectKey) -> BoxFuture<'a, Result<Box<dyn Upload>, StorageError>> {
+        Box::pin(async move {
+            self.fault()?;
+            self.folder.begin(key).await
+        })
+    }
+
+    fn resume<'a>(
+        &'a self,
+        key: &'a ObjectKey,
+        upload_id: &'a str,
+    ) -> BoxFuture<'a, Result<Box<dyn Upload>, StorageError>> {
+        Box::pin(async move {
+            self.fault()?;
+            self.folder.resume(key, upload_id).await
+        })
+    }
+
+    fn put<'a>(&'a self, key: &'a ObjectKey, bytes: Bytes) -> BoxFuture<'a, Result<(), StorageError>> {
+        Box::pin(async move {
+            self.fault()?;
+            self.folder.put(key, bytes).await
+        })
+    }
+
+    fn size<'a>(&'a self, key: &'a ObjectKey) -> BoxFuture<'a, Result<Option<u64>, StorageError>> {
+        Box::pin(async move {
+            self.fault()?;
+            self.folder.size(key).await
+        })
+    }
+
+    fn presigned_get<'a>(
+        &'a self,
+        key: &'a ObjectKey,
+        expires: Duration,
+    ) -> BoxFuture<'a, Result<Option<String>, StorageError>> {
+        self.folder.presigned_get(key, expires)
+    }
+}

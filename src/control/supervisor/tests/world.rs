@@ -1,0 +1,275 @@
+//! What a supervisor needs around it: a LiveKit that knows one room, a store, a storage, a spool that
+//! was made by the real writer, and a program that plays the worker.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::control::{
+    ControlError, Handle, Limits, Livekit, LivekitAccess, RetryPolicy, Shared, Supervisor, WorkerProgram,
+};
+use crate::ids::{EgressId, RoomName, WebhookId};
+use crate::media::{EncodedSample, Size, StreamKind, StreamSetup};
+use crate::mp4::{FragmentWriter, MovieConfig, SpoolReader};
+use crate::storage::{Folder, Storage};
+use crate::store::{RecordingRow, Store, WebhookRow};
+
+/// Far more than anything here takes; a test that gets there has failed.
+const PATIENCE: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+const FRAME_RATE: u32 = 30;
+/// x264's configuration of a 1280x720 High profile stream.
+const AVCC: &str = "0164001fffe1001d6764001facb402802dd80b50101014000003000400000300f23c60ca8001000468ef3cb0";
+/// AAC-LC, 48 kHz, stereo.
+const AUDIO_SPECIFIC_CONFIG: [u8; 2] = [0x11, 0x90];
+
+/// How the world is to be; change what a test is about.
+pub struct Setting {
+    pub plan: &'static str,
+    pub spool: Vec<u8>,
+    pub storage: Option<Arc<dyn Storage>>,
+    pub capacity: u32,
+    pub limits: Limits,
+    pub retry: RetryPolicy,
+    /// LiveKit answers with these rooms; `None`: nobody answers.
+    pub livekit_rooms: Option<&'static str>,
+}
+
+pub struct World {
+    pub store: Store,
+    pub handle: Handle,
+    pub recordings: PathBuf,
+    pub spools: PathBuf,
+    webhook: WebhookId,
+    cancel: CancellationToken,
+    supervisor: JoinHandle<()>,
+    setting: Setting,
+    folder: TempDir,
+}
+
+impl Setting {
+    pub fn new(plan: &'static str) -> Self {
+        Self {
+            plan,
+            spool: spool(90, 200),
+            storage: None,
+            capacity: 4,
+            limits: Limits::default(),
+            retry: RetryPolicy {
+                first_pause: Duration::from_millis(1),
+                longest_pause: Duration::from_millis(1),
+                ..RetryPolicy::default()
+            },
+            livekit_rooms: Some(r#"{"rooms":[{"name":"room","sid":"RM_1"}]}"#),
+        }
+    }
+}
+
+impl World {
+    pub async fn new(setting: Setting) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("egressd.db")).unwrap();
+        let webhook = WebhookId::random();
+        let row = WebhookRow {
+            id: webhook.clone(),
+            url: "http://127.0.0.1:9/".into(),
+            secret: "secret".into(),
+            events: vec!["egress_ended".into()],
+            created_at: jiff::Timestamp::now(),
+        };
+        store.insert_webhook(row).await.unwrap();
+        Self::start(setting, folder, store, webhook).await
+    }
+
+    /// The service is killed, and started again over what it left.
+    pub async fn killed_and_started_again(self, setting: Setting) -> Self {
+        let Self { store, webhook, supervisor, folder, handle, .. } = self;
+        supervisor.abort();
+        assert!(supervisor.await.unwrap_err().is_cancelled());
+        drop(handle);
+        Self::start(setting, folder, store, webhook).await
+    }
+
+    async fn start(setting: Setting, folder: TempDir, store: Store, webhook: WebhookId) -> Self {
+        let recordings = folder.path().join("recordings");
+        let spools = folder.path().join("spool");
+        let storage = match &setting.storage {
+            Some(storage) => Arc::clone(storage),
+            None => Arc::new(Folder::new(&recordings)),
+        };
+        storage.ensure_ready().await.unwrap();
+        let shared = Shared {
+            store: store.clone(),
+            storage,
+            livekit: LivekitAccess {
+                url: "ws://livekit".into(),
+                api_key: "key".into(),
+                api_secret: "secret".into(),
+            },
+            program: program(&setting, folder.path()),
+            spool_dir: spools.clone(),
+            capacity: setting.capacity.try_into().unwrap(),
+            idle_timeout: Duration::from_secs(300),
+            max_duration: None,
+            limits: setting.limits.clone(),
+            retry: setting.retry.clone(),
+        };
+        let livekit = livekit(setting.livekit_rooms).await;
+        let (handle, supervisor) = Supervisor::new(shared, livekit).await.unwrap();
+        let cancel = CancellationToken::new();
+        let supervisor = tokio::spawn(supervisor.run(cancel.clone()));
+        Self { store, handle, recordings, spools, webhook, cancel, supervisor, setting, folder }
+    }
+
+    pub async fn start_recording(&self) -> EgressId {
+        self.handle.start(room()).await.unwrap().egress_id
+    }
+
+    /// Starts, waits until the worker has recorded what it will, and stops.
+    pub async fn record(&self) -> RecordingRow {
+        let id = self.start_recording().await;
+        self.until(&id, |row| row.first_media_at.is_some()).await;
+        assert_eq!(self.handle.stop(&room()).await.unwrap(), id);
+        self.ended(&id).await
+    }
+
+    pub async fn ended(&self, id: &EgressId) -> RecordingRow {
+        self.until(id, |row| row.ended_at.is_some()).await
+    }
+
+    pub async fn until(&self, id: &EgressId, wanted: impl Fn(&RecordingRow) -> bool) -> RecordingRow {
+        let look = async {
+            loop {
+                let row = self.store.recording(id).await.unwrap().unwrap();
+                if wanted(&row) {
+                    return row;
+                }
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, look).await.expect("it never came to that")
+    }
+
+    /// The bodies of the `egress_ended` events that wait to be delivered.
+    pub async fn told(&self) -> Vec<String> {
+        let deliveries = self.store.deliveries(&self.webhook).await.unwrap();
+        deliveries.into_iter().map(|delivery| delivery.body).collect()
+    }
+
+    pub fn file(&self, row: &RecordingRow) -> Vec<u8> {
+        let saved = row.saved.as_ref().expect("a file");
+        std::fs::read(self.recordings.join(&saved.key)).unwrap()
+    }
+
+    pub fn spool_path(&self, id: &EgressId) -> PathBuf {
+        self.spools.join(format!("{id}.mp4"))
+    }
+
+    /// What the file of a whole spool must be.
+    pub fn expected_file(&self) -> Vec<u8> {
+        object(&self.setting.spool)
+    }
+
+    /// Waits until a path exists.
+    pub async fn appears(&self, path: impl Fn() -> bool) {
+        let look = async {
+            while !path() {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, look).await.expect("it never appeared");
+    }
+
+    /// The service ends as it does at SIGTERM.
+    pub async fn terminate(self) -> (Store, TempDir) {
+        self.cancel.cancel();
+        self.supervisor.await.unwrap();
+        (self.store, self.folder)
+    }
+}
+
+pub fn room() -> RoomName {
+    "room".parse().unwrap()
+}
+
+pub fn error_of(row: &RecordingRow) -> &str {
+    row.error.as_deref().expect("a failed recording")
+}
+
+pub fn is_full<T: std::fmt::Debug>(result: &Result<T, ControlError>) -> bool {
+    matches!(result, Err(ControlError::NoCapacity { .. }))
+}
+
+/// A spool of so many pictures of so many bytes each, with the sound that belongs to them.
+pub fn spool(pictures: usize, bytes: usize) -> Vec<u8> {
+    let config = MovieConfig {
+        size: Size { width: 1280, height: 720 },
+        frame_rate: FRAME_RATE,
+        setup: StreamSetup {
+            avcc: Bytes::from(hex::decode(AVCC).unwrap()),
+            audio_specific_config: Bytes::from_static(&AUDIO_SPECIFIC_CONFIG),
+            audio_priming: 1024,
+        },
+    };
+    let (mut writer, mut spool) = FragmentWriter::new(config);
+    let mut audio = 0;
+    for n in 0..pictures {
+        while audio * 1024 < (n + 1) * 1600 {
+            spool.extend(writer.push(sample(StreamKind::Audio, audio, 50)).unwrap_or_default());
+            audio += 1;
+        }
+        spool.extend(writer.push(sample(StreamKind::Video, n, bytes)).unwrap_or_default());
+    }
+    spool.extend(writer.finish().unwrap_or_default());
+    spool
+}
+
+fn sample(stream: StreamKind, n: usize, bytes: usize) -> EncodedSample {
+    let data = vec![n as u8; bytes].into();
+    EncodedSample { stream, data, keyframe: stream == StreamKind::Audio || n == 0 }
+}
+
+pub fn object(spool: &[u8]) -> Vec<u8> {
+    let mut reader = SpoolReader::new();
+    let ranges = reader.feed(spool).unwrap();
+    let mut object = reader.finish().unwrap().head();
+    for range in ranges {
+        let (start, len) = (range.offset as usize, range.len as usize);
+        object.extend(&spool[start..start + len]);
+    }
+    object
+}
+
+fn program(setting: &Setting, folder: &Path) -> WorkerProgram {
+    let (script, spool) = (folder.join("worker.py"), folder.join("made.mp4"));
+    std::fs::write(&script, include_str!("fake_worker.py")).unwrap();
+    std::fs::write(&spool, &setting.spool).unwrap();
+    WorkerProgram { path: "python3".into(), args: vec![script.into(), setting.plan.into(), spool.into()] }
+}
+
+/// A client of a server that answers every request with these rooms.
+async fn livekit(rooms: Option<&'static str>) -> Livekit {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    if let Some(rooms) = rooms {
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut request = [0; 4096];
+                let _read = stream.read(&mut request).await;
+                let len = rooms.len();
+                let answer = format!(
+                    "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len}\r\nconnection: close\r\n\r\n{rooms}"
+                );
+                let _written = stream.write_all(answer.as_bytes()).await;
+            }
+        });
+    }
+    Livekit::new(&url, "key", "secret".into()).unwrap()
+}

@@ -1,0 +1,105 @@
+//! Recordings for the tests: samples whose bytes tell which sample they are.
+
+use bytes::Bytes;
+
+use super::index::{Index, Run};
+use super::{FragmentWriter, MediaRange, MovieConfig, SpoolReader, sample_duration};
+use crate::media::{EncodedSample, Size, StreamKind, StreamSetup};
+
+/// Parameter sets of a 1280x720 High profile stream.
+const AVCC: &[u8] = &[
+    0x01, 0x64, 0x00, 0x1f, 0xff, 0xe1, 0x00, 0x1a, 0x67, 0x64, 0x00, 0x1f, 0xac, 0xd9, 0x40, 0x50, 0x05,
+    0xbb, 0x01, 0x10, 0x00, 0x00, 0x03, 0x00, 0x10, 0x00, 0x00, 0x03, 0x03, 0xc0, 0xf1, 0x83, 0x19, 0x60,
+    0x01, 0x00, 0x05, 0x68, 0xeb, 0xec, 0xb2, 0x2c, 0xfd, 0xf8, 0xf8, 0x00,
+];
+
+pub fn config() -> MovieConfig {
+    MovieConfig {
+        size: Size { width: 1280, height: 720 },
+        frame_rate: 30,
+        setup: StreamSetup {
+            avcc: Bytes::from_static(AVCC),
+            // AAC-LC, 48 kHz, stereo.
+            audio_specific_config: Bytes::from_static(&[0x11, 0x90]),
+            audio_priming: 1024,
+        },
+    }
+}
+
+/// Video sample `n` of a stream with a keyframe every `gop` frames.
+pub fn video(n: usize, gop: usize) -> EncodedSample {
+    EncodedSample { stream: StreamKind::Video, data: pattern(1, n), keyframe: n.is_multiple_of(gop) }
+}
+
+pub fn audio(n: usize) -> EncodedSample {
+    EncodedSample { stream: StreamKind::Audio, data: pattern(2, n), keyframe: true }
+}
+
+/// Between 5 and 20 bytes that no other sample of the recording has.
+fn pattern(stream: u8, n: usize) -> Bytes {
+    let mut data = vec![stream];
+    data.extend((n as u32).to_be_bytes());
+    data.extend(vec![stream; (n * 7) % 16]);
+    data.into()
+}
+
+/// Pictures and sound as they come in a recording, each in its turn.
+pub fn recording(ticks: usize, gop: usize) -> Vec<EncodedSample> {
+    let mut samples = Vec::new();
+    let mut sounds = 0;
+    for tick in 0..ticks {
+        samples.push(video(tick, gop));
+        while sounds * 1024 < (tick + 1) * 1600 {
+            samples.push(audio(sounds));
+            sounds += 1;
+        }
+    }
+    samples
+}
+
+/// The pieces of a spool: what stands before the fragments, then each fragment.
+pub fn pieces(samples: &[EncodedSample]) -> Vec<Vec<u8>> {
+    let (mut writer, init) = FragmentWriter::new(config());
+    let mut pieces = vec![init];
+    pieces.extend(samples.iter().cloned().filter_map(|s| writer.push(s)));
+    pieces.extend(writer.finish());
+    pieces
+}
+
+pub fn read(spool: &[u8]) -> (Vec<MediaRange>, Index) {
+    let mut reader = SpoolReader::new();
+    let ranges = reader.feed(spool).expect("a good spool");
+    (ranges, reader.finish().expect("a spool with a moov"))
+}
+
+/// What the bucket gets.
+pub fn object(spool: &[u8]) -> Vec<u8> {
+    let (ranges, index) = read(spool);
+    let mut object = index.head();
+    for range in ranges {
+        object.extend(&spool[range.offset as usize..][..range.len as usize]);
+    }
+    object
+}
+
+/// An index of samples that nobody has ever seen, each 1,000 bytes long.
+pub fn index(frames: usize, sounds: usize) -> Index {
+    let mut index = Index::new(config());
+    append(&mut index, StreamKind::Video, vec![1000; frames]);
+    append(&mut index, StreamKind::Audio, vec![1000; sounds]);
+    index
+}
+
+pub fn append(index: &mut Index, stream: StreamKind, sizes: Vec<u32>) {
+    if sizes.is_empty() {
+        return;
+    }
+    let start = index.samples(stream).sizes.len() as u64;
+    index.append(vec![Run {
+        stream,
+        start: start * u64::from(sample_duration(stream)),
+        data_offset: 0,
+        sizes,
+        keyframes: vec![0],
+    }]);
+}
