@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 use egressd::config::Config;
 use egressd::demo::{DemoArgs, PublishArgs};
 use egressd::{demo, serve, telemetry, worker};
+use tokio::runtime::{Builder, Runtime};
 
 #[derive(Parser)]
 #[command(version, about)]
@@ -28,15 +29,25 @@ enum Command {
     Worker,
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    match run(Args::parse().command).await {
+fn main() -> ExitCode {
+    let command = Args::parse().command;
+    let done = runtime(&command).and_then(|runtime| runtime.block_on(run(command)));
+    match done {
         Ok(code) => code,
         Err(error) => {
             eprintln!("egressd: {error:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn runtime(command: &Command) -> anyhow::Result<Runtime> {
+    let mut builder = Builder::new_multi_thread();
+    if matches!(command, Command::Worker) {
+        // The recording's own loop has the main thread, the room has this one. Media has its threads.
+        builder.worker_threads(1);
+    }
+    Ok(builder.enable_all().build()?)
 }
 
 async fn run(command: Command) -> anyhow::Result<ExitCode> {

@@ -21,3 +21,5 @@ mod webhook;
 mod upload;
 
 mod crash;
+
+mod endings;

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use livekit_token::{AccessToken, VideoGrants};
 use serde_json::Value;
 use tokio::net::TcpStream;
 
@@ -11,7 +12,7 @@ use super::process::{Process, free_tcp_port, free_udp_port};
 use super::tools;
 
 pub struct LiveKit {
-    _process: Process,
+    process: Process,
     port: u16,
 }
 
@@ -27,7 +28,7 @@ impl LiveKit {
         let mut command = Command::new(tools::livekit_server());
         let mut process = Process::start("livekit", command.arg("--config").arg(&config), folder);
         process.until(async || TcpStream::connect(("127.0.0.1", port)).await.is_ok()).await;
-        Self { _process: process, port }
+        Self { process, port }
     }
 
     fn config(port: u16) -> String {
@@ -44,6 +45,24 @@ impl LiveKit {
 
     pub fn url(&self) -> String {
         format!("ws://127.0.0.1:{}", self.port)
+    }
+
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Closes the room and sends everybody away.
+    pub async fn delete_room(&self, room: &str) {
+        let grants = VideoGrants { room_create: true, ..Default::default() };
+        let token = AccessToken::with_api_key(Self::KEY, Self::SECRET).with_grants(grants).to_jwt();
+        let answer = reqwest::Client::new()
+            .post(format!("http://127.0.0.1:{}/twirp/livekit.RoomService/DeleteRoom", self.port))
+            .bearer_auth(token.expect("a token can be made"))
+            .json(&serde_json::json!({"room": room}))
+            .send()
+            .await
+            .expect("livekit answers");
+        assert!(answer.status().is_success(), "{answer:?}");
     }
 }
 

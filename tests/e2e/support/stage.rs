@@ -28,7 +28,7 @@ pub struct Stage {
     pub participants: Participants,
     pub service: Service,
     pub minio: Minio,
-    _livekit: LiveKit,
+    pub livekit: LiveKit,
     room: &'static str,
     caller: Caller,
     _folder: Folder,
@@ -53,7 +53,7 @@ impl Stage {
         let service = Service::start(folder.path(), &livekit, &minio).await;
         let participants = Participants::start(folder.path(), &livekit, room);
         let caller = service.caller();
-        Self { participants, service, minio, _livekit: livekit, room, caller, _folder: folder, _turn: turn }
+        Self { participants, service, minio, livekit, room, caller, _folder: folder, _turn: turn }
     }
 
     pub fn caller(&self) -> &Caller {
