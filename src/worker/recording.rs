@@ -173,7 +173,7 @@ impl Recording {
             if !self.encoder.ready() {
                 return Ok(Wait::ForOthers);
             }
-            let caught_up = self.decode_next_tick()?;
+            let caught_up = self.decode_next_burst()?;
             if !caught_up && !overdue {
                 return Ok(Wait::ForOthers);
             }
@@ -184,9 +184,9 @@ impl Recording {
         }
     }
 
-    /// Puts what the next tick needs through the decoders; whether all of it has come out.
-    fn decode_next_tick(&mut self) -> Result<bool, WorkerError> {
-        let (start, end) = self.pace.next_tick();
+    /// Puts what the next burst of ticks needs through the decoders; whether all of it has come out.
+    fn decode_next_burst(&mut self) -> Result<bool, WorkerError> {
+        let (start, end) = self.pace.last_of_burst();
         let mut caught_up = true;
         for (sid, feed) in &mut self.feeds {
             let until = match feed.kind() {
@@ -211,7 +211,7 @@ impl Recording {
     }
 
     fn after_tick(&mut self) {
-        let (start, _) = self.pace.next_tick();
+        let start = self.pace.next_tick();
         for (sid, feed) in self.feeds.extract_if(|_, feed| feed.is_over(start)) {
             tracing::info!(track = %sid, counters = ?feed.counters(), "track ended");
             self.composer.remove_audio(&sid);
