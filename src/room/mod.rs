@@ -14,6 +14,7 @@ pub mod publisher;
 mod roster;
 mod sdp;
 mod session;
+mod signalling;
 mod sockets;
 mod timeline;
 

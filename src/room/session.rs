@@ -8,8 +8,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use livekit_protocol as proto;
-use livekit_signaling::{SignalClient, SignalEvent, SignalEvents, SignalOptions};
-use livekit_token::{AccessToken, VideoGrants};
+use livekit_signaling::{SignalClient, SignalEvent, SignalEvents};
 use proto::{signal_request as request, signal_response as response};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -18,6 +17,7 @@ use super::error::RoomError;
 use super::keyframes::{KeyframeGate, Verdict};
 use super::peer::{Output, Peer, ReceivedFrame};
 use super::roster::{Change, Roster};
+use super::signalling::{self, AutoSubscribe};
 use super::sockets::Sockets;
 use super::timeline::Timeline;
 use super::{RoomCommand, RoomEnd, RoomEvent, RoomOptions};
@@ -34,8 +34,6 @@ const DATAGRAM_BYTES: usize = 16 << 10;
 /// The server forgets a participant whose signalling is gone for about this long.
 const RESUME_ATTEMPTS: u32 = 20;
 const RESUME_PAUSE: Duration = Duration::from_millis(500);
-/// Signal protocol of the pinned livekit-signaling; 18 is what livekit-server 1.11 speaks.
-const SIGNAL_PROTOCOL: u32 = 18;
 
 /// A joined room: the task to run, and the two ends that its owner holds.
 pub struct Joined {
@@ -82,10 +80,11 @@ enum Turn {
 
 /// Joins as a hidden recorder.
 pub async fn join(options: RoomOptions) -> Result<Joined, RoomError> {
-    let token = recorder_token(&options)?;
-    let (host, port) = signalling_host(&options.url);
+    let token = signalling::recorder_token(&options)?;
+    let (host, port) = signalling::host(&options.url);
     let sockets = Sockets::open(&host, port).await?;
-    let connect = SignalClient::connect(&options.url, &token, signal_options(), None).await;
+    let connect =
+        SignalClient::connect(&options.url, &token, signalling::options(AutoSubscribe::Yes), None).await;
     let (signal, join, signals) =
         connect.map_err(|e| RoomError::Join { url: options.url.clone(), source: Box::new(e) })?;
     let epoch = Instant::now();
@@ -140,11 +139,7 @@ impl Session {
     }
 
     async fn leave(&self) {
-        let leave = proto::LeaveRequest {
-            reason: proto::DisconnectReason::ClientInitiated as i32,
-            action: proto::leave_request::Action::Disconnect as i32,
-            ..Default::default()
-        };
+        let leave = signalling::leave();
         self.signal.send(request::Message::Leave(leave)).await;
         self.signal.close().await;
     }
@@ -286,7 +281,8 @@ impl Session {
     }
 
     async fn send_candidates(&self) {
-        let candidates: Vec<String> = self.sockets.addresses().filter_map(candidate_init).collect();
+        let candidates: Vec<String> =
+            self.sockets.addresses().filter_map(signalling::candidate_init).collect();
         let last = candidates.len().saturating_sub(1);
         for (n, candidate_init) in candidates.into_iter().enumerate() {
             let trickle = proto::TrickleRequest {
@@ -299,12 +295,8 @@ impl Session {
     }
 
     fn trickle(&mut self, trickle: &proto::TrickleRequest) {
-        if trickle.target() != proto::SignalTarget::Subscriber {
-            return;
-        }
-        let init: serde_json::Value = serde_json::from_str(&trickle.candidate_init).unwrap_or_default();
-        let Some(candidate) = init["candidate"].as_str().filter(|c| !c.is_empty()) else { return };
-        if let Err(error) = self.peer.add_remote_candidate(candidate) {
+        let Some(candidate) = signalling::candidate(trickle, proto::SignalTarget::Subscriber) else { return };
+        if let Err(error) = self.peer.add_remote_candidate(&candidate) {
             tracing::debug!(%error, candidate, "candidate not understood");
         }
     }
@@ -395,59 +387,12 @@ impl Session {
     }
 }
 
-fn recorder_token(options: &RoomOptions) -> Result<String, RoomError> {
-    let grants = VideoGrants {
-        room_join: true,
-        room: options.room.as_str().to_owned(),
-        can_subscribe: Some(true),
-        can_publish: Some(false),
-        can_publish_data: Some(false),
-        hidden: true,
-        // This turns on the room's `active_recording` and with it the clients' recording sign.
-        recorder: true,
-        ..Default::default()
-    };
-    AccessToken::with_api_key(&options.api_key, &options.api_secret)
-        .with_identity(&options.identity)
-        .with_kind("egress")
-        .with_grants(grants)
-        .to_jwt()
-        .map_err(RoomError::Token)
-}
-
-fn signal_options() -> SignalOptions {
-    let mut options = SignalOptions::default();
-    options.auto_subscribe = true;
-    options.single_peer_connection = false;
-    options.region_failover = false;
-    options.protocol_version = SIGNAL_PROTOCOL;
-    // No capability: with packet trailers, frames would carry bytes that no decoder knows.
-    options.client_capabilities = Vec::new();
-    options.client_protocol = 0;
-    options
-}
-
-fn signalling_host(url: &str) -> (String, u16) {
-    let parsed = url::Url::parse(url).ok();
-    let host = parsed.as_ref().and_then(|u| u.host_str()).unwrap_or("localhost");
-    let port = parsed.as_ref().and_then(url::Url::port_or_known_default).unwrap_or(443);
-    (host.trim_matches(['[', ']']).to_owned(), port)
-}
-
 /// Hz of a track's RTP clock: every video codec has 90 kHz (RFC 3551), Opus 48 kHz (RFC 7587).
 fn rtp_rate(kind: TrackKind) -> u32 {
     match kind {
         TrackKind::Audio => 48_000,
         TrackKind::Video => 90_000,
     }
-}
-
-fn candidate_init(address: std::net::SocketAddr) -> Option<String> {
-    let candidate = str0m::Candidate::host(address, "udp").ok()?;
-    let init = serde_json::json!({
-        "candidate": candidate.to_sdp_string(), "sdpMid": "0", "sdpMLineIndex": 0
-    });
-    Some(init.to_string())
 }
 
 fn end_of(leave: &proto::LeaveRequest) -> RoomEnd {

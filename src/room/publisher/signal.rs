@@ -4,10 +4,11 @@
 use std::sync::Arc;
 
 use livekit_protocol as proto;
-use livekit_signaling::{SignalClient, SignalEvent, SignalEvents, SignalOptions};
+use livekit_signaling::{SignalClient, SignalEvent, SignalEvents};
 use livekit_token::{AccessToken, AccessTokenError, VideoGrants};
 use proto::{signal_request, signal_response};
 
+use super::super::signalling::{self, AutoSubscribe};
 use super::clip::Clip;
 use super::{PublishError, PublisherOptions, SignalFault};
 use crate::media::{Codec, TrackKind};
@@ -30,9 +31,10 @@ pub(super) enum Told {
 impl Signal {
     pub async fn connect(options: &PublisherOptions) -> Result<Self, PublishError> {
         let token = access_token(options)?;
-        let (client, _join, events) = SignalClient::connect(&options.url, &token, signal_options(), None)
-            .await
-            .map_err(SignalFault::from)?;
+        let (client, _join, events) =
+            SignalClient::connect(&options.url, &token, signalling::options(AutoSubscribe::No), None)
+                .await
+                .map_err(SignalFault::from)?;
         Ok(Self { client, events })
     }
 
@@ -62,11 +64,7 @@ impl Signal {
     }
 
     pub async fn leave(self) {
-        let leave = proto::LeaveRequest {
-            reason: proto::DisconnectReason::ClientInitiated as i32,
-            action: proto::leave_request::Action::Disconnect as i32,
-            ..Default::default()
-        };
+        let leave = signalling::leave();
         self.client.send(signal_request::Message::Leave(leave)).await;
         self.client.close().await;
     }
@@ -85,7 +83,10 @@ fn told(message: signal_response::Message) -> Told {
     match message {
         Message::TrackPublished(published) => Told::Published { cid: published.cid },
         Message::Answer(answer) => Told::Answer { sdp: answer.sdp },
-        Message::Trickle(trickle) => candidate_for_publisher(&trickle),
+        Message::Trickle(trickle) => {
+            let candidate = signalling::candidate(&trickle, proto::SignalTarget::Publisher);
+            candidate.map_or(Told::Nothing, |line| Told::Candidate { line })
+        }
         Message::Leave(_) => Told::Dismissed,
         Message::RequestResponse(r) if r.reason() != proto::request_response::Reason::Ok => {
             Told::Refused { why: format!("{:?}: {}", r.reason(), r.message) }
@@ -94,30 +95,6 @@ fn told(message: signal_response::Message) -> Told {
         // to nothing, the server offers it no second connection.
         _ => Told::Nothing,
     }
-}
-
-fn candidate_for_publisher(trickle: &proto::TrickleRequest) -> Told {
-    if trickle.target() != proto::SignalTarget::Publisher {
-        return Told::Nothing;
-    }
-    // `RTCIceCandidateInit` as JSON; an empty candidate marks the end of them.
-    let init: serde_json::Value = serde_json::from_str(&trickle.candidate_init).unwrap_or_default();
-    match init["candidate"].as_str() {
-        Some(line) if !line.is_empty() => Told::Candidate { line: line.to_owned() },
-        Some(_) | None => Told::Nothing,
-    }
-}
-
-fn signal_options() -> SignalOptions {
-    // Marked non-exhaustive, so it cannot be written as one literal.
-    let mut options = SignalOptions::default();
-    options.auto_subscribe = false;
-    options.adaptive_stream = false;
-    options.single_peer_connection = false;
-    options.region_failover = false;
-    options.client_capabilities = Vec::new();
-    options.client_protocol = 0;
-    options
 }
 
 fn access_token(options: &PublisherOptions) -> Result<String, AccessTokenError> {

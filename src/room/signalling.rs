@@ -1,0 +1,87 @@
+//! What the recorder and the test publisher say alike in LiveKit's signalling: options, candidates, leaving.
+
+use livekit_protocol as proto;
+use livekit_signaling::SignalOptions;
+use livekit_token::{AccessToken, VideoGrants};
+
+use super::RoomOptions;
+use super::error::RoomError;
+
+/// Signal protocol of the pinned livekit-signaling; 18 is what livekit-server 1.11 speaks.
+const SIGNAL_PROTOCOL: u32 = 18;
+
+/// Whether the server sends every track without being asked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum AutoSubscribe {
+    Yes,
+    No,
+}
+
+pub fn options(subscribe: AutoSubscribe) -> SignalOptions {
+    // Marked non-exhaustive, so it cannot be written as one literal.
+    let mut options = SignalOptions::default();
+    options.auto_subscribe = subscribe == AutoSubscribe::Yes;
+    options.adaptive_stream = false;
+    options.single_peer_connection = false;
+    options.region_failover = false;
+    options.protocol_version = SIGNAL_PROTOCOL;
+    // No capability: with packet trailers, frames would carry bytes that no decoder knows.
+    options.client_capabilities = Vec::new();
+    options.client_protocol = 0;
+    options
+}
+
+/// A token that joins as a hidden recorder.
+pub fn recorder_token(options: &RoomOptions) -> Result<String, RoomError> {
+    let grants = VideoGrants {
+        room_join: true,
+        room: options.room.as_str().to_owned(),
+        can_subscribe: Some(true),
+        can_publish: Some(false),
+        can_publish_data: Some(false),
+        hidden: true,
+        // This turns on the room's `active_recording` and with it the clients' recording sign.
+        recorder: true,
+        ..Default::default()
+    };
+    AccessToken::with_api_key(&options.api_key, &options.api_secret)
+        .with_identity(&options.identity)
+        .with_kind("egress")
+        .with_grants(grants)
+        .to_jwt()
+        .map_err(RoomError::Token)
+}
+
+/// Host and port of a signalling URL.
+pub fn host(url: &str) -> (String, u16) {
+    let parsed = url::Url::parse(url).ok();
+    let host = parsed.as_ref().and_then(|u| u.host_str()).unwrap_or("localhost");
+    let port = parsed.as_ref().and_then(url::Url::port_or_known_default).unwrap_or(443);
+    (host.trim_matches(['[', ']']).to_owned(), port)
+}
+
+/// What a trickled candidate looks like: `RTCIceCandidateInit` as JSON.
+pub fn candidate_init(address: std::net::SocketAddr) -> Option<String> {
+    let candidate = str0m::Candidate::host(address, "udp").ok()?;
+    let init = serde_json::json!({
+        "candidate": candidate.to_sdp_string(), "sdpMid": "0", "sdpMLineIndex": 0
+    });
+    Some(init.to_string())
+}
+
+/// The candidate of a trickle message that is for `target`; none marks the end of them.
+pub fn candidate(trickle: &proto::TrickleRequest, target: proto::SignalTarget) -> Option<String> {
+    if trickle.target() != target {
+        return None;
+    }
+    let init: serde_json::Value = serde_json::from_str(&trickle.candidate_init).unwrap_or_default();
+    init["candidate"].as_str().filter(|c| !c.is_empty()).map(str::to_owned)
+}
+
+pub fn leave() -> proto::LeaveRequest {
+    proto::LeaveRequest {
+        reason: proto::DisconnectReason::ClientInitiated as i32,
+        action: proto::leave_request::Action::Disconnect as i32,
+        ..Default::default()
+    }
+}
