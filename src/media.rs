@@ -111,6 +111,16 @@ pub struct Size {
     pub height: u32,
 }
 
+impl Size {
+    /// Frames up to this width and height are the SFU's own (8x8, 2x2 from LiveKit), nothing that anybody
+    /// filmed: it sends them when a track is muted or leaves.
+    const BLANK_SIDE: u32 = 16;
+
+    pub const fn is_blank_frame(self) -> bool {
+        self.width <= Self::BLANK_SIDE && self.height <= Self::BLANK_SIDE
+    }
+}
+
 /// A plane of one component: `stride` bytes a row, of which the first `width` count.
 #[derive(Clone, Copy)]
 pub struct Plane<'a> {

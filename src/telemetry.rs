@@ -9,7 +9,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 
 /// What processes without a configuration of their own go by; a worker inherits it from its service.
-const LEVEL_VARIABLE: &str = "LOG_LEVEL";
+pub const LEVEL_VARIABLE: &str = "LOG_LEVEL";
 
 /// Libraries that speak of every packet are held at `warn` unless the filter names them.
 const QUIET: &str = "str0m=warn,hyper=warn,aws=warn,livekit_signaling=warn";

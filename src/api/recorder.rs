@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use jiff::Timestamp;
 
+pub use crate::control::{ActiveRecording, StartStatus, Started};
 use crate::ids::{EgressId, RoomName};
 
 /// Starts and stops recordings. The service's is `control::Handle`.
@@ -19,27 +19,6 @@ pub trait Recorder: Send + Sync + 'static {
         &'a self,
         room: &'a RoomName,
     ) -> BoxFuture<'a, Result<Option<ActiveRecording>, RecorderError>>;
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Started {
-    pub egress_id: EgressId,
-    pub started_at: Timestamp,
-    pub status: StartStatus,
-    /// Whether this call started it.
-    pub created: bool,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StartStatus {
-    Starting,
-    Active,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ActiveRecording {
-    pub egress_id: EgressId,
-    pub started_at: Timestamp,
 }
 
 /// Why the recorder did not do what it was asked for.

@@ -7,14 +7,10 @@
 use std::collections::VecDeque;
 
 use crate::ids::TrackSid;
-use crate::media::{MediaTime, Picture, Size, VideoSource};
+use crate::media::{MediaTime, Picture, VideoSource};
 
 use super::scale;
 use super::stage::TileId;
-
-/// A picture of up to this many pixels each way is the SFU's filler for a track that is muted or
-/// has left (8x8 and 2x2 from LiveKit), nothing that anybody filmed.
-const BLANK_SIZE_MAX: u32 = 16;
 
 /// Three seconds at 30 pictures a second; a caller that asks [`VideoState::wants_picture`] stays far
 /// below. It bounds the decoded pictures held for a track when somebody does not ask.
@@ -114,7 +110,7 @@ impl VideoState {
     /// Takes the next picture of the track. A picture later told to be earlier replaces those it
     /// contradicts: the timeline was corrected backwards, and the newest word on it counts.
     pub(super) fn push(&mut self, picture: Picture) {
-        if is_blank(picture.image.size()) || scale::check(&*picture.image).is_err() {
+        if picture.image.size().is_blank_frame() || scale::check(&*picture.image).is_err() {
             self.counters.unusable += 1;
             return;
         }
@@ -198,8 +194,4 @@ impl VideoState {
             Phase::Shown(_) => true,
         }
     }
-}
-
-fn is_blank(size: Size) -> bool {
-    size.width <= BLANK_SIZE_MAX && size.height <= BLANK_SIZE_MAX
 }

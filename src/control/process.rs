@@ -16,6 +16,8 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio_util::codec::{FramedRead, LinesCodec, LinesCodecError};
 
 use super::state::Exit;
+use crate::config::SETTINGS;
+use crate::telemetry;
 use crate::worker::messages::{self, Event, MAX_LINE_BYTES, WorkerSpec};
 
 /// How a worker is started.
@@ -45,10 +47,6 @@ impl WorkerProgram {
     }
 }
 
-/// What the service's environment holds and a process that decodes strangers' media must not.
-const SECRETS: [&str; 6] =
-    ["API_KEY", "API_SECRET", "LIVEKIT_API_SECRET", "MINIO_ACCESS_KEY", "MINIO_SECRET_KEY", "REDIS_URL"];
-
 /// glibc gives every thread a heap of its own, up to eight a core; a track's decoder has a thread, and what
 /// it frees would stay in its heap.
 const MALLOC_ARENAS: &str = "2";
@@ -56,8 +54,10 @@ const MALLOC_ARENAS: &str = "2";
 impl WorkerProcess {
     pub async fn start(program: &WorkerProgram, spec: WorkerSpec) -> io::Result<Self> {
         let mut command = Command::new(&program.path);
-        for secret in SECRETS {
-            command.env_remove(secret);
+        // All that a worker must know comes over its standard input. The service's settings hold secrets,
+        // which a process that decodes strangers' media must not.
+        for setting in SETTINGS.into_iter().filter(|name| *name != telemetry::LEVEL_VARIABLE) {
+            command.env_remove(setting);
         }
         let mut child = command
             .args(&program.args)

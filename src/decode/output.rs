@@ -13,10 +13,6 @@ const TIME_OFFSET: i64 = 3600 * 1_000_000_000;
 /// libopus' look-ahead at 48 kHz).
 const OPUS_LOOK_AHEAD: Duration = Duration::from_micros(6_500);
 
-/// Pictures up to this width and height are the SFU's own (8x8, 2x2): it sends them when a track is muted
-/// or leaves, so that a decoder lets go of the last one. The tile is hidden by the room's word, not by them.
-const BLANK_SIDE: u32 = 16;
-
 pub fn to_clock_time(time: MediaTime) -> gst::ClockTime {
     gst::ClockTime::from_nseconds((time.nanos() + TIME_OFFSET).max(0).cast_unsigned())
 }
@@ -31,7 +27,8 @@ pub fn picture(sample: &gst::Sample) -> Option<Picture> {
     let buffer = sample.buffer_owned()?;
     let time = from_clock_time(buffer.pts()?);
     let frame = gst_video::VideoFrame::from_buffer_readable(buffer, &info).ok()?;
-    let blank = frame.width() <= BLANK_SIDE && frame.height() <= BLANK_SIDE;
+    // The tile is hidden by the room's word, not by such a frame.
+    let blank = Size { width: frame.width(), height: frame.height() }.is_blank_frame();
     (frame.format() == gst_video::VideoFormat::I420 && !blank)
         .then(|| Picture { time, image: Arc::new(MappedPicture(frame)) })
 }

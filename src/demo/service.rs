@@ -16,30 +16,11 @@ use tokio::process::Command;
 use super::livekit::LiveKit;
 use super::process::Process;
 use super::random_secret;
+use crate::config::SETTINGS;
 use crate::ids::{EgressId, RoomName};
 
 /// Where the service keeps recordings below its data folder when it has no bucket.
 const RECORDINGS: &str = "recordings";
-/// What the user's own deployment may have set and the demo must not use.
-const FOREIGN_SETTINGS: [&str; 17] = [
-    "EGRESSD_CONFIG",
-    "EGRESSD_IDLE_TIMEOUT_SECONDS",
-    "EGRESSD_MAX_DURATION_SECONDS",
-    "EGRESSD_MAX_RECORDINGS",
-    "REDIS_URL",
-    "MINIO_ENDPOINT",
-    "MINIO_PORT",
-    "MINIO_USE_SSL",
-    "MINIO_ACCESS_KEY",
-    "MINIO_SECRET_KEY",
-    "MINIO_BUCKET",
-    "MINIO_REGION",
-    "CORS_ORIGINS",
-    "RATE_LIMIT_MAX",
-    "RATE_LIMIT_WINDOW_MS",
-    "WEBHOOK_ALLOW_PRIVATE",
-    "LOG_LEVEL",
-];
 
 pub struct Service {
     pub process: Process,
@@ -78,7 +59,8 @@ impl Service {
         let port = free_port().context("no free port on the loopback interface")?;
         let this_program = std::env::current_exe().context("cannot tell which program this is")?;
         let mut command = Command::new(this_program);
-        for name in FOREIGN_SETTINGS {
+        // What the user's own deployment may have set.
+        for name in SETTINGS {
             command.env_remove(name);
         }
         command

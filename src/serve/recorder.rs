@@ -1,16 +1,16 @@
-//! The API's recorder is the supervisor's handle: the same calls in the words of either side.
+//! The API's recorder is the supervisor's handle: the same calls, its errors in the API's words.
 
 use futures_util::future::BoxFuture;
 
-use crate::api::{ActiveRecording, Recorder, RecorderError, StartStatus, Started};
-use crate::control::{self, ControlError, Handle};
+use crate::api::{Recorder, RecorderError};
+use crate::control::{ActiveRecording, ControlError, Handle, Started};
 use crate::ids::{EgressId, RoomName};
 
 pub struct ControlRecorder(pub Handle);
 
 impl Recorder for ControlRecorder {
     fn start(&self, room: RoomName) -> BoxFuture<'_, Result<Started, RecorderError>> {
-        Box::pin(async move { Ok(started(self.0.start(room).await?)) })
+        Box::pin(async move { Ok(self.0.start(room).await?) })
     }
 
     fn stop<'a>(&'a self, room: &'a RoomName) -> BoxFuture<'a, Result<EgressId, RecorderError>> {
@@ -21,22 +21,8 @@ impl Recorder for ControlRecorder {
         &'a self,
         room: &'a RoomName,
     ) -> BoxFuture<'a, Result<Option<ActiveRecording>, RecorderError>> {
-        Box::pin(async move { Ok(self.0.active(room).await?.map(active)) })
+        Box::pin(async move { Ok(self.0.active(room).await?) })
     }
-}
-
-fn started(started: control::Started) -> Started {
-    let control::Started { egress_id, started_at, status, created } = started;
-    let status = match status {
-        control::StartStatus::Starting => StartStatus::Starting,
-        control::StartStatus::Active => StartStatus::Active,
-    };
-    Started { egress_id, started_at, status, created }
-}
-
-fn active(active: control::ActiveRecording) -> ActiveRecording {
-    let control::ActiveRecording { egress_id, started_at } = active;
-    ActiveRecording { egress_id, started_at }
 }
 
 impl From<ControlError> for RecorderError {
