@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use egressd::decode::{Decoded, TrackDecoder};
 use egressd::encode::{EncodeSettings, Encoded, Encoder};
-use egressd::media::{Codec, EncodedFrame, MediaTime, Size};
+use egressd::media::{Codec, EncodedFrame, MediaTime, Rotation, Size};
 use gst::prelude::*;
 use tokio::sync::Notify;
 
@@ -140,7 +140,14 @@ fn clip(codec: Codec, what: &str) -> anyhow::Result<Vec<EncodedFrame>> {
     let frame = |(n, sample): (i64, &gst::Sample)| {
         let delta = sample.buffer().is_some_and(|b| b.flags().contains(gst::BufferFlags::DELTA_UNIT));
         let time = MediaTime::from_nanos(n * step);
-        Ok(EncodedFrame { codec, time, data: bytes(sample)?, keyframe: !delta, discontinuity: false })
+        Ok(EncodedFrame {
+            codec,
+            time,
+            data: bytes(sample)?,
+            keyframe: !delta,
+            discontinuity: false,
+            rotation: Rotation::Upright,
+        })
     };
     (0..).zip(&samples(what)?).map(frame).collect()
 }

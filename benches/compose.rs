@@ -7,9 +7,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use egressd::compose::{ComposeOptions, Composer, Layout, VideoTrack};
+use egressd::compose::{ComposeOptions, Composer, VideoTrack};
 use egressd::ids::TrackSid;
-use egressd::media::{I420, MediaTime, Picture, Plane, Size, Sound, VideoSource};
+use egressd::media::{
+    Decorations, I420, MediaTime, Picture, Plane, Rotation, Size, Sound, VideoSource, View,
+};
 
 /// Length of a run. The kernel counts CPU time in steps of up to 4 ms.
 const SECONDS: u64 = 4;
@@ -70,14 +72,20 @@ fn cpu_time_of(case: &Case) -> Duration {
     let mut composer = Composer::new(ComposeOptions {
         size: Size { width: 1280, height: 720 },
         frame_rate: FRAME_RATE,
-        layout: Layout::Grid,
+        view: View::default(),
+        decorations: Decorations::default(),
     })
     .expect("these options are valid");
     let tracks: Vec<_> = (0..case.tracks).map(|track| TrackSid(format!("TR_{track}"))).collect();
     for (order, sid) in tracks.iter().enumerate() {
         composer.add_audio(sid.clone());
         composer.add_video(
-            VideoTrack { sid: sid.clone(), source: VideoSource::Camera, order: order as u64 },
+            VideoTrack {
+                sid: sid.clone(),
+                publisher: String::new(),
+                source: VideoSource::Camera,
+                order: order as u64,
+            },
             MediaTime::ZERO,
         );
     }
@@ -89,7 +97,7 @@ fn cpu_time_of(case: &Case) -> Duration {
         let time = composer.next_tick_time();
         for (track, sid) in tracks.iter().enumerate() {
             let image = Arc::clone(&images[track * PICTURES + tick as usize % PICTURES]);
-            composer.picture(sid, Picture { time, image });
+            composer.picture(sid, Picture { time, rotation: Rotation::Upright, image });
             let samples = block.clone();
             composer.sound(sid, &Sound { time, samples });
         }

@@ -3,10 +3,12 @@
 
 use std::fmt;
 use std::ops::{Add, Sub};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 
 /// Sample rate of everything after the Opus decoder, in Hz. Opus itself knows no other clock.
 pub const AUDIO_RATE: u32 = 48_000;
@@ -71,17 +73,51 @@ pub enum TrackKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Codec {
     Vp8,
+    Vp9,
     H264,
+    H265,
+    Av1,
     Opus,
 }
 
 impl Codec {
+    /// Everything that a LiveKit room can carry as pictures.
+    pub const VIDEO: [Self; 5] = [Self::Vp8, Self::Vp9, Self::H264, Self::H265, Self::Av1];
+
     pub const fn kind(self) -> TrackKind {
         match self {
-            Self::Vp8 | Self::H264 => TrackKind::Video,
+            Self::Vp8 | Self::Vp9 | Self::H264 | Self::H265 | Self::Av1 => TrackKind::Video,
             Self::Opus => TrackKind::Audio,
         }
     }
+
+    /// As it is written for people.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Vp8 => "VP8",
+            Self::Vp9 => "VP9",
+            Self::H264 => "H.264",
+            Self::H265 => "H.265",
+            Self::Av1 => "AV1",
+            Self::Opus => "Opus",
+        }
+    }
+}
+
+impl fmt::Display for Codec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// How a picture must be turned, clockwise, to be upright.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Rotation {
+    #[default]
+    Upright,
+    By90,
+    By180,
+    By270,
 }
 
 /// What a video track shows; it decides how the picture is fitted into its cell.
@@ -91,15 +127,37 @@ pub enum VideoSource {
     ScreenShare,
 }
 
+/// Somebody in the room whom others can see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Participant {
+    /// One per participant and room; LiveKit's key for him.
+    pub identity: String,
+    /// What he is called; may be empty.
+    pub name: String,
+    /// Who joined first has the smallest.
+    pub order: u64,
+}
+
+/// Somebody who speaks.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Speaker {
+    pub identity: String,
+    /// 0 (silent) to 1 (loudest), as LiveKit measures it.
+    pub level: f32,
+}
+
 /// One depacketised frame of a track, as the SFU sent it.
 #[derive(Clone, Debug)]
 pub struct EncodedFrame {
     pub codec: Codec,
     /// When it was captured, on the recording's timeline.
     pub time: MediaTime,
-    /// VP8: one frame. H.264: one access unit, Annex B. Opus: one packet.
+    /// VP8, VP9: one frame (VP9: all its spatial layers). H.264, H.265: one access unit, Annex B. AV1: one
+    /// temporal unit. Opus: one packet.
     pub data: Bytes,
     pub keyframe: bool,
+    /// Of video only.
+    pub rotation: Rotation,
     /// Something before this frame is missing.
     pub discontinuity: bool,
 }
@@ -135,10 +193,87 @@ pub trait I420: Send + Sync {
     fn planes(&self) -> [Plane<'_>; 3];
 }
 
-/// A decoded picture and the moment it was captured.
+/// What the frame looks like apart from what is in the tiles. It may change while a recording runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct View {
+    pub layout: Layout,
+    pub theme: Theme,
+    pub fit: FitChoice,
+}
+
+/// How the frame is divided among the tiles (contract, part 3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Layout {
+    /// Equal cells, filled row by row from the left; as `Speaker` while a screen is shared.
+    #[default]
+    Grid,
+    /// Who speaks on a stage, the others in a column beside it.
+    Speaker,
+    /// Who speaks, alone.
+    SingleSpeaker,
+}
+
+/// The background.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Theme {
+    #[default]
+    Dark,
+    Light,
+}
+
+/// How pictures are put into their cells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FitChoice {
+    /// A landscape camera fills its cell, everything else is shown whole.
+    #[default]
+    ByShape,
+    Cover,
+    Contain,
+}
+
+/// What may be drawn on and around the tiles; nothing by default.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Decorations {
+    /// The participant's name in a corner of his tile.
+    pub names: bool,
+    /// A tile with initials for a participant without a picture.
+    pub initials: bool,
+    /// A border around who speaks.
+    pub speaker_border: bool,
+    pub watermark: Option<Watermark>,
+}
+
+/// A picture over the whole recording.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Watermark {
+    /// A PNG file, with or without alpha.
+    pub file: PathBuf,
+    pub corner: Corner,
+    /// 0 (not seen) to 1.
+    pub opacity: f32,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Corner {
+    TopLeft,
+    TopRight,
+    BottomLeft,
+    #[default]
+    BottomRight,
+}
+
+/// A decoded picture, the moment it was captured, and how it must be turned.
 #[derive(Clone)]
 pub struct Picture {
     pub time: MediaTime,
+    pub rotation: Rotation,
     pub image: Arc<dyn I420>,
 }
 

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("ids", &[]),
     ("media", &[]),
+    ("report", &[]),
     ("config", &["ids", "media", "storage"]),
     ("telemetry", &["config", "ids"]),
     // The media folders share words, never one another.
@@ -18,11 +19,14 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("encode", &["ids", "media"]),
     ("mp4", &["ids", "media"]),
     ("storage", &["ids"]),
-    ("store", &["ids"]),
-    ("worker", &["ids", "media", "room", "decode", "compose", "encode", "mp4", "telemetry"]),
+    ("store", &["ids", "report"]),
+    ("worker", &["ids", "media", "report", "room", "decode", "compose", "encode", "mp4", "telemetry"]),
     ("webhook", &["ids", "store"]),
-    ("control", &["ids", "media", "config", "store", "storage", "mp4", "webhook", "worker", "telemetry"]),
-    ("api", &["ids", "config", "control", "store", "webhook"]),
+    (
+        "control",
+        &["ids", "media", "report", "config", "store", "storage", "mp4", "webhook", "worker", "telemetry"],
+    ),
+    ("api", &["ids", "media", "report", "config", "control", "store", "webhook"]),
 ];
 
 /// A narrower rule than that of the whole folder: of these modules only the part that carries no machinery.

@@ -2,9 +2,10 @@
 //! ticks and which video tracks there are; everything else is done by the files beside it.
 
 use crate::ids::TrackSid;
-use crate::media::{AUDIO_RATE, MediaTime, Picture, Size, Sound, VideoSource};
+use crate::media::{
+    AUDIO_RATE, Decorations, MediaTime, Participant, Picture, Size, Sound, Speaker, VideoSource, View,
+};
 
-use super::layout::Layout;
 use super::mixer::Mixer;
 use super::stage::{Shown, Stage, TileId};
 use super::video::{VideoCounters, VideoState};
@@ -12,12 +13,13 @@ use super::voice::VoiceCounters;
 
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct ComposeOptions {
     pub size: Size,
     /// Ticks per second.
     pub frame_rate: u32,
-    pub layout: Layout,
+    pub view: View,
+    pub decorations: Decorations,
 }
 
 /// Options from which no picture or no sound can be made.
@@ -33,6 +35,8 @@ pub enum ComposeError {
 #[derive(Clone, Debug)]
 pub struct VideoTrack {
     pub sid: TrackSid,
+    /// The identity of the participant whose it is.
+    pub publisher: String,
     pub source: VideoSource,
     /// Tiles lie in ascending order of this number, those with the same number in the order in
     /// which they were added: the place of the participant in the order of joining.
@@ -67,7 +71,7 @@ pub struct Composer {
 
 impl Composer {
     pub fn new(options: ComposeOptions) -> Result<Self, ComposeError> {
-        let ComposeOptions { size, frame_rate, layout } = options;
+        let ComposeOptions { size, frame_rate, view, decorations: _ } = options;
         let Size { width, height } = size;
         if width == 0 || height == 0 || width % 2 != 0 || height % 2 != 0 {
             return Err(ComposeError::Size { width, height });
@@ -81,14 +85,14 @@ impl Composer {
             publications: 0,
             videos: Vec::new(),
             past: VideoCounters::default(),
-            stage: Stage::new(size, layout),
+            stage: Stage::new(size, view.layout),
             mixer: Mixer::default(),
         })
     }
 
     /// A track is published. It takes its cell with the first picture that is due at a tick.
     pub fn add_video(&mut self, track: VideoTrack, at: MediaTime) {
-        let VideoTrack { sid, source, order } = track;
+        let VideoTrack { sid, publisher: _, source, order } = track;
         if self.video(&sid).is_some() {
             return;
         }
@@ -96,6 +100,25 @@ impl Composer {
         self.publications += 1;
         let place = self.videos.partition_point(|video| video.id < id);
         self.videos.insert(place, VideoState::new(id, sid, source, at));
+    }
+
+    /// From then on the frame is divided and filled like this.
+    pub fn set_view(&mut self, _view: View, _at: MediaTime) {}
+
+    pub fn add_participant(&mut self, _participant: Participant, _at: MediaTime) {}
+
+    pub fn remove_participant(&mut self, _identity: &str, _at: MediaTime) {}
+
+    /// Who speaks, the loudest first.
+    pub fn set_speakers(&mut self, _speakers: &[Speaker], _at: MediaTime) {}
+
+    /// Shows `label` in the place of the track's picture, until a picture comes: it cannot be decoded.
+    pub fn set_placeholder(&mut self, _sid: &TrackSid, _label: &str, _at: MediaTime) {}
+
+    /// The tracks whose pictures are needed, with the size of their cells, as of all that was told up to now:
+    /// ahead of the ticks, so that pictures are there when the tick that shows them is made.
+    pub fn wanted(&self) -> impl Iterator<Item = (&TrackSid, Size)> {
+        self.cells()
     }
 
     /// A muted track gives up its cell. Unmuted, it takes it again with the first picture captured

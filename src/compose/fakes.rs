@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::ids::TrackSid;
-use crate::media::{I420, MediaTime, Picture, Plane, Size};
+use crate::media::{I420, MediaTime, Picture, Plane, Rotation, Size};
 
 /// Padding after each row, of a colour that nothing else has: it must never be seen.
 const PADDING: usize = 13;
@@ -40,7 +40,7 @@ impl Image {
     }
 
     pub(super) fn at(self, time: MediaTime) -> Picture {
-        Picture { time, image: Arc::new(self) }
+        Picture { time, rotation: Rotation::Upright, image: Arc::new(self) }
     }
 }
 

@@ -1,18 +1,10 @@
 //! Where the tiles lie: rectangles of the frame, to the pixel. Pure arithmetic; knows nothing of
 //! what is in a tile.
 
-use crate::media::Size;
+use crate::media::{Layout, Size};
 
 /// Pixels between two cells of the grid; there is none around it.
 pub(super) const GAP: u32 = 8;
-
-/// How the frame is divided among the tiles.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Layout {
-    /// Equal cells, filled row by row from the left.
-    #[default]
-    Grid,
-}
 
 /// A rectangle of luma pixels (or of chroma samples, where a name says so).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,12 +15,10 @@ pub(super) struct Rect {
     pub height: u32,
 }
 
-impl Layout {
-    /// One cell for each of `tiles` tiles, in the order of the tiles.
-    pub(super) fn cells(self, frame: Size, tiles: usize) -> impl Iterator<Item = Rect> {
-        match self {
-            Self::Grid => grid(frame, tiles),
-        }
+/// One cell for each of `tiles` tiles, in the order of the tiles.
+pub(super) fn cells(layout: Layout, frame: Size, tiles: usize) -> impl Iterator<Item = Rect> {
+    match layout {
+        Layout::Grid | Layout::Speaker | Layout::SingleSpeaker => grid(frame, tiles),
     }
 }
 
@@ -94,7 +84,7 @@ mod tests {
     const HD: Size = Size { width: 1280, height: 720 };
 
     fn cells(tiles: usize) -> Vec<Rect> {
-        Layout::Grid.cells(HD, tiles).collect()
+        super::cells(Layout::Grid, HD, tiles).collect()
     }
 
     const fn rect(x: u32, y: u32, width: u32, height: u32) -> Rect {

@@ -39,6 +39,5 @@ mod fakes;
 mod tests;
 
 pub use composer::{ComposeError, ComposeOptions, Composer, Tick, VideoTrack};
-pub use layout::Layout;
 pub use video::VideoCounters;
 pub use voice::VoiceCounters;

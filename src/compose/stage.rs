@@ -4,11 +4,11 @@
 
 use std::sync::Arc;
 
-use crate::media::{I420, Size, VideoSource};
+use crate::media::{I420, Layout, Size, VideoSource};
 
 use super::canvas::Canvas;
 use super::fit;
-use super::layout::{Layout, Rect};
+use super::layout::{self, Rect};
 use super::scale::{Drawing, Scratch};
 
 /// Tells a tile from every other of the recording, also from an earlier one of the same track.
@@ -76,7 +76,7 @@ impl Stage {
 
     fn arrange(&mut self, ids: impl Iterator<Item = TileId> + Clone) {
         self.canvas.clear();
-        let cells = self.layout.cells(self.size, ids.clone().count());
+        let cells = layout::cells(self.layout, self.size, ids.clone().count());
         self.tiles.clear();
         self.tiles.extend(ids.zip(cells).map(|(id, cell)| Tile { id, cell, drawn: Drawn::Background }));
     }

@@ -2,7 +2,7 @@
 
 use super::fakes::{Image, sid, size};
 use super::*;
-use crate::media::{MediaTime, Size, VideoSource};
+use crate::media::{Decorations, Layout, MediaTime, Size, VideoSource, View};
 
 const WIDTH: usize = 1280;
 const HEIGHT: usize = 720;
@@ -16,9 +16,13 @@ struct Room {
     composer: Composer,
 }
 
+fn options(size: Size, frame_rate: u32) -> ComposeOptions {
+    ComposeOptions { size, frame_rate, view: View::default(), decorations: Decorations::default() }
+}
+
 impl Room {
     fn new() -> Self {
-        let options = ComposeOptions { size: size(1280, 720), frame_rate: 30, layout: Layout::Grid };
+        let options = options(size(1280, 720), 30);
         Self { composer: Composer::new(options).unwrap() }
     }
 
@@ -27,7 +31,7 @@ impl Room {
     }
 
     fn publish_as(&mut self, name: &str, source: VideoSource, order: u64, at: MediaTime) {
-        let track = VideoTrack { sid: sid(name), source, order };
+        let track = VideoTrack { sid: sid(name), publisher: name.into(), source, order };
         self.composer.add_video(track, at);
     }
 
@@ -102,7 +106,7 @@ fn ticks_are_a_thirtieth_of_a_second_apart_without_accumulating_rounding() {
 
 #[test]
 fn frame_rates_that_do_not_divide_the_sample_rate_still_get_every_sample() {
-    let options = ComposeOptions { size: size(64, 36), frame_rate: 29, layout: Layout::Grid };
+    let options = options(size(64, 36), 29);
     let mut composer = Composer::new(options).unwrap();
     let samples: usize = (0..29).map(|_| composer.tick().sound.len()).sum();
     assert_eq!(samples, 96_000);
@@ -110,10 +114,7 @@ fn frame_rates_that_do_not_divide_the_sample_rate_still_get_every_sample() {
 
 #[test]
 fn options_from_which_no_video_can_be_made_are_refused() {
-    let new = |size, frame_rate| {
-        let layout = Layout::Grid;
-        Composer::new(ComposeOptions { size, frame_rate, layout }).err()
-    };
+    let new = |size, frame_rate| Composer::new(options(size, frame_rate)).err();
     let odd = ComposeError::Size { width: 1279, height: 720 };
     assert_eq!(new(size(1279, 720), 30), Some(odd));
     let empty = ComposeError::Size { width: 0, height: 720 };
@@ -304,7 +305,7 @@ fn all_cells_of_1_to_25_tiles_have_their_tracks_colour_and_nothing_else_has_any(
         }
         room.tick();
         let mut expected = super::canvas::Canvas::new(size(1280, 720));
-        let cells = Layout::Grid.cells(size(1280, 720), tiles.into());
+        let cells = layout::cells(Layout::Grid, size(1280, 720), tiles.into());
         for (tile, cell) in cells.enumerate() {
             let parts = [cell, cell.chroma(), cell.chroma()];
             let planes = expected.planes().into_iter();

@@ -166,6 +166,8 @@ impl Recording {
             }
             Output::Event(Event::FirstMedia) => Input::FirstMedia,
             Output::Event(Event::Progress { final_bytes, .. }) => Input::Progress { final_bytes },
+            // What it means for the recording is not decided yet.
+            Output::Event(Event::Reachable { .. } | Event::Report { .. }) => return,
             Output::Event(Event::Ended { reason, ticks, final_bytes, error }) => {
                 tracing::info!(%reason, ticks, final_bytes, error, "recorded");
                 Input::WorkerEnded { reason, error }

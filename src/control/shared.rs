@@ -81,6 +81,8 @@ impl Shared {
             options: RecordingOptions::default(),
             idle_timeout_ms: millis(self.idle_timeout),
             max_duration_ms: self.max_duration.map(millis),
+            ca_file: None,
+            give_up_after_ms: 60_000,
         }
     }
 }

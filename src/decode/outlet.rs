@@ -55,8 +55,8 @@ pub struct Outlet {
 /// Has `parts` tell `outlet` everything. To be called before the pipeline starts.
 pub fn connect(parts: &Parts, codec: Codec, outlet: &Outlet) {
     let silent = match codec {
-        Codec::H264 => Silent::Broken,
-        Codec::Vp8 | Codec::Opus => Silent::Fine,
+        Codec::H264 | Codec::H265 => Silent::Broken,
+        Codec::Vp8 | Codec::Vp9 | Codec::Av1 | Codec::Opus => Silent::Fine,
     };
     watch_progress(parts, silent, outlet);
     watch_keyframe_requests(parts, outlet);

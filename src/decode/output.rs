@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use gst_video::prelude::*;
 
-use crate::media::{I420, MediaTime, Picture, Plane, Size, Sound};
+use crate::media::{I420, MediaTime, Picture, Plane, Rotation, Size, Sound};
 
 /// GStreamer has no negative time stamps; frames from before the recording's zero do.
 const TIME_OFFSET: i64 = 3600 * 1_000_000_000;
@@ -29,8 +29,11 @@ pub fn picture(sample: &gst::Sample) -> Option<Picture> {
     let frame = gst_video::VideoFrame::from_buffer_readable(buffer, &info).ok()?;
     // The tile is hidden by the room's word, not by such a frame.
     let blank = Size { width: frame.width(), height: frame.height() }.is_blank_frame();
-    (frame.format() == gst_video::VideoFormat::I420 && !blank)
-        .then(|| Picture { time, image: Arc::new(MappedPicture(frame)) })
+    (frame.format() == gst_video::VideoFormat::I420 && !blank).then(|| Picture {
+        time,
+        rotation: Rotation::Upright,
+        image: Arc::new(MappedPicture(frame)),
+    })
 }
 
 pub fn sound(sample: &gst::Sample) -> Option<Sound> {

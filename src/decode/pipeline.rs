@@ -33,7 +33,10 @@ pub fn build(codec: Codec, name: &str) -> Result<Parts, DecodeError> {
 fn description(codec: Codec) -> &'static str {
     match codec {
         Codec::Vp8 => include_str!("../../pipelines/decode-vp8.txt"),
+        Codec::Vp9 => include_str!("../../pipelines/decode-vp9.txt"),
         Codec::H264 => include_str!("../../pipelines/decode-h264.txt"),
+        Codec::H265 => include_str!("../../pipelines/decode-h265.txt"),
+        Codec::Av1 => include_str!("../../pipelines/decode-av1.txt"),
         Codec::Opus => include_str!("../../pipelines/decode-opus.txt"),
     }
 }

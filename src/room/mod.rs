@@ -22,8 +22,11 @@ pub use error::RoomError;
 pub use roster::PublishedTrack;
 pub use session::{Joined, Session, join};
 
+use std::path::PathBuf;
+use std::time::Duration;
+
 use crate::ids::{RoomName, TrackSid};
-use crate::media::{EncodedFrame, MediaTime, Size};
+use crate::media::{Codec, EncodedFrame, MediaTime, Participant, Size, Speaker};
 
 /// Where and as whom to join.
 pub struct RoomOptions {
@@ -34,6 +37,13 @@ pub struct RoomOptions {
     pub room: RoomName,
     /// The egress id: it tells apart the recorders of one room.
     pub identity: String,
+    /// What can be decoded here. LiveKit is offered nothing else, so that it picks a publisher's backup
+    /// codec where there is one.
+    pub codecs: Vec<Codec>,
+    /// PEM certificates that are trusted besides the system's.
+    pub ca_file: Option<PathBuf>,
+    /// How long the server may be out of reach before the room counts as lost.
+    pub give_up_after: Duration,
 }
 
 #[derive(Debug)]
@@ -55,8 +65,37 @@ pub enum RoomEvent {
         sid: TrackSid,
         frame: EncodedFrame,
     },
+    /// Somebody who is not hidden is there.
+    ParticipantJoined {
+        participant: Participant,
+        at: MediaTime,
+    },
+    /// His tracks were unpublished before.
+    ParticipantLeft {
+        identity: String,
+        at: MediaTime,
+    },
     /// How many participants there are, hidden ones left out.
     Participants(usize),
+    /// Everybody who speaks now, the loudest first.
+    Speakers {
+        speakers: Vec<Speaker>,
+        at: MediaTime,
+    },
+    /// The server is out of reach, no media comes. What was published is as it was until it is known better.
+    Interrupted {
+        at: MediaTime,
+        reason: String,
+    },
+    /// Media comes again. What went in the meantime has been told by the events before.
+    Restored {
+        at: MediaTime,
+    },
+    /// Figures of a track since it was negotiated: every second while it changes, and at its end.
+    Received {
+        sid: TrackSid,
+        figures: ReceiveFigures,
+    },
     /// Nothing follows.
     Ended(RoomEnd),
 }
@@ -79,4 +118,25 @@ pub enum RoomCommand {
         sid: TrackSid,
         size: Size,
     },
+    /// The track is not shown: the SFU need not send it.
+    Hidden(TrackSid),
+}
+
+/// What the network did to a track, and what its clock needed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReceiveFigures {
+    pub packets: u64,
+    pub bytes: u64,
+    /// Missing in the end: not repaired by a retransmission or by redundancy.
+    pub packets_lost: u64,
+    /// Retransmissions asked for.
+    pub nacks: u64,
+    /// Keyframes asked for.
+    pub plis: u64,
+    /// Frames that were complete but of no use before the next keyframe.
+    pub frames_dropped: u64,
+    /// How far the track was moved in all against its first placing: its clock's error as far as it was corrected.
+    pub clock_correction_nanos: i64,
+    /// How often it was moved at once and not little by little.
+    pub clock_steps: u64,
 }

@@ -13,13 +13,14 @@ use str0m::change::SdpOffer;
 use str0m::format::Codec as RtpCodec;
 use str0m::media::{KeyframeRequestKind, MediaData, MediaKind, Mid};
 use str0m::net::{Protocol, Receive};
+use str0m::rtp::VideoOrientation;
 use str0m::{Candidate, Event, IceConnectionState, Input, Rtc};
 
 use super::error::RoomError;
 use super::sdp::{self, MediaSection};
 use super::timeline::SenderReport;
 use crate::ids::TrackSid;
-use crate::media::{Codec, TrackKind};
+use crate::media::{Codec, Rotation, TrackKind};
 
 /// Opus packets are 20 ms: five of them are the reordering that networks show.
 const AUDIO_REORDER_PACKETS: usize = 5;
@@ -68,15 +69,24 @@ pub struct ReceivedFrame {
     pub data: Bytes,
     pub keyframe: bool,
     pub contiguous: bool,
+    pub rotation: Rotation,
 }
 
 impl Peer {
-    pub fn new(addresses: impl Iterator<Item = SocketAddr>, now: Instant) -> Result<Self, RoomError> {
+    /// Of video, `codecs` and no other is taken.
+    pub fn new(
+        addresses: impl Iterator<Item = SocketAddr>,
+        codecs: &[Codec],
+        now: Instant,
+    ) -> Result<Self, RoomError> {
         let mut rtc = Rtc::builder()
             .clear_codecs()
             .enable_opus(true, true)
-            .enable_vp8(true)
-            .enable_h264(true)
+            .enable_vp8(codecs.contains(&Codec::Vp8))
+            .enable_vp9(codecs.contains(&Codec::Vp9))
+            .enable_h264(codecs.contains(&Codec::H264))
+            .enable_h265(codecs.contains(&Codec::H265))
+            .enable_av1(codecs.contains(&Codec::Av1))
             .set_reordering_size_audio(AUDIO_REORDER_PACKETS)
             .set_reordering_timeout_audio(Some(AUDIO_REORDER_TIMEOUT))
             .set_reordering_size_video(VIDEO_REORDER_PACKETS)
@@ -219,7 +229,10 @@ fn received(data: MediaData) -> Option<ReceivedFrame> {
     let codec = match data.params.spec().codec {
         RtpCodec::Opus => Codec::Opus,
         RtpCodec::Vp8 => Codec::Vp8,
+        RtpCodec::Vp9 => Codec::Vp9,
         RtpCodec::H264 => Codec::H264,
+        RtpCodec::H265 => Codec::H265,
+        RtpCodec::Av1 => Codec::Av1,
         // Not negotiated.
         _ => return None,
     };
@@ -228,9 +241,21 @@ fn received(data: MediaData) -> Option<ReceivedFrame> {
         rtp: data.time.numer(),
         arrival: data.network_time,
         keyframe: data.is_keyframe(),
+        rotation: data.ext_vals.video_orientation.map_or(Rotation::Upright, rotation),
         contiguous: data.contiguous,
         data: Bytes::from_owner(data.data),
     })
+}
+
+/// What the sender says is how far its camera was turned (3GPP TS 26.114, section 7.4.5); it must be turned as
+/// far the other way, which is what these names mean there already.
+fn rotation(orientation: VideoOrientation) -> Rotation {
+    match orientation {
+        VideoOrientation::Deg0 => Rotation::Upright,
+        VideoOrientation::Deg90 => Rotation::By90,
+        VideoOrientation::Deg180 => Rotation::By180,
+        VideoOrientation::Deg270 => Rotation::By270,
+    }
 }
 
 /// str0m's errors are of several types that share only their text.

@@ -17,6 +17,8 @@ pub struct PublishedTrack {
     pub kind: TrackKind,
     /// What a video track shows; of no meaning for sound.
     pub source: VideoSource,
+    /// The codec that it is published in, as its MIME type (`video/VP8`); may be empty.
+    pub mime: String,
     pub muted: bool,
     /// Tiles are filled in this order: by when the participant joined, then by when the track came.
     pub order: u64,
@@ -90,6 +92,7 @@ impl Roster {
                         sid: TrackSid(track.sid.clone()),
                         publisher: info.identity.clone(),
                         kind,
+                        mime: track.mime_type.clone(),
                         source: match track.source() {
                             TrackSource::ScreenShare => VideoSource::ScreenShare,
                             TrackSource::Unknown

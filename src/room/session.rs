@@ -88,7 +88,7 @@ pub async fn join(options: RoomOptions) -> Result<Joined, RoomError> {
     let (signal, join, signals) =
         connect.map_err(|e| RoomError::Join { url: options.url.clone(), source: Box::new(e) })?;
     let epoch = Instant::now();
-    let peer = Peer::new(sockets.addresses(), epoch)?;
+    let peer = Peer::new(sockets.addresses(), &options.codecs, epoch)?;
     let (event_sender, events) = mpsc::channel(EVENT_QUEUE);
     let (commands, command_receiver) = mpsc::channel(COMMAND_QUEUE);
     let session = Session {
@@ -193,6 +193,7 @@ impl Session {
             time,
             data: received.data,
             keyframe: received.keyframe,
+            rotation: received.rotation,
             discontinuity: !received.contiguous,
         };
         self.tell(RoomEvent::Frame { sid, frame }).await;
@@ -211,6 +212,14 @@ impl Session {
                     track_sids: vec![sid.0],
                     width: size.width,
                     height: size.height,
+                    ..Default::default()
+                };
+                self.signal.send(request::Message::TrackSetting(settings)).await;
+            }
+            RoomCommand::Hidden(sid) => {
+                let settings = proto::UpdateTrackSettings {
+                    track_sids: vec![sid.0],
+                    disabled: true,
                     ..Default::default()
                 };
                 self.signal.send(request::Message::TrackSetting(settings)).await;

@@ -14,15 +14,19 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::ids::{EgressId, RoomName};
+use crate::media::{Decorations, View};
+use crate::report::QualityReport;
 
-/// The longest line either side accepts. A start command is below 4 KiB.
-pub const MAX_LINE_BYTES: usize = 64 * 1024;
+/// The longest line either side accepts. A start command is below 8 KiB, a report of a thousand tracks below 2 MiB.
+pub const MAX_LINE_BYTES: usize = 4 << 20;
 
 /// From the service to the worker. The end of standard input means that the service is gone.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "camelCase")]
 pub enum Command {
     Start(WorkerSpec),
+    /// Look like this from now on.
+    View(View),
     /// Take in no more media, write what is there, end.
     Stop,
 }
@@ -44,10 +48,14 @@ pub struct WorkerSpec {
     pub options: RecordingOptions,
     pub idle_timeout_ms: u64,
     pub max_duration_ms: Option<u64>,
+    /// PEM certificates that are trusted besides the system's.
+    pub ca_file: Option<PathBuf>,
+    /// How long LiveKit may be out of reach before the recording ends.
+    pub give_up_after_ms: u64,
 }
 
 /// What the file shall be like.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RecordingOptions {
     pub width: u32,
@@ -55,10 +63,12 @@ pub struct RecordingOptions {
     pub frame_rate: u32,
     pub video_kbps: u32,
     pub audio_kbps: u32,
+    pub view: View,
+    pub decorations: Decorations,
 }
 
 /// From the worker to the service.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Event {
     /// In the room: the recording is active.
@@ -72,6 +82,10 @@ pub enum Event {
         /// Video frames of the recording so far.
         ticks: u64,
     },
+    /// LiveKit is out of reach, or is again within it.
+    Reachable { reachable: bool },
+    /// What the recording was like. Once, before `Ended`; not if there was none.
+    Report { report: Box<QualityReport> },
     /// The spool is complete and closed; the last line.
     Ended { reason: EndReason, ticks: u64, final_bytes: u64, error: Option<String> },
 }
@@ -101,11 +115,23 @@ pub struct InvalidMessage {
 
 impl Default for RecordingOptions {
     fn default() -> Self {
-        Self { width: 1280, height: 720, frame_rate: 30, video_kbps: 3000, audio_kbps: 128 }
+        Self {
+            width: 1280,
+            height: 720,
+            frame_rate: 30,
+            video_kbps: 3000,
+            audio_kbps: 128,
+            view: View::default(),
+            decorations: Decorations::default(),
+        }
     }
 }
 
 impl WorkerSpec {
+    pub fn give_up_after(&self) -> Duration {
+        Duration::from_millis(self.give_up_after_ms)
+    }
+
     pub fn idle_timeout(&self) -> Duration {
         Duration::from_millis(self.idle_timeout_ms)
     }
@@ -159,6 +185,8 @@ mod tests {
             options: RecordingOptions::default(),
             idle_timeout_ms: 1500,
             max_duration_ms: None,
+            ca_file: None,
+            give_up_after_ms: 60_000,
         }
     }
 

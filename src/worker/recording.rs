@@ -18,11 +18,11 @@ use super::pace::{Due, Pace};
 use super::stdio::{Commands, Events};
 use secrecy::ExposeSecret;
 
-use crate::compose::{ComposeOptions, Composer, Layout, VideoTrack};
+use crate::compose::{ComposeOptions, Composer, VideoTrack};
 use crate::decode::Decoded;
 use crate::encode::{EncodeSettings, Encoder};
 use crate::ids::TrackSid;
-use crate::media::{MediaTime, Size, TrackKind};
+use crate::media::{Codec, MediaTime, Size, TrackKind, View};
 use crate::room::{self, PublishedTrack, RoomCommand, RoomEnd, RoomEvent, RoomOptions};
 
 /// The service counts a worker that is silent for long as hung, and uploads what is told here.
@@ -32,6 +32,13 @@ const RECHECK: Duration = Duration::from_millis(20);
 /// A tick's sound needs the packet that begins after it too: the decoder's look-ahead (6.5 ms) and
 /// the resampler's neighbours reach into it.
 const SOUND_AHEAD: Duration = Duration::from_millis(20);
+
+/// What the service asks of a running recording.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Wish {
+    View(View),
+    Stop(StopCause),
+}
 
 /// Why the service wants an end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,8 +113,12 @@ impl Recording {
             audio_kbps: options.audio_kbps,
         };
         let encoder = Encoder::start(settings, Arc::clone(&wake))?;
-        let composer =
-            Composer::new(ComposeOptions { size, frame_rate: options.frame_rate, layout: Layout::Grid })?;
+        let composer = Composer::new(ComposeOptions {
+            size,
+            frame_rate: options.frame_rate,
+            view: options.view,
+            decorations: options.decorations.clone(),
+        })?;
         let file = FileWriter::create(&spec.spool, size, options.frame_rate)?;
         let joined = room::join(room_options(&spec)).await?;
         let leave = CancellationToken::new();
@@ -150,7 +161,7 @@ impl Recording {
             };
             tokio::select! {
                 biased;
-                cause = commands.next_stop(), if self.ending.is_none() => self.stop_for(cause),
+                wish = commands.next(), if self.ending.is_none() => self.grant(wish),
                 Some(event) = self.room_events.recv() => self.room_event(event),
                 _ = progress.tick() => self.tell_progress(events).await,
                 () = self.wake.notified() => {}
@@ -217,7 +228,7 @@ impl Recording {
             self.composer.remove_audio(&sid);
             feed.close();
         }
-        for (sid, size) in self.composer.cells() {
+        for (sid, size) in self.composer.wanted() {
             if self.asked_sizes.get(sid) != Some(&size) {
                 self.asked_sizes.insert(sid.clone(), size);
                 request(&self.room_commands, RoomCommand::ShownAt { sid: sid.clone(), size });
@@ -242,6 +253,18 @@ impl Recording {
                     feed.receive(frame);
                 }
             }
+            RoomEvent::ParticipantJoined { participant, at } => {
+                tracing::info!(identity = participant.identity, "participant joined");
+                self.composer.add_participant(participant, at);
+            }
+            RoomEvent::ParticipantLeft { identity, at } => {
+                tracing::info!(identity, "participant left");
+                self.composer.remove_participant(&identity, at);
+            }
+            RoomEvent::Speakers { speakers, at } => self.composer.set_speakers(&speakers, at),
+            RoomEvent::Interrupted { at, reason } => tracing::warn!(?at, reason, "livekit is out of reach"),
+            RoomEvent::Restored { at } => tracing::info!(?at, "livekit is within reach again"),
+            RoomEvent::Received { sid, figures } => tracing::debug!(track = %sid, ?figures, "received"),
             RoomEvent::Participants(number) => {
                 tracing::info!(number, "participants");
                 self.alone_since = (number == 0).then(|| self.now());
@@ -253,12 +276,12 @@ impl Recording {
     }
 
     fn published(&mut self, track: PublishedTrack) {
-        let PublishedTrack { sid, publisher, kind, source, muted, order } = track;
-        tracing::info!(track = %sid, publisher, ?kind, ?source, muted, "track published");
+        let PublishedTrack { sid, publisher, kind, source, mime, muted, order } = track;
+        tracing::info!(track = %sid, publisher, ?kind, ?source, mime, muted, "track published");
         let at = self.now();
         match kind {
             TrackKind::Video => {
-                self.composer.add_video(VideoTrack { sid: sid.clone(), source, order }, at);
+                self.composer.add_video(VideoTrack { sid: sid.clone(), publisher, source, order }, at);
                 if muted {
                     self.composer.set_video_muted(&sid, true, at);
                 }
@@ -300,10 +323,14 @@ impl Recording {
         }
     }
 
-    fn stop_for(&mut self, cause: StopCause) {
-        match cause {
-            StopCause::Asked => self.stop(EndReason::Stopped, None),
-            StopCause::ServiceGone => self.stop(EndReason::ParentGone, None),
+    fn grant(&mut self, wish: Wish) {
+        match wish {
+            Wish::View(view) => {
+                tracing::info!(?view, "the view changes");
+                self.composer.set_view(view, self.now());
+            }
+            Wish::Stop(StopCause::Asked) => self.stop(EndReason::Stopped, None),
+            Wish::Stop(StopCause::ServiceGone) => self.stop(EndReason::ParentGone, None),
         }
     }
 
@@ -370,5 +397,8 @@ fn room_options(spec: &WorkerSpec) -> RoomOptions {
         api_secret: spec.livekit_api_secret.expose_secret().to_owned(),
         room: spec.room.clone(),
         identity: spec.egress_id.as_str().to_owned(),
+        codecs: Codec::VIDEO.to_vec(),
+        ca_file: spec.ca_file.clone(),
+        give_up_after: spec.give_up_after(),
     }
 }

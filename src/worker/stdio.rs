@@ -7,9 +7,9 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines, Stdin, Stdout}
 use tracing::Instrument;
 
 use super::messages::{self, Command, Event, InvalidMessage, WorkerSpec};
-use super::recording::{self, StopCause};
+use super::recording::{self, StopCause, Wish};
 
-/// What [`Commands::next_stop`] and [`Commands::start`] read from.
+/// What [`Commands::next`] and [`Commands::start`] read from.
 pub struct Commands {
     lines: Lines<BufReader<Stdin>>,
 }
@@ -48,21 +48,22 @@ impl Commands {
         let line = line.ok_or(ProtocolError::NoStart)?;
         match messages::from_line(&line) {
             Ok(Command::Start(spec)) => Ok(spec),
-            Ok(Command::Stop) => Err(ProtocolError::NotStart(None)),
+            Ok(Command::Stop | Command::View(_)) => Err(ProtocolError::NotStart(None)),
             Err(error) => Err(ProtocolError::NotStart(Some(error))),
         }
     }
 
-    /// Waits until the service wants an end, or has met its own. Cancel safe.
-    pub async fn next_stop(&mut self) -> StopCause {
+    /// Waits until the service wants something, or has met its end. Cancel safe.
+    pub async fn next(&mut self) -> Wish {
         loop {
             match self.lines.next_line().await {
                 Ok(Some(line)) => match messages::from_line(&line) {
-                    Ok(Command::Stop) => return StopCause::Asked,
+                    Ok(Command::Stop) => return Wish::Stop(StopCause::Asked),
+                    Ok(Command::View(view)) => return Wish::View(view),
                     Ok(Command::Start(_)) => tracing::warn!("a second start command is ignored"),
                     Err(error) => tracing::warn!(%error, "command not understood"),
                 },
-                Ok(None) | Err(_) => return StopCause::ServiceGone,
+                Ok(None) | Err(_) => return Wish::Stop(StopCause::ServiceGone),
             }
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use gst::prelude::*;
 
-use crate::media::{Codec, EncodedFrame, MediaTime, Picture, Size};
+use crate::media::{Codec, EncodedFrame, MediaTime, Picture, Rotation, Size};
 
 pub const FRAME_TIME: Duration = Duration::from_nanos(33_333_333);
 pub const PACKET_TIME: Duration = Duration::from_millis(20);
@@ -27,6 +27,9 @@ impl Clip {
                 "x264enc tune=zerolatency key-int-max=10000 option-string=scenecut=0 \
                  ! video/x-h264,profile=constrained-baseline,stream-format=byte-stream,alignment=au"
             }
+            Codec::Vp9 => "vp9enc deadline=1 cpu-used=8 keyframe-max-dist=10000 lag-in-frames=0",
+            Codec::Av1 => "av1enc usage-profile=realtime cpu-used=10 keyframe-max-dist=10000 lag-in-frames=0",
+            Codec::H265 => panic!("GStreamer here has no H.265 encoder"),
             Codec::Opus => panic!("no pictures in Opus"),
         };
         let caps = format!("video/x-raw,format=I420,width={width},height={height},framerate=30/1");
@@ -124,6 +127,7 @@ fn frame(codec: Codec, sample: &gst::Sample, time: gst::ClockTime) -> EncodedFra
     let buffer = sample.buffer().expect("a buffer");
     let data = Bytes::copy_from_slice(&buffer.map_readable().expect("its bytes"));
     EncodedFrame {
+        rotation: Rotation::Upright,
         codec,
         time: MediaTime::from_nanos(time.nseconds() as i64),
         data,

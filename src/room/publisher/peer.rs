@@ -56,7 +56,10 @@ impl Peer {
         for codec in clips {
             config = match codec {
                 Codec::Vp8 => config.enable_vp8(true),
+                Codec::Vp9 => config.enable_vp9(true),
                 Codec::H264 => config.enable_h264(true),
+                Codec::H265 => config.enable_h265(true),
+                Codec::Av1 => config.enable_av1(true),
                 Codec::Opus => config.enable_opus(true, false),
             };
         }
@@ -207,6 +210,9 @@ fn carries(params: &PayloadParams, codec: Codec) -> bool {
     let spec = params.spec();
     match codec {
         Codec::Vp8 => spec.codec == RtcCodec::Vp8,
+        Codec::Vp9 => spec.codec == RtcCodec::Vp9,
+        Codec::H265 => spec.codec == RtcCodec::H265,
+        Codec::Av1 => spec.codec == RtcCodec::Av1,
         Codec::H264 => spec.codec == RtcCodec::H264 && spec.format.packetization_mode == Some(1),
         Codec::Opus => spec.codec == RtcCodec::Opus,
     }

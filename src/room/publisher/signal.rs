@@ -128,7 +128,10 @@ fn add_track_request(clip: &Clip, cid: &str) -> proto::AddTrackRequest {
     };
     let codec = match clip.codec {
         Codec::Vp8 => "vp8",
+        Codec::Vp9 => "vp9",
         Codec::H264 => "h264",
+        Codec::H265 => "h265",
+        Codec::Av1 => "av1",
         Codec::Opus => "opus",
     };
     let (width, height) = clip.size.map_or((0, 0), |s| (s.width, s.height));

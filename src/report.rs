@@ -1,0 +1,99 @@
+//! The quality report of a recording: what an operator must see to tell what went wrong, where and when. Pure data
+//! with the names and units that users see; the worker fills it in, the store keeps it as JSON, the API shows it.
+//!
+//! All times are milliseconds of the recording: 0 is the first frame of the file.
+
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct QualityReport {
+    pub file: FileReport,
+    /// When the server was out of reach; the picture is frozen and the sound silent in between.
+    pub gaps: Vec<Gap>,
+    pub warnings: Vec<Warning>,
+    /// In the order in which they were published.
+    pub tracks: Vec<TrackReport>,
+    /// Tracks that found no place in `tracks`, which is bounded.
+    pub tracks_left_out: u64,
+}
+
+/// The whole file.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FileReport {
+    pub duration_ms: u64,
+    pub video_frames: u64,
+    /// Ticks that were made before every decoder had given out what belonged to them.
+    pub hurried_frames: u64,
+    /// The furthest that the making of a frame was behind its time.
+    pub longest_delay_ms: u64,
+    /// Of all tracks together.
+    pub packets_lost: u64,
+    pub longest_freeze_ms: u64,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Gap {
+    pub from_ms: u64,
+    pub to_ms: u64,
+    pub reason: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Warning {
+    pub at_ms: u64,
+    /// The track that it is about, if it is about one.
+    pub track: Option<String>,
+    pub message: String,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TrackReport {
+    pub sid: String,
+    pub participant: String,
+    /// `audio` or `video`.
+    pub kind: String,
+    /// `camera`, `screenShare`, or for sound `microphone`.
+    pub source: String,
+    /// As it came, the last one where it changed; empty if nothing came.
+    pub codec: String,
+    pub from_ms: u64,
+    pub to_ms: u64,
+    /// Of video: the picture sizes that came, in the order in which they first came.
+    pub layers: Vec<LayerReport>,
+    pub packets: u64,
+    pub packets_lost: u64,
+    pub retransmissions_asked: u64,
+    pub keyframes_asked: u64,
+    pub frames_received: u64,
+    pub frames_decoded: u64,
+    /// Of video: pictures that were seen for at least one frame of the file.
+    pub frames_shown: u64,
+    /// Received, but of no use: no decoder could take them, or they came too late.
+    pub frames_lost: u64,
+    pub decoder_failures: u64,
+    /// Of video: the time on the picture, and how much of it without a new picture for too long.
+    pub shown_ms: u64,
+    pub frozen_ms: u64,
+    pub longest_freeze_ms: u64,
+    /// When the longest freeze began.
+    pub longest_freeze_at_ms: u64,
+    /// Of sound: what was made up over short gaps, and left silent over long ones.
+    pub concealed_ms: u64,
+    pub silences: u64,
+    /// How far the track's clock was corrected in all, and how often at once.
+    pub clock_correction_ms: f64,
+    pub clock_steps: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LayerReport {
+    pub width: u32,
+    pub height: u32,
+    pub frames: u64,
+}
