@@ -74,7 +74,7 @@ impl WorkerProcess {
         let stdout = child.stdout.take().ok_or_else(piped)?;
         let codec = LinesCodec::new_with_max_length(MAX_LINE_BYTES);
         let mut worker = Self { child, stdin, lines: FramedRead::new(stdout, codec) };
-        worker.send(&messages::Command::Start(spec)).await;
+        worker.send(&messages::Command::Start(Box::new(spec))).await;
         Ok(worker)
     }
 

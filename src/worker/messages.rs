@@ -24,7 +24,7 @@ pub const MAX_LINE_BYTES: usize = 4 << 20;
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "camelCase")]
 pub enum Command {
-    Start(WorkerSpec),
+    Start(Box<WorkerSpec>),
     /// Look like this from now on.
     View(View),
     /// Take in no more media, write what is there, end.
@@ -192,7 +192,7 @@ mod tests {
 
     #[test]
     fn a_start_command_arrives_whole_with_its_secret() {
-        let line = to_line(&Command::Start(spec()));
+        let line = to_line(&Command::Start(Box::new(spec())));
         assert_eq!(line.matches('\n').count(), 1);
         assert!(line.starts_with(r#"{"type":"start","egressId":"EG_abcdefghijkl""#));
         let Command::Start(read) = from_line(&line).unwrap() else {
@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn the_debug_form_of_a_start_command_hides_the_secret() {
-        assert!(!format!("{:?}", Command::Start(spec())).contains("hunter2"));
+        assert!(!format!("{:?}", Command::Start(Box::new(spec()))).contains("hunter2"));
     }
 
     #[test]

@@ -47,7 +47,7 @@ impl Commands {
         let line = self.lines.next_line().await.map_err(ProtocolError::Read)?;
         let line = line.ok_or(ProtocolError::NoStart)?;
         match messages::from_line(&line) {
-            Ok(Command::Start(spec)) => Ok(spec),
+            Ok(Command::Start(spec)) => Ok(*spec),
             Ok(Command::Stop | Command::View(_)) => Err(ProtocolError::NotStart(None)),
             Err(error) => Err(ProtocolError::NotStart(Some(error))),
         }
