@@ -1,37 +1,37 @@
 //! The event loop of one recording. What is due and when is decided in `pace`; here things are only
 //! carried from one part to the next.
 
+mod room_events;
+mod ticks;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use secrecy::ExposeSecret;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
 use super::error::{WorkerError, report};
-use super::feed::{Output, TrackFeed};
+use super::feed::TrackFeed;
 use super::file::FileWriter;
 use super::messages::{EndReason, Event, WorkerSpec};
-use super::pace::{Due, Pace};
+use super::pace::Pace;
 use super::stdio::{Commands, Events};
-use secrecy::ExposeSecret;
-
-use crate::compose::{ComposeOptions, Composer, VideoTrack};
-use crate::decode::Decoded;
+use crate::compose::{ComposeOptions, Composer};
 use crate::encode::{EncodeSettings, Encoder};
 use crate::ids::TrackSid;
-use crate::media::{Codec, MediaTime, Size, TrackKind, View};
-use crate::room::{self, PublishedTrack, RoomCommand, RoomEnd, RoomEvent, RoomOptions};
+use crate::media::{Codec, MediaTime, Size, View};
+use crate::room::{self, RoomCommand, RoomEvent, RoomOptions};
+
+use ticks::Wait;
 
 /// The service counts a worker that is silent for long as hung, and uploads what is told here.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
 /// Decoders and encoder wake the loop themselves; this bounds what a lost wake-up could cost.
 const RECHECK: Duration = Duration::from_millis(20);
-/// A tick's sound needs the packet that begins after it too: the decoder's look-ahead (6.5 ms) and
-/// the resampler's neighbours reach into it.
-const SOUND_AHEAD: Duration = Duration::from_millis(20);
 
 /// What the service asks of a running recording.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -92,13 +92,6 @@ enum MediaSeen {
 struct Ending {
     reason: EndReason,
     error: Option<String>,
-}
-
-/// What the ticks wait for.
-enum Wait {
-    Until(Instant),
-    ForOthers,
-    Done,
 }
 
 impl Recording {
@@ -169,135 +162,6 @@ impl Recording {
             }
         }
         self.finish(events).await
-    }
-
-    /// Makes every tick that can be made now.
-    fn make_ticks(&mut self) -> Result<Wait, WorkerError> {
-        loop {
-            self.file.take(&mut self.encoder)?;
-            let overdue = match self.pace.due(self.now()) {
-                Due::NotBefore(at) => return Ok(Wait::Until(self.instant(at))),
-                Due::Finished => return Ok(Wait::Done),
-                Due::Ready => false,
-                Due::Overdue => true,
-            };
-            if !self.encoder.ready() {
-                return Ok(Wait::ForOthers);
-            }
-            let caught_up = self.decode_next_burst()?;
-            if !caught_up && !overdue {
-                return Ok(Wait::ForOthers);
-            }
-            let tick = self.composer.tick();
-            self.encoder.push(tick.canvas, tick.sound)?;
-            self.pace.advance();
-            self.after_tick();
-        }
-    }
-
-    /// Puts what the next burst of ticks needs through the decoders; whether all of it has come out.
-    fn decode_next_burst(&mut self) -> Result<bool, WorkerError> {
-        let (start, end) = self.pace.last_of_burst();
-        let mut caught_up = true;
-        for (sid, feed) in &mut self.feeds {
-            let until = match feed.kind() {
-                TrackKind::Video => start,
-                TrackKind::Audio => end + SOUND_AHEAD,
-            };
-            feed.feed(until)?;
-            // Asked before the outputs are taken: what came out until now is taken below.
-            caught_up &= feed.caught_up();
-            while let Some(output) = feed.try_next() {
-                match output {
-                    Output::Decoded(Decoded::Picture(picture)) => self.composer.picture(sid, picture),
-                    Output::Decoded(Decoded::Sound(sound)) => self.composer.sound(sid, &sound),
-                    Output::Decoded(Decoded::KeyframeWanted | Decoded::Failed(_))
-                    | Output::KeyframeWanted => {
-                        request(&self.room_commands, RoomCommand::RequestKeyframe(sid.clone()));
-                    }
-                }
-            }
-        }
-        Ok(caught_up)
-    }
-
-    fn after_tick(&mut self) {
-        let start = self.pace.next_tick();
-        for (sid, feed) in self.feeds.extract_if(|_, feed| feed.is_over(start)) {
-            tracing::info!(track = %sid, counters = ?feed.counters(), "track ended");
-            self.composer.remove_audio(&sid);
-            feed.close();
-        }
-        for (sid, size) in self.composer.wanted() {
-            if self.asked_sizes.get(sid) != Some(&size) {
-                self.asked_sizes.insert(sid.clone(), size);
-                request(&self.room_commands, RoomCommand::ShownAt { sid: sid.clone(), size });
-            }
-        }
-    }
-
-    fn room_event(&mut self, event: RoomEvent) {
-        match event {
-            RoomEvent::Connected => tracing::debug!("media path is up"),
-            RoomEvent::Published(track) => self.published(track),
-            RoomEvent::Muted { sid, muted, at } => {
-                tracing::info!(track = %sid, muted, "track muted or unmuted");
-                self.composer.set_video_muted(&sid, muted, at);
-            }
-            RoomEvent::Unpublished { sid, at } => self.unpublished(&sid, at),
-            RoomEvent::Frame { sid, frame } => {
-                if let Some(feed) = self.feeds.get_mut(&sid) {
-                    if self.media == MediaSeen::None {
-                        self.media = MediaSeen::Untold;
-                    }
-                    feed.receive(frame);
-                }
-            }
-            RoomEvent::ParticipantJoined { participant, at } => {
-                tracing::info!(identity = participant.identity, "participant joined");
-                self.composer.add_participant(participant, at);
-            }
-            RoomEvent::ParticipantLeft { identity, at } => {
-                tracing::info!(identity, "participant left");
-                self.composer.remove_participant(&identity, at);
-            }
-            RoomEvent::Speakers { speakers, at } => self.composer.set_speakers(&speakers, at),
-            RoomEvent::Interrupted { at, reason } => tracing::warn!(?at, reason, "livekit is out of reach"),
-            RoomEvent::Restored { at } => tracing::info!(?at, "livekit is within reach again"),
-            RoomEvent::Received { sid, figures } => tracing::debug!(track = %sid, ?figures, "received"),
-            RoomEvent::Participants(number) => {
-                tracing::info!(number, "participants");
-                self.alone_since = (number == 0).then(|| self.now());
-            }
-            RoomEvent::Ended(RoomEnd::Left) => {}
-            RoomEvent::Ended(RoomEnd::Closed) => self.stop(EndReason::RoomClosed, None),
-            RoomEvent::Ended(RoomEnd::Lost(why)) => self.stop(EndReason::Failed, Some(why)),
-        }
-    }
-
-    fn published(&mut self, track: PublishedTrack) {
-        let PublishedTrack { sid, publisher, kind, source, mime, muted, order } = track;
-        tracing::info!(track = %sid, publisher, ?kind, ?source, mime, muted, "track published");
-        let at = self.now();
-        match kind {
-            TrackKind::Video => {
-                self.composer.add_video(VideoTrack { sid: sid.clone(), publisher, source, order }, at);
-                if muted {
-                    self.composer.set_video_muted(&sid, true, at);
-                }
-            }
-            TrackKind::Audio => self.composer.add_audio(sid.clone()),
-        }
-        let feed = TrackFeed::new(sid.clone(), kind, Arc::clone(&self.wake));
-        self.feeds.insert(sid, feed);
-    }
-
-    fn unpublished(&mut self, sid: &TrackSid, at: MediaTime) {
-        let Some(feed) = self.feeds.get_mut(sid) else { return };
-        feed.end(at);
-        self.asked_sizes.remove(sid);
-        // Sound has no place to give up: its voice goes with its feed, once all of it was heard.
-        self.composer.remove_video(sid, at);
     }
 
     async fn tell_progress(&mut self, events: &mut Events) {
@@ -380,13 +244,6 @@ impl Recording {
 
     fn instant(&self, time: MediaTime) -> Instant {
         self.epoch + Duration::from_nanos(u64::try_from(time.nanos()).unwrap_or(0))
-    }
-}
-
-/// A room that is not listening is about to end: its last event says so.
-fn request(commands: &mpsc::Sender<RoomCommand>, command: RoomCommand) {
-    if let Err(error) = commands.try_send(command) {
-        tracing::debug!(%error, "room command not taken");
     }
 }
 
