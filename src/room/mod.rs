@@ -16,7 +16,9 @@ mod sdp;
 mod session;
 mod signalling;
 mod sockets;
+mod speakers;
 mod timeline;
+mod track;
 
 pub use error::RoomError;
 pub use roster::PublishedTrack;

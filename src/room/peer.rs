@@ -14,6 +14,7 @@ use str0m::format::Codec as RtpCodec;
 use str0m::media::{KeyframeRequestKind, MediaData, MediaKind, Mid};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::VideoOrientation;
+use str0m::stats::MediaIngressStats;
 use str0m::{Candidate, Event, IceConnectionState, Input, Rtc};
 
 use super::error::RoomError;
@@ -28,6 +29,8 @@ const AUDIO_REORDER_PACKETS: usize = 5;
 const AUDIO_REORDER_TIMEOUT: Duration = Duration::from_millis(200);
 /// Must hold the packets of the largest keyframe: 200 packets are 240 kB, a busy 1080p screen share.
 const VIDEO_REORDER_PACKETS: usize = 200;
+/// How often a track's counts are told.
+const COUNTS_INTERVAL: Duration = Duration::from_secs(1);
 
 pub struct Peer {
     rtc: Rtc,
@@ -57,6 +60,16 @@ pub enum Output {
     Unreachable,
     Report(TrackSid, SenderReport),
     Frame(TrackSid, ReceivedFrame),
+    Counts(TrackSid, IngressCounts),
+}
+
+/// What came in of a track since it was negotiated.
+pub struct IngressCounts {
+    /// Retransmissions included, as in `bytes`.
+    pub packets: u64,
+    pub bytes: u64,
+    pub nacks: u64,
+    pub plis: u64,
 }
 
 /// A depacketised frame with its network times.
@@ -64,6 +77,8 @@ pub struct ReceivedFrame {
     pub codec: Codec,
     /// RTP time, unwrapped.
     pub rtp: u64,
+    /// RTP sequence numbers of its first and its last packet, unwrapped.
+    pub sequence: (u64, u64),
     /// When its first packet came.
     pub arrival: Instant,
     pub data: Bytes,
@@ -90,6 +105,7 @@ impl Peer {
             .set_reordering_size_audio(AUDIO_REORDER_PACKETS)
             .set_reordering_timeout_audio(Some(AUDIO_REORDER_TIMEOUT))
             .set_reordering_size_video(VIDEO_REORDER_PACKETS)
+            .set_stats_interval(Some(COUNTS_INTERVAL))
             .build(now);
         for address in addresses {
             let candidate = Candidate::host(address, "udp").map_err(peer_error)?;
@@ -175,6 +191,10 @@ impl Peer {
                 let sid = self.tracks.get(&data.mid)?.clone();
                 Some(Output::Frame(sid, received(data)?))
             }
+            Event::MediaIngressStats(stats) => {
+                let sid = self.tracks.get(&stats.mid)?.clone();
+                Some(Output::Counts(sid, counts(&stats)))
+            }
             // str0m's events are many and grow; what a recorder has no use for is left alone.
             _ => None,
         }
@@ -239,12 +259,18 @@ fn received(data: MediaData) -> Option<ReceivedFrame> {
     Some(ReceivedFrame {
         codec,
         rtp: data.time.numer(),
+        sequence: (**data.seq_range.start(), **data.seq_range.end()),
         arrival: data.network_time,
         keyframe: data.is_keyframe(),
         rotation: data.ext_vals.video_orientation.map_or(Rotation::Upright, rotation),
         contiguous: data.contiguous,
         data: Bytes::from_owner(data.data),
     })
+}
+
+fn counts(stats: &MediaIngressStats) -> IngressCounts {
+    let MediaIngressStats { packets, bytes, nacks, plis, .. } = *stats;
+    IngressCounts { packets, bytes, nacks, plis }
 }
 
 /// What the sender says is how far its camera was turned (3GPP TS 26.114, section 7.4.5); it must be turned as

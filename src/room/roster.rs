@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use livekit_protocol::{ParticipantInfo, TrackSource, TrackType, participant_info};
 
 use crate::ids::TrackSid;
-use crate::media::{TrackKind, VideoSource};
+use crate::media::{Participant, TrackKind, VideoSource};
 
 /// A published track, as the rest of egressd knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +26,10 @@ pub struct PublishedTrack {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
+    /// Told before his tracks.
+    Joined(Participant),
+    /// His identity; told after his tracks.
+    Left(String),
     Published(PublishedTrack),
     Muted(TrackSid, bool),
     Unpublished(TrackSid),
@@ -33,12 +37,20 @@ pub enum Change {
 
 #[derive(Default)]
 pub struct Roster {
-    participants: HashMap<String, Vec<PublishedTrack>>,
-    tracks_seen: u64,
+    /// By identity.
+    members: HashMap<String, Member>,
+    /// Participants and tracks, to tell apart those of the same millisecond.
+    seen: u64,
 }
 
-/// Bits of [`PublishedTrack::order`] that count tracks; those above are the join time in milliseconds.
-const ORDER_TRACK_BITS: u32 = 22;
+struct Member {
+    /// Of the present session of this identity.
+    sid: String,
+    tracks: Vec<PublishedTrack>,
+}
+
+/// Bits of an order that count; those above are the join time in milliseconds.
+const ORDER_COUNT_BITS: u32 = 22;
 
 impl Roster {
     /// Takes an update in; a participant that it does not name is unchanged.
@@ -48,24 +60,47 @@ impl Roster {
 
     /// How many participants are in the room. LiveKit does not show hidden ones to one another.
     pub fn participants(&self) -> usize {
-        self.participants.len()
+        self.members.len()
     }
 
     pub fn track(&self, sid: &TrackSid) -> Option<&PublishedTrack> {
-        self.participants.values().flatten().find(|t| t.sid == *sid)
+        self.members.values().flat_map(|m| &m.tracks).find(|t| t.sid == *sid)
+    }
+
+    /// Whose session `participant_sid` is.
+    pub fn identity_of(&self, participant_sid: &str) -> Option<&str> {
+        self.members.iter().find(|(_, m)| m.sid == participant_sid).map(|(identity, _)| identity.as_str())
     }
 
     fn update_one(&mut self, info: &ParticipantInfo) -> Vec<Change> {
         if info.state() == participant_info::State::Disconnected {
-            let gone = self.participants.remove(&info.identity).unwrap_or_default();
-            return gone.into_iter().map(|t| Change::Unpublished(t.sid)).collect();
+            return self.left(info);
         }
-        let before = self.participants.remove(&info.identity).unwrap_or_default();
-        let (now, mut changes) = self.compare(info, &before);
+        let mut changes = Vec::new();
+        let before = match self.members.remove(&info.identity) {
+            Some(member) => member.tracks,
+            None => {
+                changes.push(Change::Joined(self.participant(info)));
+                Vec::new()
+            }
+        };
+        let (now, compared) = self.compare(info, &before);
+        changes.extend(compared);
         let gone = before.into_iter().filter(|t| !now.iter().any(|n| n.sid == t.sid));
         changes.extend(gone.map(|t| Change::Unpublished(t.sid)));
-        self.participants.insert(info.identity.clone(), now);
+        self.members.insert(info.identity.clone(), Member { sid: info.sid.clone(), tracks: now });
         changes
+    }
+
+    fn left(&mut self, info: &ParticipantInfo) -> Vec<Change> {
+        let Some(member) = self.members.remove(&info.identity) else { return Vec::new() };
+        let mut changes: Vec<_> = member.tracks.into_iter().map(|t| Change::Unpublished(t.sid)).collect();
+        changes.push(Change::Left(info.identity.clone()));
+        changes
+    }
+
+    fn participant(&mut self, info: &ParticipantInfo) -> Participant {
+        Participant { identity: info.identity.clone(), name: info.name.clone(), order: self.next_order(info) }
     }
 
     fn compare(
@@ -113,8 +148,8 @@ impl Roster {
 
     fn next_order(&mut self, info: &ParticipantInfo) -> u64 {
         let joined_ms = if info.joined_at_ms > 0 { info.joined_at_ms } else { info.joined_at * 1000 };
-        self.tracks_seen += 1;
-        (joined_ms.cast_unsigned() << ORDER_TRACK_BITS) | (self.tracks_seen & ((1 << ORDER_TRACK_BITS) - 1))
+        self.seen += 1;
+        (joined_ms.cast_unsigned() << ORDER_COUNT_BITS) | (self.seen & ((1 << ORDER_COUNT_BITS) - 1))
     }
 }
 
@@ -131,6 +166,7 @@ mod tests {
             ..Default::default()
         };
         ParticipantInfo {
+            sid: format!("PA_{identity}"),
             identity: identity.into(),
             joined_at_ms,
             state: participant_info::State::Active as i32,
@@ -147,9 +183,12 @@ mod tests {
     fn a_track_is_published_once() {
         let mut roster = Roster::default();
         let alice = participant("alice", 5, &[("TR_a", TrackType::Video, false)]);
-        assert!(
-            matches!(&roster.update(std::slice::from_ref(&alice))[..], [Change::Published(t)] if t.publisher == "alice")
-        );
+        let changes = roster.update(std::slice::from_ref(&alice));
+        let [Change::Joined(joined), Change::Published(track)] = &changes[..] else {
+            panic!("first the participant, then the track: {changes:?}");
+        };
+        assert_eq!((joined.identity.as_str(), track.publisher.as_str()), ("alice", "alice"));
+        assert_eq!(roster.identity_of("PA_alice"), Some("alice"));
         assert_eq!(roster.update(&[alice]), []);
     }
 
@@ -171,7 +210,9 @@ mod tests {
         assert_eq!(roster.update(&[participant("alice", 5, &both[1..])]), [Change::Unpublished(sid("TR_a"))]);
         let mut left = participant("alice", 5, &both[1..]);
         left.state = participant_info::State::Disconnected as i32;
-        assert_eq!(roster.update(&[left]), [Change::Unpublished(sid("TR_b"))]);
+        let gone = [Change::Unpublished(sid("TR_b")), Change::Left("alice".into())];
+        assert_eq!(roster.update(std::slice::from_ref(&left)), gone);
+        assert_eq!(roster.update(&[left]), [], "who has left cannot leave");
         assert_eq!(roster.participants(), 0);
     }
 
@@ -190,7 +231,7 @@ mod tests {
             .iter()
             .filter_map(|c| match c {
                 Change::Published(t) => Some(t),
-                Change::Muted(..) | Change::Unpublished(_) => None,
+                Change::Joined(_) | Change::Left(_) | Change::Muted(..) | Change::Unpublished(_) => None,
             })
             .collect();
         tracks.sort_by_key(|t| t.order);

@@ -14,12 +14,14 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::error::RoomError;
-use super::keyframes::{KeyframeGate, Verdict};
+use super::keyframes::Verdict;
 use super::peer::{Output, Peer, ReceivedFrame};
 use super::roster::{Change, Roster};
 use super::signalling::{self, AutoSubscribe};
 use super::sockets::Sockets;
+use super::speakers::Speakers;
 use super::timeline::Timeline;
+use super::track::Track;
 use super::{RoomCommand, RoomEnd, RoomEvent, RoomOptions};
 use crate::ids::TrackSid;
 use crate::media::{EncodedFrame, MediaTime, TrackKind};
@@ -53,17 +55,13 @@ pub struct Session {
     sockets: Sockets,
     peer: Peer,
     roster: Roster,
+    speakers: Speakers,
     timeline: Timeline,
     tracks: HashMap<TrackSid, Track>,
     epoch: Instant,
     negotiated: Option<Negotiated>,
     events: mpsc::Sender<RoomEvent>,
     commands: mpsc::Receiver<RoomCommand>,
-}
-
-/// A track whose media comes in.
-struct Track {
-    gate: KeyframeGate,
 }
 
 /// The last offer and answer: a resume tells the server where we stand.
@@ -98,6 +96,7 @@ pub async fn join(options: RoomOptions) -> Result<Joined, RoomError> {
         sockets,
         peer,
         roster: Roster::default(),
+        speakers: Speakers::default(),
         timeline: Timeline::default(),
         tracks: HashMap::new(),
         epoch,
@@ -134,6 +133,10 @@ impl Session {
                 Turn::End(end) => break end,
             }
         };
+        let last: Vec<TrackSid> = self.tracks.keys().cloned().collect();
+        for sid in &last {
+            self.tell_figures(sid).await;
+        }
         self.leave().await;
         self.tell(RoomEvent::Ended(end)).await;
     }
@@ -157,6 +160,12 @@ impl Session {
                 Output::Unreachable => tracing::warn!("livekit does not answer on the media path"),
                 Output::Report(sid, report) => self.timeline.sender_report(&sid, report),
                 Output::Frame(sid, frame) => self.frame(sid, frame).await,
+                Output::Counts(sid, counts) => {
+                    if let Some(track) = self.tracks.get_mut(&sid) {
+                        track.counted(counts);
+                        self.tell_figures(&sid).await;
+                    }
+                }
             }
         }
     }
@@ -180,12 +189,10 @@ impl Session {
     async fn frame(&mut self, sid: TrackSid, received: ReceivedFrame) {
         let arrival = self.media_time(received.arrival);
         let Some(track) = self.tracks.get_mut(&sid) else { return };
-        if received.codec.kind() == TrackKind::Video {
-            match track.gate.frame(received.keyframe, received.contiguous, Instant::now()) {
-                Verdict::Pass => {}
-                Verdict::Drop => return,
-                Verdict::DropAndRequest => return self.peer.request_keyframe(&sid),
-            }
+        match track.receive(&received, Instant::now()) {
+            Verdict::Pass => {}
+            Verdict::Drop => return,
+            Verdict::DropAndRequest => return self.peer.request_keyframe(&sid),
         }
         let Some(time) = self.timeline.place(&sid, received.rtp, arrival) else { return };
         let frame = EncodedFrame {
@@ -202,7 +209,7 @@ impl Session {
     async fn command(&mut self, command: RoomCommand) -> Turn {
         match command {
             RoomCommand::RequestKeyframe(sid) => {
-                let wanted = self.tracks.get_mut(&sid).is_some_and(|t| t.gate.wanted(Instant::now()));
+                let wanted = self.tracks.get_mut(&sid).is_some_and(|t| t.keyframe_wanted(Instant::now()));
                 if wanted {
                     self.peer.request_keyframe(&sid);
                 }
@@ -241,8 +248,13 @@ impl Session {
             response::Message::Offer(offer) => return self.offer(offer).await,
             response::Message::Trickle(trickle) => self.trickle(&trickle),
             response::Message::Update(update) => self.participants(&update.participants).await,
+            response::Message::SpeakersChanged(changed) => {
+                self.speakers.update(&changed.speakers);
+                let speakers = self.speakers.list(&self.roster);
+                self.tell(RoomEvent::Speakers { speakers, at: self.media_time(Instant::now()) }).await;
+            }
             response::Message::Leave(leave) => return Turn::End(end_of(&leave)),
-            // Speakers, quality and stream states are of no use to a grid; tokens and pings are the
+            // Quality and stream states are of no use to a recorder; tokens and pings are the
             // signal client's own business.
             _ => {}
         }
@@ -259,6 +271,7 @@ impl Session {
             }
         };
         for sid in &answered.removed {
+            self.tell_figures(sid).await;
             self.tracks.remove(sid);
             self.timeline.remove(sid);
         }
@@ -286,7 +299,7 @@ impl Session {
         let publisher = self.roster.track(&sid).map_or_else(|| sid.0.clone(), |t| t.publisher.clone());
         tracing::debug!(track = %sid, publisher, ?kind, "track negotiated");
         self.timeline.add(sid.clone(), publisher, rtp_rate(kind));
-        self.tracks.insert(sid, Track { gate: KeyframeGate::default() });
+        self.tracks.insert(sid, Track::default());
     }
 
     async fn send_candidates(&self) {
@@ -315,6 +328,10 @@ impl Session {
         let at = self.media_time(Instant::now());
         for change in self.roster.update(infos) {
             match change {
+                Change::Joined(participant) => {
+                    self.tell(RoomEvent::ParticipantJoined { participant, at }).await;
+                }
+                Change::Left(identity) => self.tell(RoomEvent::ParticipantLeft { identity, at }).await,
                 Change::Published(track) => {
                     if self.tracks.contains_key(&track.sid) {
                         let rate = rtp_rate(track.kind);
@@ -325,7 +342,7 @@ impl Session {
                 Change::Unpublished(sid) => self.tell(RoomEvent::Unpublished { sid, at }).await,
                 Change::Muted(sid, muted) => {
                     if let Some(track) = self.tracks.get_mut(&sid).filter(|_| !muted) {
-                        track.gate.restart();
+                        track.restart();
                     }
                     self.tell(RoomEvent::Muted { sid, muted, at }).await;
                 }
@@ -380,6 +397,13 @@ impl Session {
         let state = proto::SyncState { answer, offer, subscription, ..Default::default() };
         self.signal.send(request::Message::SyncState(state)).await;
         self.signal.set_reconnected().await;
+    }
+
+    /// Tells a track's figures if they have changed.
+    async fn tell_figures(&mut self, sid: &TrackSid) {
+        if let Some(figures) = self.tracks.get_mut(sid).and_then(Track::news) {
+            self.tell(RoomEvent::Received { sid: sid.clone(), figures }).await;
+        }
     }
 
     async fn tell(&self, event: RoomEvent) {

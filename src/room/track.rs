@@ -1,0 +1,113 @@
+//! A track whose media comes in: which of its frames a decoder may see, and what the network did to it. Pure:
+//! time is an argument.
+
+use std::time::Instant;
+
+use super::ReceiveFigures;
+use super::keyframes::{KeyframeGate, Verdict};
+use super::peer::{IngressCounts, ReceivedFrame};
+use crate::media::TrackKind;
+
+#[derive(Default)]
+pub struct Track {
+    gate: KeyframeGate,
+    figures: ReceiveFigures,
+    /// What was told last.
+    told: ReceiveFigures,
+    /// The last RTP sequence number (unwrapped) that came to something.
+    last_sequence: Option<u64>,
+}
+
+impl Track {
+    /// What is to become of a frame. Sound always passes: each of its packets stands for itself.
+    pub fn receive(&mut self, frame: &ReceivedFrame, now: Instant) -> Verdict {
+        self.count_lost(frame);
+        let verdict = match frame.codec.kind() {
+            TrackKind::Video => self.gate.frame(frame.keyframe, frame.contiguous, now),
+            TrackKind::Audio => Verdict::Pass,
+        };
+        self.figures.frames_dropped += u64::from(verdict != Verdict::Pass);
+        verdict
+    }
+
+    /// Somebody downstream wants a keyframe: whether to ask for it now.
+    pub fn keyframe_wanted(&mut self, now: Instant) -> bool {
+        self.gate.wanted(now)
+    }
+
+    /// The track was silent on purpose: what comes next must start anew.
+    pub fn restart(&mut self) {
+        self.gate.restart();
+    }
+
+    pub fn counted(&mut self, counts: IngressCounts) {
+        let IngressCounts { packets, bytes, nacks, plis } = counts;
+        self.figures = ReceiveFigures { packets, bytes, nacks, plis, ..self.figures };
+    }
+
+    /// The figures, if they are others than those told before.
+    pub fn news(&mut self) -> Option<ReceiveFigures> {
+        let changed = self.figures != self.told;
+        self.told = self.figures;
+        changed.then_some(self.figures)
+    }
+
+    /// A gap that is not one (packets of padding only) has a contiguous frame after it.
+    fn count_lost(&mut self, frame: &ReceivedFrame) {
+        let (first, last) = frame.sequence;
+        if let Some(before) = self.last_sequence
+            && !frame.contiguous
+        {
+            self.figures.packets_lost += first.saturating_sub(before + 1);
+        }
+        self.last_sequence = Some(self.last_sequence.map_or(last, |before| before.max(last)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::media::{Codec, Rotation};
+
+    fn frame(codec: Codec, sequence: (u64, u64), contiguous: bool) -> ReceivedFrame {
+        ReceivedFrame {
+            codec,
+            rtp: 0,
+            sequence,
+            arrival: Instant::now(),
+            data: Bytes::new(),
+            keyframe: false,
+            contiguous,
+            rotation: Rotation::Upright,
+        }
+    }
+
+    #[test]
+    fn packets_between_two_frames_that_do_not_follow_one_another_are_lost() {
+        let (mut track, now) = (Track::default(), Instant::now());
+        track.receive(&frame(Codec::Opus, (10, 10), true), now);
+        track.receive(&frame(Codec::Opus, (14, 14), false), now);
+        assert_eq!(track.news().map(|f| f.packets_lost), Some(3));
+        // Padding that the SFU put between two frames is no loss.
+        track.receive(&frame(Codec::Opus, (17, 17), true), now);
+        assert_eq!(track.news(), None);
+    }
+
+    #[test]
+    fn frames_that_wait_for_a_keyframe_are_counted() {
+        let (mut track, now) = (Track::default(), Instant::now());
+        assert_eq!(track.receive(&frame(Codec::Vp8, (1, 3), true), now), Verdict::DropAndRequest);
+        assert_eq!(track.receive(&frame(Codec::Vp8, (4, 5), true), now), Verdict::Drop);
+        assert_eq!(track.news().map(|f| (f.frames_dropped, f.packets_lost)), Some((2, 0)));
+    }
+
+    #[test]
+    fn figures_are_told_once() {
+        let mut track = Track::default();
+        track.counted(IngressCounts { packets: 5, bytes: 500, nacks: 1, plis: 1 });
+        assert_eq!(track.news().map(|f| f.bytes), Some(500));
+        assert_eq!(track.news(), None);
+    }
+}
