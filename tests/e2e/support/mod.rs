@@ -7,6 +7,8 @@ pub mod service;
 
 pub mod servers;
 
+pub mod faults;
+
 pub mod participants;
 
 pub mod rest;
@@ -18,5 +20,7 @@ pub mod probe;
 pub mod grid;
 
 mod process;
+
+mod procfs;
 
 mod tools;

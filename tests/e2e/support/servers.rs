@@ -8,12 +8,23 @@ use livekit_token::{AccessToken, VideoGrants};
 use serde_json::Value;
 use tokio::net::TcpStream;
 
-use super::process::{Process, free_tcp_port, free_udp_port};
+use super::faults::{self, FaultProxy};
+use super::process::{Process, free_tcp_port};
 use super::tools;
+
+/// How the recorder reaches LiveKit's media port.
+#[derive(Clone, Copy, Debug, Default)]
+pub enum Network {
+    #[default]
+    Direct,
+    /// Through a relay that does harm as it is told; `seed` decides which datagrams it loses.
+    Faulty { seed: u64 },
+}
 
 pub struct LiveKit {
     process: Process,
     port: u16,
+    faults: Option<FaultProxy>,
 }
 
 impl LiveKit {
@@ -21,23 +32,35 @@ impl LiveKit {
     /// LiveKit refuses secrets below 32 characters.
     pub const SECRET: &str = "an-end-to-end-test-secret-of-livekit";
 
-    pub async fn start(folder: &Path) -> Self {
+    pub async fn start(folder: &Path, network: Network) -> Self {
         let port = free_tcp_port();
+        let media_port = faults::free_port();
         let config = folder.join("livekit.yaml");
-        fs::write(&config, Self::config(port)).expect("the test's folder can be written to");
+        fs::write(&config, Self::config(port, media_port, network))
+            .expect("the test's folder can be written to");
         let mut command = Command::new(tools::livekit_server());
         let mut process = Process::start("livekit", command.arg("--config").arg(&config), folder);
         process.until(async || TcpStream::connect(("127.0.0.1", port)).await.is_ok()).await;
-        Self { process, port }
+        let faults = match network {
+            Network::Direct => None,
+            Network::Faulty { seed } => Some(FaultProxy::open(media_port, seed)),
+        };
+        Self { process, port, faults }
     }
 
-    fn config(port: u16) -> String {
-        let (tcp, udp) = (free_tcp_port(), free_udp_port());
+    fn config(port: u16, udp: u16, network: Network) -> String {
+        let tcp = free_tcp_port();
         let (key, secret) = (Self::KEY, Self::SECRET);
+        let (node_ip, lite) = match network {
+            Network::Direct => (faults::BACK, false),
+            // A full ICE agent would itself send to its clients' sockets, past the relay.
+            Network::Faulty { .. } => (faults::FRONT, true),
+        };
+        let back = faults::BACK;
         format!(
             "port: {port}\n\
              bind_addresses: [127.0.0.1]\n\
-             rtc: {{tcp_port: {tcp}, udp_port: {udp}, use_external_ip: false, node_ip: 127.0.0.1, enable_loopback_candidate: true}}\n\
+             rtc: {{tcp_port: {tcp}, udp_port: {udp}, use_external_ip: false, node_ip: {node_ip}, ips: {{includes: [{back}/32]}}, enable_loopback_candidate: true, use_ice_lite: {lite}}}\n\
              keys: {{{key}: {secret}}}\n\
              logging: {{level: info}}\n"
         )
@@ -49,6 +72,11 @@ impl LiveKit {
 
     pub fn id(&self) -> u32 {
         self.process.id()
+    }
+
+    /// The relay of a LiveKit with [`Network::Faulty`].
+    pub fn faults(&self) -> &FaultProxy {
+        self.faults.as_ref().expect("the stage was opened with a faulty network")
     }
 
     /// Closes the room and sends everybody away.

@@ -1,10 +1,10 @@
 //! `egressd serve` as a process of its own, configured by the documented environment variables only.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use super::process::{Process, free_tcp_port};
+use super::procfs;
 use super::rest::Caller;
 use super::servers::{LiveKit, Minio};
 
@@ -56,19 +56,12 @@ impl Service {
 
     /// Process ids of the recordings' workers: the service's children.
     pub fn workers(&self) -> Vec<u32> {
-        let parent = self.process.id();
-        fs::read_dir("/proc")
-            .expect("/proc can be read")
-            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-            .filter(|&id: &u32| parent_of(id) == Some(parent))
-            .collect()
+        procfs::children_of(self.process.id())
     }
-}
 
-/// Field 4 of /proc/ID/stat (proc(5)); the name in field 2 may hold anything, so it is skipped by its bracket.
-fn parent_of(id: u32) -> Option<u32> {
-    let stat = fs::read_to_string(PathBuf::from(format!("/proc/{id}/stat"))).ok()?;
-    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
 }
 
 /// Ends a process the hard way, as the kernel's out-of-memory killer does.

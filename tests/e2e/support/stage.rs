@@ -12,7 +12,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use super::participants::Participants;
 use super::probe::Recording;
 use super::rest::{Answer, Caller};
-use super::servers::{LiveKit, Minio};
+use super::servers::{LiveKit, Minio, Network};
 use super::service::Service;
 
 /// Media in real time and encoders that take a core: two such tests at once would measure the machine.
@@ -35,6 +35,12 @@ pub struct Stage {
     _turn: MutexGuard<'static, ()>,
 }
 
+/// What is out of the ordinary about a stage.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    pub network: Network,
+}
+
 /// A recording that takes in media.
 pub struct Running {
     pub egress_id: String,
@@ -46,11 +52,18 @@ pub struct Running {
 impl Stage {
     /// Everything is up when this returns; the room exists once somebody joins it.
     pub async fn open(room: &'static str) -> Self {
+        Self::open_with(room, Options::default()).await
+    }
+
+    pub async fn open_with(room: &'static str, options: Options) -> Self {
         let turn = ONE_AT_A_TIME.lock().await;
         let folder = Folder::new(room);
-        let livekit = LiveKit::start(folder.path()).await;
+        let livekit = LiveKit::start(folder.path(), options.network).await;
         let minio = Minio::start(folder.path()).await;
         let service = Service::start(folder.path(), &livekit, &minio).await;
+        if let Network::Faulty { .. } = options.network {
+            livekit.faults().aim_at(service.id());
+        }
         let participants = Participants::start(folder.path(), &livekit, room);
         let caller = service.caller();
         Self { participants, service, minio, livekit, room, caller, _folder: folder, _turn: turn }

@@ -1,0 +1,396 @@
+//! A UDP relay in front of LiveKit that loses, delays and blocks the recorder's datagrams, and nobody else's.
+//!
+//! LiveKit says that its media port is at [`FRONT`]; there the relay listens, while the server itself is bound to
+//! [`BACK`]. Each client gets a socket of its own towards the server, so LiveKit tells clients apart as ever.
+//! The recorder is known by its socket: the kernel says which process holds it, so a new socket of a recorder
+//! that joins again is met by the same faults. Media over TCP goes past the relay, as it would past a firewall.
+
+use std::collections::{BinaryHeap, HashMap};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use tokio::net::UdpSocket;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::LocalSet;
+
+use super::process::free_udp_port;
+use super::procfs;
+
+/// Where clients are told to send. All of 127.0.0.0/8 is loopback, on Linux without further ado.
+pub const FRONT: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+/// Where LiveKit listens.
+pub const BACK: Ipv4Addr = Ipv4Addr::LOCALHOST;
+
+/// Larger than any datagram of WebRTC.
+const DATAGRAM_BYTES: usize = 2048;
+/// A second of 25 busy tracks.
+const QUEUE: usize = 8192;
+
+/// What happens to each datagram between LiveKit and the recorder, in either direction.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Faults {
+    /// The share that is lost, 0 to 1, each datagram by itself.
+    pub loss: f64,
+    /// How much later each one comes.
+    pub delay: Duration,
+    /// Up to this much later still, each by itself: they overtake one another.
+    pub jitter: Duration,
+    /// Nothing passes.
+    pub blocked: bool,
+}
+
+/// What the relay did to the recorder's datagrams since it was opened.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counts {
+    pub to_recorder: Tally,
+    pub from_recorder: Tally,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tally {
+    /// Sent on, at once or later.
+    pub passed: u64,
+    pub lost: u64,
+    pub blocked: u64,
+}
+
+pub struct FaultProxy {
+    shared: Arc<Mutex<Shared>>,
+    /// Dropped, it ends the relay.
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    faults: Faults,
+    counts: Counts,
+    /// The process whose sockets, and whose children's, are the recorder's.
+    recorder: Option<u32>,
+}
+
+impl FaultProxy {
+    /// Relays between `FRONT` and `BACK` at `port`, at first without any fault. `seed` decides what is lost.
+    pub fn open(port: u16, seed: u64) -> Self {
+        let shared = Arc::new(Mutex::new(Shared::default()));
+        let (stop, stopped) = oneshot::channel();
+        let front = std::net::UdpSocket::bind((FRONT, port)).expect("the relay's port is free");
+        front.set_nonblocking(true).expect("a socket can be made non-blocking");
+        let state = Arc::clone(&shared);
+        // A thread and a runtime of its own: tests wait for child processes, and would hold the datagrams up.
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let runtime = runtime.expect("a runtime can be made");
+            LocalSet::new().block_on(&runtime, async move {
+                let front = UdpSocket::from_std(front).expect("a runtime takes a socket");
+                let relay = Relay::new(front, (BACK, port).into(), state, seed);
+                tokio::select! {
+                    _ = stopped => (),
+                    () = relay.run() => (),
+                }
+            });
+        });
+        Self { shared, stop: Some(stop), thread: Some(thread) }
+    }
+
+    /// Faults meet the sockets of this process and of its children, from their first datagram on.
+    pub fn aim_at(&self, process: u32) {
+        self.lock().recorder = Some(process);
+    }
+
+    /// From now on; what is already delayed comes as it would have come.
+    pub fn set(&self, faults: Faults) {
+        self.lock().faults = faults;
+    }
+
+    pub fn counts(&self) -> Counts {
+        self.lock().counts
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().expect("the relay does not panic")
+    }
+}
+
+impl Drop for FaultProxy {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // A panic of the relay has already been printed.
+            let _ = thread.join();
+        }
+    }
+}
+
+struct Relay {
+    front: UdpSocket,
+    server: SocketAddr,
+    shared: Arc<Mutex<Shared>>,
+    random: StdRng,
+    flows: Vec<Flow>,
+    by_client: HashMap<SocketAddr, usize>,
+    delayed: BinaryHeap<Delayed>,
+    /// What the server sent to which flow's client.
+    answers: mpsc::Receiver<(usize, Vec<u8>)>,
+    answered: mpsc::Sender<(usize, Vec<u8>)>,
+}
+
+/// One client's way to the server.
+struct Flow {
+    client: SocketAddr,
+    socket: Arc<UdpSocket>,
+    recorder: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Towards {
+    Server,
+    Client,
+}
+
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Delayed {
+    /// The heap gives out its greatest.
+    due: std::cmp::Reverse<Instant>,
+    flow: usize,
+    towards: Towards,
+    datagram: Vec<u8>,
+}
+
+impl Relay {
+    fn new(front: UdpSocket, server: SocketAddr, shared: Arc<Mutex<Shared>>, seed: u64) -> Self {
+        let (answered, answers) = mpsc::channel(QUEUE);
+        Self {
+            front,
+            server,
+            shared,
+            random: StdRng::seed_from_u64(seed),
+            flows: Vec::new(),
+            by_client: HashMap::new(),
+            delayed: BinaryHeap::new(),
+            answers,
+            answered,
+        }
+    }
+
+    async fn run(mut self) {
+        let mut buffer = [0; DATAGRAM_BYTES];
+        loop {
+            let due = self.delayed.peek().map(|first| first.due.0);
+            tokio::select! {
+                received = self.front.recv_from(&mut buffer) => {
+                    // An ICMP error about a client that has gone.
+                    let Ok((len, client)) = received else { continue };
+                    let flow = self.flow_of(client).await;
+                    self.take(flow, Towards::Server, buffer[..len].to_vec()).await;
+                }
+                Some((flow, datagram)) = self.answers.recv() => self.take(flow, Towards::Client, datagram).await,
+                () = until(due), if due.is_some() => self.send_due(Instant::now()).await,
+            }
+        }
+    }
+
+    async fn flow_of(&mut self, client: SocketAddr) -> usize {
+        if let Some(&flow) = self.by_client.get(&client) {
+            return flow;
+        }
+        let socket = UdpSocket::bind((BACK, 0)).await.expect("loopback has a free port");
+        socket.connect(self.server).await.expect("loopback can be reached");
+        let socket = Arc::new(socket);
+        let flow = self.flows.len();
+        tokio::task::spawn_local(pass_on(Arc::clone(&socket), flow, self.answered.clone()));
+        let owner = self.lock().recorder;
+        let recorder = owner.is_some_and(|id| procfs::holds_udp_socket(id, client));
+        self.flows.push(Flow { client, socket, recorder });
+        self.by_client.insert(client, flow);
+        flow
+    }
+
+    /// Decides what becomes of a datagram.
+    async fn take(&mut self, flow: usize, towards: Towards, datagram: Vec<u8>) {
+        if !self.flows[flow].recorder {
+            self.send(flow, towards, &datagram).await;
+            return;
+        }
+        let draw: f64 = self.random.random();
+        let stretch: f64 = self.random.random();
+        let Faults { loss, delay, jitter, blocked } = self.lock().faults;
+        let lost = draw < loss;
+        self.tally(towards, |tally| match (blocked, lost) {
+            (true, _) => tally.blocked += 1,
+            (false, true) => tally.lost += 1,
+            (false, false) => tally.passed += 1,
+        });
+        if blocked || lost {
+            return;
+        }
+        let later = delay + jitter.mul_f64(stretch);
+        if later.is_zero() {
+            self.send(flow, towards, &datagram).await;
+        } else {
+            let due = std::cmp::Reverse(Instant::now() + later);
+            self.delayed.push(Delayed { due, flow, towards, datagram });
+        }
+    }
+
+    async fn send_due(&mut self, now: Instant) {
+        while self.delayed.peek().is_some_and(|first| first.due.0 <= now)
+            && let Some(Delayed { flow, towards, datagram, .. }) = self.delayed.pop()
+        {
+            self.send(flow, towards, &datagram).await;
+        }
+    }
+
+    /// UDP promises nothing: an error is an ICMP message about an earlier datagram, and this one is lost.
+    async fn send(&self, flow: usize, towards: Towards, datagram: &[u8]) {
+        let Flow { client, socket, .. } = &self.flows[flow];
+        let _ = match towards {
+            Towards::Server => socket.send(datagram).await,
+            Towards::Client => self.front.send_to(datagram, *client).await,
+        };
+    }
+
+    fn tally(&self, towards: Towards, count: impl FnOnce(&mut Tally)) {
+        let counts = &mut self.lock().counts;
+        count(match towards {
+            Towards::Server => &mut counts.from_recorder,
+            Towards::Client => &mut counts.to_recorder,
+        });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().expect("tests do not panic while they hold the relay")
+    }
+}
+
+async fn until(due: Option<Instant>) {
+    if let Some(due) = due {
+        tokio::time::sleep_until(due.into()).await;
+    }
+}
+
+/// Hands the server's answers to one client to the relay.
+async fn pass_on(socket: Arc<UdpSocket>, flow: usize, answered: mpsc::Sender<(usize, Vec<u8>)>) {
+    let mut buffer = [0; DATAGRAM_BYTES];
+    while !answered.is_closed() {
+        // An error is an ICMP message: the server is not there just now.
+        if let Ok(len) = socket.recv(&mut buffer).await
+            && answered.send((flow, buffer[..len].to_vec())).await.is_err()
+        {
+            return;
+        }
+    }
+}
+
+/// A UDP port that is free at both addresses.
+pub fn free_port() -> u16 {
+    loop {
+        let port = free_udp_port();
+        if std::net::UdpSocket::bind((IpAddr::V4(FRONT), port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+mod tests {
+    use super::*;
+
+    const SENT: u64 = 2000;
+    /// Fewer than a socket's buffer holds.
+    const BURST: u64 = 50;
+    const LIMIT: Duration = Duration::from_secs(20);
+
+    /// What came back of `SENT` numbered datagrams to a server that returns each, through a relay that takes the
+    /// sockets of `recorder` for the recorder's.
+    async fn echoed(faults: Faults, recorder: u32) -> (Vec<u64>, Counts) {
+        let port = free_port();
+        let server = UdpSocket::bind((BACK, port)).await.expect("the port is free");
+        let echo = tokio::spawn(async move {
+            let mut buffer = [0; DATAGRAM_BYTES];
+            while let Ok((len, from)) = server.recv_from(&mut buffer).await {
+                server.send_to(&buffer[..len], from).await.expect("loopback can be reached");
+            }
+        });
+        let proxy = FaultProxy::open(port, 1);
+        proxy.aim_at(recorder);
+        proxy.set(faults);
+        let client = UdpSocket::bind((BACK, 0)).await.expect("loopback has a free port");
+        client.connect((FRONT, port)).await.expect("loopback can be reached");
+        let mut came = Vec::new();
+        let begin = Instant::now();
+        for number in 0..SENT {
+            client.send(&number.to_be_bytes()).await.expect("loopback can be reached");
+            while number % BURST == BURST - 1 && !settled(&proxy, number + 1, &came) {
+                assert!(
+                    begin.elapsed() < LIMIT,
+                    "{} of {} came: {:?}",
+                    came.len(),
+                    number + 1,
+                    proxy.counts()
+                );
+                let mut bytes = [0; 8];
+                let next = tokio::time::timeout(Duration::from_millis(1), client.recv(&mut bytes));
+                if let Ok(Ok(_)) = next.await {
+                    came.push(u64::from_be_bytes(bytes));
+                }
+            }
+        }
+        echo.abort();
+        (came, proxy.counts())
+    }
+
+    /// Whether each of `sent` datagrams has come back or is known to be gone.
+    fn settled(proxy: &FaultProxy, sent: u64, came: &[u64]) -> bool {
+        let Counts { to_recorder: to, from_recorder: from } = proxy.counts();
+        let counted = to.passed + from.passed + to.lost + from.lost + from.blocked > 0;
+        !counted && came.len() as u64 == sent
+            || from.passed + from.lost + from.blocked == sent
+                && to.passed + to.lost + to.blocked == from.passed
+                && to.passed == came.len() as u64
+    }
+
+    #[tokio::test]
+    async fn without_faults_everything_passes_in_order() {
+        let (came, counts) = echoed(Faults::default(), std::process::id()).await;
+        assert_eq!(came, (0..SENT).collect::<Vec<_>>());
+        assert_eq!((counts.from_recorder.passed, counts.to_recorder.passed), (SENT, SENT));
+    }
+
+    #[tokio::test]
+    async fn the_share_that_is_asked_for_is_lost_in_either_direction() {
+        let (came, counts) = echoed(Faults { loss: 0.15, ..Faults::default() }, std::process::id()).await;
+        let Counts { to_recorder: to, from_recorder: from } = counts;
+        assert_eq!(came.len() as u64, SENT - from.lost - to.lost);
+        // Four standard deviations of so many draws are 0.032.
+        for tally in [from, to] {
+            let share = tally.lost as f64 / (tally.lost + tally.passed) as f64;
+            assert!((share - 0.15).abs() < 0.035, "{share} of {tally:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn jitter_makes_datagrams_overtake_one_another_and_loses_none() {
+        let jitter = Duration::from_millis(20);
+        let (mut came, _) = echoed(Faults { jitter, ..Faults::default() }, std::process::id()).await;
+        assert!(!came.is_sorted());
+        came.sort_unstable();
+        assert_eq!(came, (0..SENT).collect::<Vec<_>>());
+    }
+
+    #[tokio::test]
+    async fn nothing_passes_a_blocked_relay() {
+        let (came, counts) = echoed(Faults { blocked: true, ..Faults::default() }, std::process::id()).await;
+        assert_eq!((came.len(), counts.from_recorder.blocked), (0, SENT));
+    }
+
+    #[tokio::test]
+    async fn others_than_the_recorder_meet_no_fault() {
+        // Process 1 holds no socket of this test.
+        let (came, counts) = echoed(Faults { blocked: true, ..Faults::default() }, 1).await;
+        assert_eq!((came.len() as u64, counts.from_recorder.blocked), (SENT, 0));
+    }
+}

@@ -1,0 +1,54 @@
+//! What the kernel says about processes, in /proc (proc(5)).
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+
+/// The processes that `parent` has started and that are not yet gone.
+pub fn children_of(parent: u32) -> Vec<u32> {
+    numbers_in("/proc").into_iter().filter(|&id| parent_of(id) == Some(parent)).collect()
+}
+
+/// Whether the process, or a child of it, holds the UDP socket that is bound to `address`.
+pub fn holds_udp_socket(process: u32, address: SocketAddr) -> bool {
+    let Some(inode) =
+        udp_sockets().into_iter().find_map(|(local, inode)| (local == address).then_some(inode))
+    else {
+        return false;
+    };
+    let target = format!("socket:[{inode}]");
+    std::iter::once(process).chain(children_of(process)).any(|id| {
+        let folder = format!("/proc/{id}/fd");
+        let mut files = numbers_in(&folder).into_iter();
+        files.any(|file| {
+            fs::read_link(format!("{folder}/{file}")).is_ok_and(|link| link.as_os_str() == target.as_str())
+        })
+    })
+}
+
+/// Field 4 of /proc/ID/stat; the name in field 2 may hold anything, so it is skipped by its bracket.
+fn parent_of(id: u32) -> Option<u32> {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
+}
+
+/// Local address and inode of each IPv4 socket.
+fn udp_sockets() -> Vec<(SocketAddr, String)> {
+    let table = fs::read_to_string("/proc/net/udp").unwrap_or_default();
+    table.lines().filter_map(udp_socket).collect()
+}
+
+/// `sl local_address rem_address st queues timer retransmits uid timeout inode ...`, addresses in hexadecimal
+/// as they lie in memory, ports as numbers.
+fn udp_socket(line: &str) -> Option<(SocketAddr, String)> {
+    let fields: Vec<&str> = line.split_whitespace().collect();
+    let (address, port) = fields.get(1)?.split_once(':')?;
+    let address = Ipv4Addr::from(u32::from_str_radix(address, 16).ok()?.to_ne_bytes());
+    let port = u16::from_str_radix(port, 16).ok()?;
+    Some((SocketAddrV4::new(address, port).into(), (*fields.get(9)?).to_owned()))
+}
+
+/// The entries of a folder whose names are numbers.
+fn numbers_in(folder: &str) -> Vec<u32> {
+    let entries = fs::read_dir(folder).into_iter().flatten();
+    entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
+}
