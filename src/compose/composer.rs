@@ -6,9 +6,10 @@ use crate::media::{
     AUDIO_RATE, Decorations, MediaTime, Participant, Picture, Size, Sound, Speaker, VideoSource, View,
 };
 
+use super::figures::{VideoCounters, VideoFigures};
 use super::mixer::Mixer;
 use super::stage::{Shown, Stage, TileId};
-use super::video::{VideoCounters, VideoState};
+use super::video::VideoState;
 use super::voice::VoiceCounters;
 
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
@@ -65,6 +66,8 @@ pub struct Composer {
     videos: Vec<VideoState>,
     /// Of the tracks that are gone.
     past: VideoCounters,
+    /// The same, until somebody takes them.
+    ended: Vec<(TrackSid, VideoFigures)>,
     stage: Stage,
     mixer: Mixer,
 }
@@ -85,6 +88,7 @@ impl Composer {
             publications: 0,
             videos: Vec::new(),
             past: VideoCounters::default(),
+            ended: Vec::new(),
             stage: Stage::new(size, view.layout),
             mixer: Mixer::default(),
         })
@@ -99,7 +103,7 @@ impl Composer {
         let id = TileId { order, publication: self.publications };
         self.publications += 1;
         let place = self.videos.partition_point(|video| video.id < id);
-        self.videos.insert(place, VideoState::new(id, sid, source, at));
+        self.videos.insert(place, VideoState::new(id, sid, source, at, self.frame_rate));
     }
 
     /// From then on the frame is divided and filled like this.
@@ -201,6 +205,17 @@ impl Composer {
     }
 
     /// Of a track that has not left the recording yet.
+    pub fn video_figures(&self, sid: &TrackSid) -> Option<VideoFigures> {
+        let mut videos = self.videos.iter().rev();
+        videos.find(|v| v.sid == *sid).map(VideoState::figures)
+    }
+
+    /// The tracks that have left the recording since the last call. To be called now and then: they wait here.
+    pub fn take_ended(&mut self) -> Vec<(TrackSid, VideoFigures)> {
+        std::mem::take(&mut self.ended)
+    }
+
+    /// Of a track that has not left the recording yet.
     pub fn video_counters(&self, sid: &TrackSid) -> Option<VideoCounters> {
         let mut videos = self.videos.iter().rev();
         videos.find(|v| v.sid == *sid).map(VideoState::counters)
@@ -223,13 +238,10 @@ impl Composer {
     }
 
     fn forget_removed_videos(&mut self) {
-        let past = &mut self.past;
-        self.videos.retain(|video| {
-            if video.is_removed() {
-                *past = past.and(video.counters());
-            }
-            !video.is_removed()
-        });
+        for video in self.videos.extract_if(.., |video| video.is_removed()) {
+            self.past = self.past.and(video.counters());
+            self.ended.push((video.sid.clone(), video.figures()));
+        }
     }
 
     /// Audio frames that belong to the first `ticks` ticks.

@@ -14,6 +14,8 @@ mod layout;
 
 mod video;
 
+mod figures;
+
 mod fit;
 
 mod filter;
@@ -39,5 +41,5 @@ mod fakes;
 mod tests;
 
 pub use composer::{ComposeError, ComposeOptions, Composer, Tick, VideoTrack};
-pub use video::VideoCounters;
+pub use figures::{Freeze, VideoCounters, VideoFigures};
 pub use voice::VoiceCounters;

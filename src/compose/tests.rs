@@ -438,3 +438,22 @@ fn nothing_from_a_track_that_is_not_there_does_any_harm() {
     room.composer.remove_audio(&sid("ghost"));
     assert_eq!(room.tick(), NOBODY);
 }
+
+#[test]
+fn the_figures_of_a_track_are_there_until_its_last_tick_and_handed_out_after_it() {
+    let mut room = Room::new();
+    room.publish("a", 0, ms(0));
+    room.show("a", RED, ms(0));
+    room.composer.remove_video(&sid("a"), at_tick(60));
+    room.tick_to(59);
+    let figures = room.composer.video_figures(&sid("a")).unwrap();
+    let seconds = std::time::Duration::from_secs;
+    assert_eq!((figures.seen, figures.frozen), (seconds(2), seconds(2)));
+    assert_eq!(figures.longest_freeze, Some(Freeze { from: ms(0), length: seconds(2) }));
+    assert_eq!(figures.sizes, [(SMALL, 1)]);
+    assert_eq!(room.composer.take_ended(), []);
+    room.tick();
+    assert_eq!(room.composer.video_figures(&sid("a")), None);
+    assert_eq!(room.composer.take_ended(), [(sid("a"), figures)]);
+    assert_eq!(room.composer.take_ended(), []);
+}

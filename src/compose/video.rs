@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use crate::ids::TrackSid;
 use crate::media::{MediaTime, Picture, VideoSource};
 
+use super::figures::{Sight, Tally, VideoCounters, VideoFigures};
 use super::scale;
 use super::stage::TileId;
 
@@ -19,30 +20,6 @@ const QUEUED_PICTURES_MAX: usize = 90;
 /// Nobody mutes and unmutes this often in the few seconds that ticks run behind the room.
 const QUEUED_CHANGES_MAX: usize = 64;
 
-/// What became of a track's pictures.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct VideoCounters {
-    /// Were the track's picture for at least one tick.
-    pub shown: u64,
-    /// A newer one was there before the next tick.
-    pub skipped: u64,
-    /// Captured while the track was muted.
-    pub hidden: u64,
-    /// The SFU's blank pictures, and broken ones.
-    pub unusable: u64,
-}
-
-impl VideoCounters {
-    pub(super) fn and(self, other: Self) -> Self {
-        Self {
-            shown: self.shown + other.shown,
-            skipped: self.skipped + other.skipped,
-            hidden: self.hidden + other.hidden,
-            unusable: self.unusable + other.unusable,
-        }
-    }
-}
-
 pub(super) struct VideoState {
     pub id: TileId,
     pub sid: TrackSid,
@@ -52,7 +29,9 @@ pub(super) struct VideoState {
     changes: VecDeque<(MediaTime, Change)>,
     /// Times always increase.
     pictures: VecDeque<Picture>,
-    counters: VideoCounters,
+    /// The tick last advanced to brought a new picture.
+    renewed: bool,
+    tally: Tally,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,7 +55,13 @@ enum Phase {
 }
 
 impl VideoState {
-    pub(super) fn new(id: TileId, sid: TrackSid, source: VideoSource, at: MediaTime) -> Self {
+    pub(super) fn new(
+        id: TileId,
+        sid: TrackSid,
+        source: VideoSource,
+        at: MediaTime,
+        frame_rate: u32,
+    ) -> Self {
         Self {
             id,
             sid,
@@ -84,7 +69,8 @@ impl VideoState {
             phase: Phase::Expected,
             changes: VecDeque::from([(at, Change::Published)]),
             pictures: VecDeque::new(),
-            counters: VideoCounters::default(),
+            renewed: false,
+            tally: Tally::new(source, frame_rate),
         }
     }
 
@@ -111,16 +97,17 @@ impl VideoState {
     /// contradicts: the timeline was corrected backwards, and the newest word on it counts.
     pub(super) fn push(&mut self, picture: Picture) {
         if picture.image.size().is_blank_frame() || scale::check(&*picture.image).is_err() {
-            self.counters.unusable += 1;
+            self.tally.unusable();
             return;
         }
+        self.tally.came(picture.image.size());
         while self.pictures.back().is_some_and(|p| p.time >= picture.time) {
             self.pictures.pop_back();
-            self.counters.skipped += 1;
+            self.tally.skipped();
         }
         if self.pictures.len() == QUEUED_PICTURES_MAX {
             self.pictures.pop_front();
-            self.counters.skipped += 1;
+            self.tally.skipped();
         }
         self.pictures.push_back(picture);
     }
@@ -139,6 +126,12 @@ impl VideoState {
         if !matches!(self.phase, Phase::Expected) {
             self.take_due_pictures(now);
         }
+        let sight = match self.phase {
+            Phase::Expected | Phase::Muted | Phase::Waiting { .. } | Phase::Removed => Sight::Absent,
+            Phase::Shown(_) if self.renewed => Sight::NewPicture,
+            Phase::Shown(_) => Sight::SamePicture,
+        };
+        self.tally.tick(sight, now);
     }
 
     /// What the track shows at the tick last advanced to, if it is on the picture.
@@ -150,7 +143,11 @@ impl VideoState {
     }
 
     pub(super) fn counters(&self) -> VideoCounters {
-        self.counters
+        self.tally.counters()
+    }
+
+    pub(super) fn figures(&self) -> VideoFigures {
+        self.tally.figures()
     }
 
     fn change(&mut self, change: Change, at: MediaTime) {
@@ -176,13 +173,14 @@ impl VideoState {
         let mut newest = None;
         while let Some(picture) = self.pictures.pop_front_if(|p| p.time <= now) {
             if !self.admits(&picture) {
-                self.counters.hidden += 1;
+                self.tally.hidden();
             } else if newest.replace(picture).is_some() {
-                self.counters.skipped += 1;
+                self.tally.skipped();
             }
         }
+        self.renewed = newest.is_some();
         if let Some(picture) = newest {
-            self.counters.shown += 1;
+            self.tally.shown();
             self.phase = Phase::Shown(picture);
         }
     }

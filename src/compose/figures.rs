@@ -1,0 +1,237 @@
+//! What became of one video track, in figures for the quality report: its pictures, and its time on the
+//! picture of the recording. Knows nothing of where it was seen.
+//!
+//! A freeze is a time in which a camera that is on the picture, and not muted, gives no new picture for more
+//! than half a second; all of it counts, from the tick of its last picture on. A screen share has no freezes: a
+//! screen on which nothing changes sends nothing, which looks the same as a loss of everything.
+
+use std::time::Duration;
+
+use crate::media::{MediaTime, Size, VideoSource};
+
+/// Nobody calls a shorter pause a freeze. Cameras in the dark go down to 5 pictures a second.
+const FREEZE: Duration = Duration::from_millis(500);
+/// A window that is shared and resized by hand would make a list without end.
+const SIZES_MAX: usize = 32;
+
+/// What became of a track's pictures.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct VideoCounters {
+    /// Were the track's picture for at least one tick.
+    pub shown: u64,
+    /// A newer one was there before the next tick.
+    pub skipped: u64,
+    /// Captured while the track was muted.
+    pub hidden: u64,
+    /// The SFU's blank pictures, and broken ones.
+    pub unusable: u64,
+}
+
+/// All that is told of a track at its end.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VideoFigures {
+    pub counters: VideoCounters,
+    /// The time on the picture.
+    pub seen: Duration,
+    /// How much of it was frozen.
+    pub frozen: Duration,
+    pub longest_freeze: Option<Freeze>,
+    /// The sizes in which pictures came, before they were turned upright, with their numbers; in the order in which
+    /// they first came. After 32 sizes, further ones are not listed.
+    pub sizes: Vec<(Size, u64)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Freeze {
+    pub from: MediaTime,
+    pub length: Duration,
+}
+
+/// Keeps the figures of one track, tick by tick.
+#[derive(Debug)]
+pub(super) struct Tally {
+    /// A tick's length, as the tick rate says it.
+    frame_rate: u32,
+    freezes: bool,
+    counters: VideoCounters,
+    seen: u64,
+    frozen: u64,
+    /// The present picture, while the track is on the picture.
+    present: Option<Spell>,
+    longest: Option<Spell>,
+    sizes: Vec<(Size, u64)>,
+}
+
+/// A run of ticks with one picture.
+#[derive(Clone, Copy, Debug)]
+struct Spell {
+    from: MediaTime,
+    ticks: u64,
+}
+
+/// What a track gave to the tick.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sight {
+    /// It is not on the picture.
+    Absent,
+    NewPicture,
+    SamePicture,
+}
+
+impl VideoCounters {
+    pub(super) fn and(self, other: Self) -> Self {
+        Self {
+            shown: self.shown + other.shown,
+            skipped: self.skipped + other.skipped,
+            hidden: self.hidden + other.hidden,
+            unusable: self.unusable + other.unusable,
+        }
+    }
+}
+
+impl Tally {
+    pub(super) fn new(source: VideoSource, frame_rate: u32) -> Self {
+        Self {
+            frame_rate,
+            freezes: source == VideoSource::Camera,
+            counters: VideoCounters::default(),
+            seen: 0,
+            frozen: 0,
+            present: None,
+            longest: None,
+            sizes: Vec::new(),
+        }
+    }
+
+    pub(super) fn came(&mut self, size: Size) {
+        if let Some((_, pictures)) = self.sizes.iter_mut().find(|(known, _)| *known == size) {
+            *pictures += 1;
+        } else if self.sizes.len() < SIZES_MAX {
+            self.sizes.push((size, 1));
+        }
+    }
+
+    pub(super) fn unusable(&mut self) {
+        self.counters.unusable += 1;
+    }
+
+    pub(super) fn skipped(&mut self) {
+        self.counters.skipped += 1;
+    }
+
+    pub(super) fn hidden(&mut self) {
+        self.counters.hidden += 1;
+    }
+
+    pub(super) fn shown(&mut self) {
+        self.counters.shown += 1;
+    }
+
+    /// Counts the tick at `now`.
+    pub(super) fn tick(&mut self, sight: Sight, now: MediaTime) {
+        self.present = match (sight, self.present) {
+            (Sight::Absent, _) => None,
+            (Sight::SamePicture, Some(spell)) => Some(Spell { ticks: spell.ticks + 1, ..spell }),
+            (Sight::NewPicture, _) | (Sight::SamePicture, None) => Some(Spell { from: now, ticks: 1 }),
+        };
+        let Some(spell) = self.present else { return };
+        self.seen += 1;
+        if self.freezes && self.time_of(spell.ticks) > FREEZE {
+            self.freeze(spell);
+        }
+    }
+
+    pub(super) fn counters(&self) -> VideoCounters {
+        self.counters
+    }
+
+    pub(super) fn figures(&self) -> VideoFigures {
+        VideoFigures {
+            counters: self.counters,
+            seen: self.time_of(self.seen),
+            frozen: self.time_of(self.frozen),
+            longest_freeze: self
+                .longest
+                .map(|spell| Freeze { from: spell.from, length: self.time_of(spell.ticks) }),
+            sizes: self.sizes.clone(),
+        }
+    }
+
+    fn freeze(&mut self, spell: Spell) {
+        let was_frozen = self.time_of(spell.ticks - 1) > FREEZE;
+        self.frozen += if was_frozen { 1 } else { spell.ticks };
+        if self.longest.is_none_or(|longest| spell.ticks >= longest.ticks) {
+            self.longest = Some(spell);
+        }
+    }
+
+    fn time_of(&self, ticks: u64) -> Duration {
+        Duration::from_nanos(ticks * 1_000_000_000 / u64::from(self.frame_rate))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use Sight::{Absent, NewPicture, SamePicture};
+
+    fn figures_of(source: VideoSource, sights: &[(Sight, u64)]) -> VideoFigures {
+        let mut tally = Tally::new(source, 30);
+        let each = sights.iter().flat_map(|&(sight, ticks)| (0..ticks).map(move |_| sight));
+        for (tick, sight) in each.enumerate() {
+            tally.tick(sight, MediaTime::from_nanos(tick as i64 * 1_000_000_000 / 30));
+        }
+        tally.figures()
+    }
+
+    #[test]
+    fn pictures_twice_a_second_are_no_freeze() {
+        let twice = [(NewPicture, 1), (SamePicture, 14)].repeat(10);
+        let figures = figures_of(VideoSource::Camera, &twice);
+        assert_eq!(figures.seen, Duration::from_secs(5));
+        assert_eq!((figures.frozen, figures.longest_freeze), (Duration::ZERO, None));
+    }
+
+    #[test]
+    fn a_freeze_counts_whole_from_its_last_picture_on_and_the_longest_is_told() {
+        let sights = [
+            (NewPicture, 30),
+            (SamePicture, 29),
+            (NewPicture, 30),
+            (SamePicture, 59),
+            (NewPicture, 1),
+            (SamePicture, 14),
+        ];
+        let figures = figures_of(VideoSource::Camera, &sights);
+        assert_eq!(figures.frozen, Duration::from_secs(3));
+        let longest = figures.longest_freeze.unwrap();
+        assert_eq!(longest.length, Duration::from_secs(2));
+        assert_eq!(longest.from, MediaTime::from_nanos(88 * 1_000_000_000 / 30));
+    }
+
+    #[test]
+    fn time_off_the_picture_is_neither_seen_nor_frozen() {
+        let figures = figures_of(VideoSource::Camera, &[(NewPicture, 10), (Absent, 300), (SamePicture, 10)]);
+        assert_eq!(figures.seen, Duration::from_nanos(20 * 1_000_000_000 / 30));
+        assert_eq!(figures.frozen, Duration::ZERO);
+    }
+
+    #[test]
+    fn a_still_screen_share_is_not_frozen() {
+        let figures = figures_of(VideoSource::ScreenShare, &[(NewPicture, 1), (SamePicture, 299)]);
+        assert_eq!(figures.seen, Duration::from_secs(10));
+        assert_eq!(figures.frozen, Duration::ZERO);
+    }
+
+    #[test]
+    fn sizes_are_listed_as_they_first_came_and_never_without_end() {
+        let mut tally = Tally::new(VideoSource::Camera, 30);
+        let size = |width| Size { width, height: 90 };
+        for width in [160, 320, 160].into_iter().chain(1000..2000) {
+            tally.came(size(width));
+        }
+        let sizes = tally.figures().sizes;
+        assert_eq!(sizes[..3], [(size(160), 2), (size(320), 1), (size(1000), 1)]);
+        assert_eq!(sizes.len(), SIZES_MAX);
+    }
+}
