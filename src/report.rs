@@ -11,7 +11,12 @@ pub struct QualityReport {
     pub file: FileReport,
     /// When the server was out of reach; the picture is frozen and the sound silent in between.
     pub gaps: Vec<Gap>,
+    /// Gaps that found no place in `gaps`, which is bounded.
+    pub gaps_left_out: u64,
+    /// What went wrong, in sentences, in the order in which it was noticed.
     pub warnings: Vec<Warning>,
+    /// Warnings that found no place in `warnings`, which is bounded.
+    pub warnings_left_out: u64,
     /// In the order in which they were published.
     pub tracks: Vec<TrackReport>,
     /// Tracks that found no place in `tracks`, which is bounded.
@@ -26,7 +31,7 @@ pub struct FileReport {
     pub video_frames: u64,
     /// Ticks that were made before every decoder had given out what belonged to them.
     pub hurried_frames: u64,
-    /// The furthest that the making of a frame was behind its time.
+    /// The furthest that the making of a frame was behind its schedule: how much too slow the machine was.
     pub longest_delay_ms: u64,
     /// Of all tracks together.
     pub packets_lost: u64,

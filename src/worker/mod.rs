@@ -10,8 +10,10 @@
 mod error;
 mod feed;
 mod file;
+mod idle;
 pub mod messages;
 mod pace;
+mod quality;
 mod recording;
 mod spool;
 mod stdio;

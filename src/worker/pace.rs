@@ -74,6 +74,16 @@ impl Pace {
         }
     }
 
+    /// How far behind its schedule the next tick is: not at all until it could have been made.
+    pub fn delay(&self, now: MediaTime) -> Duration {
+        let due = match self.end {
+            End::Open => self.start_of(self.burst_end() - 1) + PLAYOUT_DELAY,
+            // The last ticks of a recording have no schedule but that they are made.
+            End::At(_) => now,
+        };
+        Duration::from_nanos(now.nanos_since(due).max(0).unsigned_abs())
+    }
+
     /// When the next tick begins.
     pub fn next_tick(&self) -> MediaTime {
         self.start_of(self.next)
@@ -175,6 +185,17 @@ mod tests {
         }
         // All whole bursts of the ten seconds that are older than the playout delay.
         assert_eq!(pace.made(), 300);
+    }
+
+    #[test]
+    fn a_tick_is_behind_its_schedule_once_its_whole_burst_could_have_been_made() {
+        let mut pace = Pace::new(30);
+        let ready = MediaTime::from_nanos(2 * 1_000_000_000 / 30) + PLAYOUT_DELAY;
+        assert_eq!(pace.delay(ms(0)), Duration::ZERO);
+        assert_eq!(pace.delay(ready), Duration::ZERO);
+        assert_eq!(pace.delay(ready + Duration::from_millis(250)), Duration::from_millis(250));
+        pace.stop(ms(2000));
+        assert_eq!(pace.delay(ms(10_000)), Duration::ZERO);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The event loop of one recording. What is due and when is decided in `pace`; here things are only
 //! carried from one part to the next.
 
+mod quality;
 mod room_events;
 mod ticks;
 
@@ -17,8 +18,10 @@ use tokio_util::sync::CancellationToken;
 use super::error::{WorkerError, report};
 use super::feed::TrackFeed;
 use super::file::FileWriter;
+use super::idle::Idle;
 use super::messages::{EndReason, Event, WorkerSpec};
 use super::pace::Pace;
+use super::quality::Quality;
 use super::stdio::{Commands, Events};
 use crate::compose::{ComposeOptions, Composer};
 use crate::encode::{EncodeSettings, Encoder};
@@ -30,6 +33,8 @@ use ticks::Wait;
 
 /// The service counts a worker that is silent for long as hung, and uploads what is told here.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
+/// How much of the quality report a crash of the worker can cost.
+const REPORT_INTERVAL: Duration = Duration::from_secs(10);
 /// Decoders and encoder wake the loop themselves; this bounds what a lost wake-up could cost.
 const RECHECK: Duration = Duration::from_millis(20);
 
@@ -76,8 +81,8 @@ struct Recording {
     encoder: Encoder,
     file: FileWriter,
     media: MediaSeen,
-    /// Since when nobody has been in the room.
-    alone_since: Option<MediaTime>,
+    quality: Quality,
+    idle: Idle,
     ending: Option<Ending>,
 }
 
@@ -134,7 +139,8 @@ impl Recording {
             encoder,
             file,
             media: MediaSeen::None,
-            alone_since: Some(MediaTime::ZERO),
+            quality: Quality::new(options.frame_rate),
+            idle: Idle::new(),
             ending: None,
         })
     }
@@ -142,6 +148,9 @@ impl Recording {
     async fn run(mut self, commands: &mut Commands, events: &mut Events) -> Event {
         let mut progress = tokio::time::interval(PROGRESS_INTERVAL);
         progress.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut reports = tokio::time::interval(REPORT_INTERVAL);
+        reports.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        reports.reset();
         loop {
             let wait = match self.make_ticks() {
                 Ok(Wait::Done) => break,
@@ -155,8 +164,9 @@ impl Recording {
             tokio::select! {
                 biased;
                 wish = commands.next(), if self.ending.is_none() => self.grant(wish),
-                Some(event) = self.room_events.recv() => self.room_event(event),
+                Some(event) = self.room_events.recv() => self.room_event(event, events).await,
                 _ = progress.tick() => self.tell_progress(events).await,
+                _ = reports.tick() => self.tell_report(events).await,
                 () = self.wake.notified() => {}
                 () = tokio::time::sleep_until(wait.into()) => {}
             }
@@ -181,8 +191,7 @@ impl Recording {
         if limit.is_some_and(|limit| now >= MediaTime::ZERO + limit) {
             return self.stop(EndReason::MaxDuration, None);
         }
-        let idle = self.spec.idle_timeout();
-        if self.alone_since.is_some_and(|since| now >= since + idle) {
+        if self.idle.is_over(now, self.spec.idle_timeout()) {
             self.stop(EndReason::Idle, None);
         }
     }
@@ -217,15 +226,14 @@ impl Recording {
     }
 
     async fn finish(mut self, events: &mut Events) -> Event {
+        self.count();
         let ticks = self.pace.made();
-        for (sid, feed) in self.feeds.drain() {
-            tracing::info!(track = %sid, counters = ?feed.counters(), "track");
-            feed.close();
-        }
         let final_bytes = self.file.final_bytes();
         events.tell(&Event::Progress { final_bytes, ticks }).await;
-        let (final_bytes, outcome) = self.file.finish(self.encoder, &self.wake).await;
-        let mut ending = self.ending.unwrap_or(Ending { reason: EndReason::Failed, error: None });
+        let Self { feeds, encoder, file, wake, mut session, mut room_events, mut quality, ending, .. } = self;
+        feeds.into_values().for_each(TrackFeed::close);
+        let (final_bytes, outcome) = file.finish(encoder, &wake).await;
+        let mut ending = ending.unwrap_or(Ending { reason: EndReason::Failed, error: None });
         if let Err(error) = outcome {
             let error = report(&error);
             tracing::error!(error, "file not finished");
@@ -233,7 +241,9 @@ impl Recording {
             ending.error.get_or_insert(error);
         }
         // The session leaves the room; a server that does not answer must not keep the file.
-        let _ = tokio::time::timeout(Duration::from_secs(1), self.session.join_next()).await;
+        let _ = tokio::time::timeout(Duration::from_secs(1), session.join_next()).await;
+        quality::take_last_figures(&mut quality, &mut room_events);
+        events.tell(&Event::Report { report: Box::new(quality.report()) }).await;
         tracing::info!(reason = ?ending.reason, ticks, final_bytes, "ended");
         Event::Ended { reason: ending.reason, ticks, final_bytes, error: ending.error }
     }

@@ -8,10 +8,11 @@ use crate::ids::TrackSid;
 use crate::media::{MediaTime, TrackKind};
 use crate::room::{PublishedTrack, RoomEnd, RoomEvent};
 use crate::worker::feed::TrackFeed;
-use crate::worker::messages::EndReason;
+use crate::worker::messages::{EndReason, Event};
+use crate::worker::stdio::Events;
 
 impl Recording {
-    pub(super) fn room_event(&mut self, event: RoomEvent) {
+    pub(super) async fn room_event(&mut self, event: RoomEvent, events: &mut Events) {
         match event {
             RoomEvent::Connected => tracing::debug!("media path is up"),
             RoomEvent::Published(track) => self.published(track),
@@ -25,6 +26,7 @@ impl Recording {
                     if self.media == MediaSeen::None {
                         self.media = MediaSeen::Untold;
                     }
+                    self.quality.came(&sid, frame.codec);
                     feed.receive(frame);
                 }
             }
@@ -37,12 +39,12 @@ impl Recording {
                 self.composer.remove_participant(&identity, at);
             }
             RoomEvent::Speakers { speakers, at } => self.composer.set_speakers(&speakers, at),
-            RoomEvent::Interrupted { at, reason } => tracing::warn!(?at, reason, "livekit is out of reach"),
-            RoomEvent::Restored { at } => tracing::info!(?at, "livekit is within reach again"),
-            RoomEvent::Received { sid, figures } => tracing::debug!(track = %sid, ?figures, "received"),
+            RoomEvent::Interrupted { at, reason } => self.interrupted(at, &reason, events).await,
+            RoomEvent::Restored { at } => self.restored(at, events).await,
+            RoomEvent::Received { sid, figures } => self.quality.received(&sid, figures),
             RoomEvent::Participants(number) => {
                 tracing::info!(number, "participants");
-                self.alone_since = (number == 0).then(|| self.now());
+                self.idle.participants(number, self.now());
             }
             RoomEvent::Ended(RoomEnd::Left) => {}
             RoomEvent::Ended(RoomEnd::Closed) => self.stop(EndReason::RoomClosed, None),
@@ -51,9 +53,10 @@ impl Recording {
     }
 
     fn published(&mut self, track: PublishedTrack) {
+        let at = self.now();
+        self.quality.published(&track, at);
         let PublishedTrack { sid, publisher, kind, source, mime, muted, order } = track;
         tracing::info!(track = %sid, publisher, ?kind, ?source, mime, muted, "track published");
-        let at = self.now();
         match kind {
             TrackKind::Video => {
                 self.composer.add_video(VideoTrack { sid: sid.clone(), publisher, source, order }, at);
@@ -70,8 +73,24 @@ impl Recording {
     fn unpublished(&mut self, sid: &TrackSid, at: MediaTime) {
         let Some(feed) = self.feeds.get_mut(sid) else { return };
         feed.end(at);
+        self.quality.ended(sid, at);
         self.asked_sizes.remove(sid);
         // Sound has no place to give up: its voice goes with its feed, once all of it was heard.
         self.composer.remove_video(sid, at);
+    }
+
+    /// The recording goes on: frozen and silent, until the server is back or the room gives it up.
+    async fn interrupted(&mut self, at: MediaTime, reason: &str, events: &mut Events) {
+        tracing::warn!(?at, reason, "livekit is out of reach");
+        self.quality.interrupted(at, reason);
+        self.idle.interrupted(at);
+        events.tell(&Event::Reachable { reachable: false }).await;
+    }
+
+    async fn restored(&mut self, at: MediaTime, events: &mut Events) {
+        let gap = self.quality.restored(at);
+        tracing::info!(?at, ?gap, "livekit is within reach again");
+        self.idle.restored(at);
+        events.tell(&Event::Reachable { reachable: true }).await;
     }
 }

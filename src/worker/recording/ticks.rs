@@ -5,13 +5,14 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
-use super::Recording;
+use super::{Recording, quality};
 use crate::decode::Decoded;
 use crate::media::TrackKind;
 use crate::room::RoomCommand;
 use crate::worker::WorkerError;
 use crate::worker::feed::Output;
 use crate::worker::pace::Due;
+use crate::worker::quality::MadeTick;
 
 /// A tick's sound needs the packet that begins after it too: the decoder's look-ahead (6.5 ms) and
 /// the resampler's neighbours reach into it.
@@ -42,6 +43,7 @@ impl Recording {
             if !caught_up && !overdue {
                 return Ok(Wait::ForOthers);
             }
+            self.quality.tick(MadeTick { delay: self.pace.delay(self.now()), hurried: !caught_up });
             let tick = self.composer.tick();
             self.encoder.push(tick.canvas, tick.sound)?;
             self.pace.advance();
@@ -65,8 +67,11 @@ impl Recording {
                 match output {
                     Output::Decoded(Decoded::Picture(picture)) => self.composer.picture(sid, picture),
                     Output::Decoded(Decoded::Sound(sound)) => self.composer.sound(sid, &sound),
-                    Output::Decoded(Decoded::KeyframeWanted | Decoded::Failed(_))
-                    | Output::KeyframeWanted => {
+                    Output::KeyframeWanted => {
+                        self.quality.warn(start, Some(sid), "its decoder failed and was started anew");
+                        request(&self.room_commands, RoomCommand::RequestKeyframe(sid.clone()));
+                    }
+                    Output::Decoded(Decoded::KeyframeWanted | Decoded::Failed(_)) => {
                         request(&self.room_commands, RoomCommand::RequestKeyframe(sid.clone()));
                     }
                 }
@@ -79,6 +84,7 @@ impl Recording {
         let start = self.pace.next_tick();
         for (sid, feed) in self.feeds.extract_if(|_, feed| feed.is_over(start)) {
             tracing::info!(track = %sid, counters = ?feed.counters(), "track ended");
+            quality::count(&mut self.quality, &self.composer, &sid, &feed);
             self.composer.remove_audio(&sid);
             feed.close();
         }
