@@ -298,7 +298,7 @@ impl Session {
         // track stands for a publisher of its own.
         let publisher = self.roster.track(&sid).map_or_else(|| sid.0.clone(), |t| t.publisher.clone());
         tracing::debug!(track = %sid, publisher, ?kind, "track negotiated");
-        self.timeline.add(sid.clone(), publisher, rtp_rate(kind));
+        self.timeline.add(sid.clone(), publisher, kind);
         self.tracks.insert(sid, Track::default());
     }
 
@@ -334,8 +334,7 @@ impl Session {
                 Change::Left(identity) => self.tell(RoomEvent::ParticipantLeft { identity, at }).await,
                 Change::Published(track) => {
                     if self.tracks.contains_key(&track.sid) {
-                        let rate = rtp_rate(track.kind);
-                        self.timeline.add(track.sid.clone(), track.publisher.clone(), rate);
+                        self.timeline.add(track.sid.clone(), track.publisher.clone(), track.kind);
                     }
                     self.tell(RoomEvent::Published(track)).await;
                 }
@@ -401,7 +400,11 @@ impl Session {
 
     /// Tells a track's figures if they have changed.
     async fn tell_figures(&mut self, sid: &TrackSid) {
-        if let Some(figures) = self.tracks.get_mut(sid).and_then(Track::news) {
+        let Some(track) = self.tracks.get_mut(sid) else { return };
+        if let Some(clock) = self.timeline.figures(sid) {
+            track.clocked(clock);
+        }
+        if let Some(figures) = track.news() {
             self.tell(RoomEvent::Received { sid: sid.clone(), figures }).await;
         }
     }
@@ -417,14 +420,6 @@ impl Session {
             None => -i64::try_from((self.epoch - instant).as_nanos()).unwrap_or(i64::MAX),
         };
         MediaTime::from_nanos(nanos)
-    }
-}
-
-/// Hz of a track's RTP clock: every video codec has 90 kHz (RFC 3551), Opus 48 kHz (RFC 7587).
-fn rtp_rate(kind: TrackKind) -> u32 {
-    match kind {
-        TrackKind::Audio => 48_000,
-        TrackKind::Video => 90_000,
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::ReceiveFigures;
 use super::keyframes::{KeyframeGate, Verdict};
 use super::peer::{IngressCounts, ReceivedFrame};
+use super::timeline::ClockFigures;
 use crate::media::TrackKind;
 
 #[derive(Default)]
@@ -43,6 +44,12 @@ impl Track {
     pub fn counted(&mut self, counts: IngressCounts) {
         let IngressCounts { packets, bytes, nacks, plis } = counts;
         self.figures = ReceiveFigures { packets, bytes, nacks, plis, ..self.figures };
+    }
+
+    pub fn clocked(&mut self, clock: ClockFigures) {
+        let ClockFigures { correction_nanos, steps } = clock;
+        self.figures.clock_correction_nanos = correction_nanos;
+        self.figures.clock_steps = steps;
     }
 
     /// The figures, if they are others than those told before.

@@ -1,0 +1,95 @@
+//! Least values of the recent past: what a clock is off by is seen in the packet that met the least delay.
+
+use std::collections::VecDeque;
+
+use crate::media::MediaTime;
+
+/// How long the fastest packet counts. Long enough to contain one that met no queue, short enough to
+/// follow a clock that runs 200 ppm slow (2 ms in this time).
+const WINDOW_SECONDS: i64 = 10;
+/// How long a report counts: libwebrtc sends them every 5 s for sound, and the SFU repeats them.
+const REPORT_WINDOW_NANOS: i64 = 30_000_000_000;
+/// More reports than any sender sends in that time.
+const REPORTS_KEPT: usize = 60;
+/// An older report has to be better by this much for each second of its age (100 ppm), or a sound card that
+/// runs slow would be seen only half a minute later.
+const AGEING_DIVISOR: i64 = 10_000;
+/// libwebrtc stamps audio reports when it sends them, up to 40 ms late; no machine sets its clock by less
+/// than this (ntpd's least step is 128 ms). Beyond it, reports speak of different clocks.
+const REPORT_JUMP_NANOS: i64 = 100_000_000;
+
+/// The least (arrival - RTP) of the last [`WINDOW_SECONDS`], in buckets of one second.
+#[derive(Default)]
+pub struct Arrivals {
+    buckets: VecDeque<(i64, i64)>,
+}
+
+impl Arrivals {
+    pub fn push(&mut self, now: MediaTime, value: i64) {
+        let second = second(now);
+        match self.buckets.back_mut() {
+            Some((s, least)) if *s >= second => *least = value.min(*least),
+            Some(_) | None => self.buckets.push_back((second, value)),
+        }
+        while self.buckets.front().is_some_and(|(s, _)| *s <= second - WINDOW_SECONDS) {
+            self.buckets.pop_front();
+        }
+    }
+
+    pub fn least(&self) -> Option<i64> {
+        self.buckets.iter().map(|(_, least)| *least).min()
+    }
+
+    /// Whether anything came within the window.
+    pub fn is_fresh(&self, now: MediaTime) -> bool {
+        self.buckets.back().is_some_and(|(s, _)| *s > second(now) - WINDOW_SECONDS)
+    }
+
+    pub fn clear(&mut self) {
+        self.buckets.clear();
+    }
+}
+
+fn second(time: MediaTime) -> i64 {
+    time.nanos().div_euclid(1_000_000_000)
+}
+
+/// What a report said, against the ones before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reported {
+    AsBefore,
+    /// The wall clock was set, or the RTP clock was.
+    Jumped,
+}
+
+/// (NTP - RTP) of the last reports. They are stamped late or right, never early: the least is the truth.
+#[derive(Default)]
+pub struct Reports {
+    /// NTP and (NTP - RTP), newest last.
+    kept: VecDeque<(i64, i64)>,
+}
+
+impl Reports {
+    pub fn push(&mut self, ntp: i64, offset: i64) -> Reported {
+        let jumped = self.kept.back().is_some_and(|(_, last)| (last - offset).abs() > REPORT_JUMP_NANOS);
+        if jumped {
+            self.kept.clear();
+        }
+        while self.kept.front().is_some_and(|(at, _)| ntp - at > REPORT_WINDOW_NANOS)
+            || self.kept.len() == REPORTS_KEPT
+        {
+            self.kept.pop_front();
+        }
+        self.kept.push_back((ntp, offset));
+        if jumped { Reported::Jumped } else { Reported::AsBefore }
+    }
+
+    pub fn least(&self) -> Option<i64> {
+        let newest = self.kept.back()?.0;
+        self.kept.iter().map(|(at, offset)| offset + (newest - at) / AGEING_DIVISOR).min()
+    }
+
+    pub fn clear(&mut self) {
+        self.kept.clear();
+    }
+}
