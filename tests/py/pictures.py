@@ -31,9 +31,9 @@ def i420(y, u, v):
 
 
 def plain(width, height, rgb):
-    """Planes Y, U and V of one colour."""
+    """Planes Y, U and V of one colour. Of odd sizes the chroma planes round up."""
     y, u, v = yuv(rgb)
-    half = (height // 2, width // 2)
+    half = ((height + 1) // 2, (width + 1) // 2)
     return (
         np.full((height, width), y, np.uint8),
         np.full(half, u, np.uint8),
@@ -58,6 +58,35 @@ class Bar:
 
     def at(self, _seconds, index):
         return self._frames[index % BAR_STEPS]
+
+
+class Quarters:
+    """Upper left the colour, upper right white, lower right grey, lower left black: what is up can be seen.
+    The right edge of the colour moves a little, so that encoders have something to send."""
+
+    def __init__(self, width, height, rgb):
+        self._frames = [self._draw(width, height, rgb, width // 2 - 4 * n) for n in range(4)]
+
+    @staticmethod
+    def _draw(width, height, rgb, split):
+        planes = plain(width, height, (0, 0, 0))
+        middle = height // 2
+        for rows, columns, colour in [
+            (slice(0, middle), slice(0, split), rgb),
+            (slice(0, middle), slice(split, width), (255, 255, 255)),
+            (slice(middle, height), slice(split, width), (128, 128, 128)),
+        ]:
+            for plane, value, shrink in zip(planes, yuv(colour), (1, 2, 2)):
+                plane[within(rows, shrink), within(columns, shrink)] = value
+        return i420(*planes)
+
+    def at(self, _seconds, index):
+        return self._frames[index // 8 % 4]
+
+
+def within(pixels, shrink):
+    """The slice of a plane that is smaller by `shrink`."""
+    return slice(-(-pixels.start // shrink), -(-pixels.stop // shrink))
 
 
 class Flash:
@@ -85,14 +114,15 @@ class Noise:
         chroma = random.integers(64, 192, (2, height // 16, width // 16), np.uint8)
         y = blocks.repeat(8, 0).repeat(8, 1)[:height, :width]
         y = np.pad(y, ((0, height - y.shape[0]), (0, width - y.shape[1])), "edge") // 2 + fine + 16
-        u, v = (np.resize(c.repeat(8, 0).repeat(8, 1), (height // 2, width // 2)) for c in chroma)
+        half = ((height + 1) // 2, (width + 1) // 2)
+        u, v = (np.resize(c.repeat(8, 0).repeat(8, 1), half) for c in chroma)
         return i420(y, u, v)
 
     def at(self, _seconds, index):
         return self._frames[index % NOISE_PICTURES]
 
 
-PICTURES = {"bar": Bar, "flash": Flash, "noise": Noise}
+PICTURES = {"bar": Bar, "quarters": Quarters, "flash": Flash, "noise": Noise}
 
 
 def flashing(seconds):
@@ -101,11 +131,12 @@ def flashing(seconds):
 
 
 class Tone:
-    """A sine whose frequency is a multiple of 100 Hz, so that one block repeats without a seam."""
+    """Sines, one a channel, whose frequencies are multiples of 100 Hz, so that one block repeats without a seam."""
 
     def __init__(self, hertz):
-        assert hertz % 100 == 0, f"{hertz} Hz is not a multiple of 100 Hz"
-        phase = 2 * np.pi * hertz * np.arange(BLOCK) / SAMPLE_RATE
+        for each in hertz:
+            assert each % 100 == 0, f"{each} Hz is not a multiple of 100 Hz"
+        phase = 2 * np.pi * np.outer(np.arange(BLOCK), hertz) / SAMPLE_RATE
         self._block = (np.sin(phase) * AMPLITUDE * 32767).astype(np.int16).tobytes()
 
     def at(self, _seconds):
@@ -115,12 +146,16 @@ class Tone:
 class Beep:
     """A tone while the picture flashes, silence otherwise."""
 
-    def __init__(self, _hertz):
-        self._tone = Tone(BEEP_HZ)
-        self._silence = bytes(2 * BLOCK)
+    def __init__(self, hertz):
+        self._tone = Tone([BEEP_HZ] * len(hertz))
+        self._silence = silence(len(hertz))
 
     def at(self, seconds):
         return self._tone.at(seconds) if flashing(seconds) else self._silence
 
 
-SOUNDS = {"bar": Tone, "noise": Tone, "flash": Beep}
+def silence(channels):
+    return bytes(2 * BLOCK * channels)
+
+
+SOUNDS = {"bar": Tone, "quarters": Tone, "noise": Tone, "flash": Beep}

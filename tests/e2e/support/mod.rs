@@ -11,6 +11,8 @@ pub mod faults;
 
 pub mod participants;
 
+pub mod publication;
+
 pub mod rest;
 
 pub mod hooks;

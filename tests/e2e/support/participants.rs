@@ -8,6 +8,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 
 use serde_json::{Value, json};
 
+use super::publication::Publication;
 use super::servers::LiveKit;
 use super::tools;
 
@@ -20,6 +21,8 @@ pub enum Act {
     FlashAndBeep,
     /// Pictures that cannot be compressed well.
     Noise,
+    /// Whatever else.
+    Publish(Publication),
     /// Nothing is published.
     Silent,
 }
@@ -49,32 +52,78 @@ impl Participants {
 
     /// Returns once LiveKit knows the participant and its tracks.
     pub fn join(&mut self, identity: &str, act: Act) {
+        self.join_as(identity, "", act);
+    }
+
+    /// Joins with a name to be shown.
+    pub fn join_as(&mut self, identity: &str, name: &str, act: Act) {
         let publish = match act {
             Act::Plain { codec, rgb, hertz } => {
-                json!({"mode": "bar", "codec": codec, "rgb": rgb, "hertz": hertz})
+                json!({"mode": "bar", "codec": codec, "rgb": rgb, "hertz": [hertz]})
             }
             Act::FlashAndBeep => json!({"mode": "flash"}),
             Act::Noise => json!({"mode": "noise", "fps": 15}),
+            Act::Publish(publication) => publication.to_json(),
             Act::Silent => Value::Null,
         };
-        self.tell(json!({"do": "join", "identity": identity, "publish": publish}));
+        self.tell(json!({"do": "join", "identity": identity, "name": name, "publish": publish}));
     }
 
     pub fn mute_video(&mut self, identity: &str) {
-        self.tell(json!({"do": "mute", "identity": identity}));
+        self.order("mute", identity);
     }
 
     pub fn unmute_video(&mut self, identity: &str) {
-        self.tell(json!({"do": "unmute", "identity": identity}));
+        self.order("unmute", identity);
+    }
+
+    pub fn mute_microphone(&mut self, identity: &str) {
+        self.order("mute_microphone", identity);
+    }
+
+    pub fn unmute_microphone(&mut self, identity: &str) {
+        self.order("unmute_microphone", identity);
+    }
+
+    /// The camera has another size from its next frame on.
+    pub fn resize(&mut self, identity: &str, (width, height): (u32, u32)) {
+        self.tell(json!({"do": "resize", "identity": identity, "width": width, "height": height}));
+    }
+
+    /// The receiver must turn the camera's next frames clockwise.
+    pub fn rotate(&mut self, identity: &str, degrees: u32) {
+        self.tell(json!({"do": "rotate", "identity": identity, "degrees": degrees}));
+    }
+
+    /// An open microphone that hears nothing.
+    pub fn silence(&mut self, identity: &str) {
+        self.order("silence", identity);
+    }
+
+    pub fn speak(&mut self, identity: &str) {
+        self.order("speak", identity);
+    }
+
+    /// Shares a screen, without sound, beside the camera.
+    pub fn share_screen(&mut self, identity: &str, screen: Publication) {
+        self.tell(json!({"do": "share", "identity": identity, "publish": screen.to_json()}));
+    }
+
+    pub fn unshare_screen(&mut self, identity: &str) {
+        self.order("unshare", identity);
     }
 
     pub fn leave(&mut self, identity: &str) {
-        self.tell(json!({"do": "leave", "identity": identity}));
+        self.order("leave", identity);
     }
 
     /// `present` and `seen`: whom this participant sees now, and whom it ever saw.
     pub fn others(&mut self, identity: &str) -> Value {
         self.tell(json!({"do": "others", "identity": identity}))
+    }
+
+    fn order(&mut self, what: &str, identity: &str) {
+        self.tell(json!({"do": what, "identity": identity}));
     }
 
     fn tell(&mut self, mut command: Value) -> Value {
@@ -103,3 +152,5 @@ impl Drop for Participants {
         let _ = self.child.wait();
     }
 }
+
+mod tests;

@@ -48,12 +48,13 @@ impl Process {
         }
     }
 
-    /// The last lines that the process wrote.
+    /// The last lines that the process wrote, the long ones cut.
     pub fn log_tail(&self) -> String {
         const LINES: usize = 60;
+        const CHARACTERS: usize = 400;
         let log = fs::read(&self.log).unwrap_or_default();
         let log = String::from_utf8_lossy(&log);
-        let lines: Vec<&str> = log.lines().collect();
+        let lines: Vec<String> = log.lines().map(|line| line.chars().take(CHARACTERS).collect()).collect();
         lines[lines.len().saturating_sub(LINES)..].join("\n")
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use livekit_token::{AccessToken, VideoGrants};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
 use super::faults::{self, FaultProxy};
@@ -82,15 +82,26 @@ impl LiveKit {
     /// Closes the room and sends everybody away.
     pub async fn delete_room(&self, room: &str) {
         let grants = VideoGrants { room_create: true, ..Default::default() };
+        self.call("DeleteRoom", grants, json!({"room": room})).await;
+    }
+
+    /// Who is in the room, with which tracks, as LiveKit's API says it.
+    pub async fn participants(&self, room: &str) -> Value {
+        let grants = VideoGrants { room_admin: true, room: room.to_owned(), ..Default::default() };
+        self.call("ListParticipants", grants, json!({"room": room})).await["participants"].take()
+    }
+
+    async fn call(&self, method: &str, grants: VideoGrants, request: Value) -> Value {
         let token = AccessToken::with_api_key(Self::KEY, Self::SECRET).with_grants(grants).to_jwt();
         let answer = reqwest::Client::new()
-            .post(format!("http://127.0.0.1:{}/twirp/livekit.RoomService/DeleteRoom", self.port))
+            .post(format!("http://127.0.0.1:{}/twirp/livekit.RoomService/{method}", self.port))
             .bearer_auth(token.expect("a token can be made"))
-            .json(&serde_json::json!({"room": room}))
+            .json(&request)
             .send()
             .await
             .expect("livekit answers");
         assert!(answer.status().is_success(), "{answer:?}");
+        answer.json().await.expect("livekit answers in JSON")
     }
 }
 
