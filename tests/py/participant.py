@@ -25,6 +25,7 @@ import json
 import os
 import sys
 import time
+import traceback
 
 from livekit import rtc
 
@@ -103,6 +104,19 @@ class Clock:
             await asyncio.sleep(wait)
 
 
+def running(work):
+    """A task whose failure ends the process, and with it the test: its picture would only stand still."""
+
+    def ended(task):
+        if not task.cancelled() and task.exception() is not None:
+            traceback.print_exception(task.exception())
+            os._exit(1)
+
+    task = asyncio.create_task(work)
+    task.add_done_callback(ended)
+    return task
+
+
 def kbps(spec):
     """The greatest bit rate of a publication: grows with the picture, but more slowly."""
     share = max(1, spec["width"] * spec["height"] / (640 * 360)) ** 0.75
@@ -135,7 +149,7 @@ class Camera:
 
     async def publish(self, participant):
         # The source runs first: libwebrtc offers a track's first frame at once.
-        self._filming = asyncio.create_task(self._film())
+        self._filming = running(self._film())
         spec = self._spec
         source = rtc.TrackSource.SOURCE_SCREENSHARE if self._screen else rtc.TrackSource.SOURCE_CAMERA
         options = rtc.TrackPublishOptions(
@@ -188,7 +202,7 @@ class EncodedCamera(Camera):
     def _capture(self, index):
         if self._source.take_feedback().keyframe_requested:
             self._next = 0
-        key, delta = rtc.EncodedFrameType.ENCODED_FRAME_TYPE_KEY, rtc.EncodedFrameType.ENCODED_FRAME_TYPE_DELTA
+        key, delta = rtc.EncodedFrameType.ENCODED_FRAME_KEY, rtc.EncodedFrameType.ENCODED_FRAME_DELTA
         frame = rtc.EncodedVideoFrame(
             self._frames[self._next],
             *self._size,
@@ -215,7 +229,7 @@ class Microphone:
         self._speaking = None
 
     async def publish(self, participant):
-        self._speaking = asyncio.create_task(self._speak())
+        self._speaking = running(self._speak())
         options = rtc.TrackPublishOptions(
             source=rtc.TrackSource.SOURCE_MICROPHONE, dtx=self._spec["dtx"], red=self._spec["red"]
         )
