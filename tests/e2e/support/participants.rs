@@ -1,14 +1,15 @@
-//! Participants of a room: LiveKit's own client, one Python process for all of a test
-//! (`tests/py/participant.py`), commanded by JSON lines.
+//! Participants of a room: LiveKit's own clients, one process for all of a test (`tests/py/participant.py`,
+//! `tests/js/browser.mjs`), commanded by JSON lines.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::publication::Publication;
+use super::publication::{Picture, Publication};
 use super::servers::LiveKit;
 use super::tools;
 
@@ -32,22 +33,45 @@ pub struct Participants {
     stdin: Option<ChildStdin>,
     stdout: BufReader<ChildStdout>,
     commands: u64,
+    /// How long the process may take to end when it is no longer needed.
+    farewell: Duration,
 }
 
 impl Participants {
+    /// LiveKit's client for Python, which is the one that the Rust and C++ SDKs have.
     pub fn start(folder: &Path, livekit: &LiveKit, room: &str) -> Self {
-        let log = File::create(folder.join("participants.log")).expect("a log file can be made");
-        let mut child = tools::python("participant.py")
+        let mut command = tools::python("participant.py");
+        // Killed rather than asked: a client that vanishes is what LiveKit must cope with anyway.
+        Self::spawn(
+            Self::in_room(&mut command, livekit, room),
+            &folder.join("participants.log"),
+            Duration::ZERO,
+        )
+    }
+
+    /// LiveKit's client for browsers, in a Chromium.
+    pub fn start_browser(folder: &Path, livekit: &LiveKit, room: &str) -> Self {
+        const CHROMIUM_ENDS: Duration = Duration::from_secs(10);
+        let profile = folder.join("chromium");
+        std::fs::create_dir(&profile).expect("the test's folder can be written to");
+        let mut command = tools::node("browser.mjs");
+        command.arg("--profile").arg(profile).env("EGRESSD_CHROMIUM", tools::chromium());
+        Self::spawn(Self::in_room(&mut command, livekit, room), &folder.join("browser.log"), CHROMIUM_ENDS)
+    }
+
+    fn in_room<'a>(command: &'a mut Command, livekit: &LiveKit, room: &str) -> &'a mut Command {
+        command
             .args(["--url", &livekit.url(), "--room", room, "--key", LiveKit::KEY])
             .env("LIVEKIT_API_SECRET", LiveKit::SECRET)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()
-            .expect("Python can be started");
+    }
+
+    fn spawn(command: &mut Command, log: &Path, farewell: Duration) -> Self {
+        let log = File::create(log).expect("a log file can be made");
+        let pipes = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log);
+        let mut child = pipes.spawn().expect("the participants' process can be started");
         let stdin = child.stdin.take();
         let stdout = BufReader::new(child.stdout.take().expect("standard output is a pipe"));
-        Self { child, stdin, stdout, commands: 0 }
+        Self { child, stdin, stdout, commands: 0, farewell }
     }
 
     /// Returns once LiveKit knows the participant and its tracks.
@@ -61,8 +85,8 @@ impl Participants {
             Act::Plain { codec, rgb, hertz } => {
                 json!({"mode": "bar", "codec": codec, "rgb": rgb, "hertz": [hertz]})
             }
-            Act::FlashAndBeep => json!({"mode": "flash"}),
-            Act::Noise => json!({"mode": "noise", "fps": 15}),
+            Act::FlashAndBeep => Publication { picture: Picture::Flash, ..Publication::DEFAULT }.to_json(),
+            Act::Noise => Publication { picture: Picture::Noise, fps: 15, ..Publication::DEFAULT }.to_json(),
             Act::Publish(publication) => publication.to_json(),
             Act::Silent => Value::Null,
         };
@@ -146,8 +170,11 @@ impl Participants {
 
 impl Drop for Participants {
     fn drop(&mut self) {
-        // Killed rather than asked: a client that vanishes is what LiveKit must cope with anyway.
         drop(self.stdin.take());
+        let begin = Instant::now();
+        while begin.elapsed() < self.farewell && matches!(self.child.try_wait(), Ok(None)) {
+            std::thread::sleep(Duration::from_millis(20));
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,5 +1,5 @@
 //! What a test participant publishes, in words that the publishing processes understand (`tests/py/participant.py`,
-//! `tests/js/browser.mjs`). Owns no process.
+//! `tests/js/browser.mjs`). Owns no process. Python's client knows no stereo, the browser's no flash, noise or rotation.
 
 use serde_json::{Value, json};
 
@@ -17,7 +17,7 @@ pub struct Publication {
     /// The video's greatest bit rate, if not what the picture needs.
     pub kbps: Option<u32>,
     pub video: bool,
-    /// A frequency for each channel; none: no microphone. Python's client makes one channel of two.
+    /// A frequency for each channel; none: no microphone.
     pub hertz: &'static [u32],
     pub dtx: bool,
     pub red: bool,
@@ -33,12 +33,14 @@ pub enum Picture {
     Flash,
     /// What cannot be compressed well.
     Noise,
+    /// The browser's own, a figure that turns on green.
+    FakeCamera,
 }
 
 #[derive(Clone, Copy, Debug)]
 pub enum Layers {
     Single,
-    /// Encodings of several sizes, each a stream of its own: halves and quarters, as far down as the client goes.
+    /// Encodings of several sizes, each a stream of its own: halves and quarters. VP8 and H.264 only.
     Simulcast,
     /// One stream in layers: `L1T3`, `L3T3`, `L3T3_KEY` ...
     Scalable(&'static str),
@@ -66,6 +68,7 @@ impl Publication {
             Picture::Quarters(rgb) => ("quarters", rgb),
             Picture::Flash => ("flash", [0; 3]),
             Picture::Noise => ("noise", [0; 3]),
+            Picture::FakeCamera => ("fake-camera", [0; 3]),
         };
         let (simulcast, scalability) = match self.layers {
             Layers::Single => (false, None),

@@ -26,12 +26,14 @@ const POLL: Duration = Duration::from_millis(10);
 pub struct Stage {
     // Fields are dropped in this order: participants first, the folder after all that write to it.
     pub participants: Participants,
+    /// Started by [`Stage::browser`].
+    pub browser: Option<Participants>,
     pub service: Service,
     pub minio: Minio,
     pub livekit: LiveKit,
     room: &'static str,
     caller: Caller,
-    _folder: Folder,
+    folder: Folder,
     _turn: MutexGuard<'static, ()>,
 }
 
@@ -66,7 +68,13 @@ impl Stage {
         }
         let participants = Participants::start(folder.path(), &livekit, room);
         let caller = service.caller();
-        Self { participants, service, minio, livekit, room, caller, _folder: folder, _turn: turn }
+        Self { participants, browser: None, service, minio, livekit, room, caller, folder, _turn: turn }
+    }
+
+    /// Participants in a browser, which is started when it is first asked for.
+    pub fn browser(&mut self) -> &mut Participants {
+        let Self { browser, livekit, room, folder, .. } = self;
+        browser.get_or_insert_with(|| Participants::start_browser(folder.path(), livekit, room))
     }
 
     pub fn caller(&self) -> &Caller {

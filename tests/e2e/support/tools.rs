@@ -30,6 +30,10 @@ pub fn node(script: &str) -> Command {
     command
 }
 
+pub fn chromium() -> PathBuf {
+    program("EGRESSD_CHROMIUM", ".cache/bin/chromium", "chromium")
+}
+
 /// The whole standard output of a command that must succeed.
 pub fn output(command: &mut Command) -> Vec<u8> {
     let done = command.output().unwrap_or_else(|error| panic!("{command:?} cannot be started: {error}"));
