@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 
 use super::error::DecodeError;
 use super::outlet::{self, Outlet, Output, Progress};
+use super::turns::Turns;
 use super::{Decoded, output, pipeline};
 use crate::media::{Codec, EncodedFrame, TrackKind};
 
@@ -27,6 +28,7 @@ pub struct TrackDecoder {
     waiting: VecDeque<gst::Buffer>,
     /// Frames given to the pipeline so far.
     entered: u64,
+    turns: Turns,
     outputs: Receiver<Output>,
     progress: Arc<Progress>,
 }
@@ -41,8 +43,8 @@ impl TrackDecoder {
         outlet::connect(&parts, codec, &outlet);
         let pipeline::Parts { pipeline, source, .. } = parts;
         // Owned from here on: a start that fails is undone by the drop.
-        let decoder =
-            Self { codec, pipeline, source, waiting: VecDeque::new(), entered: 0, outputs, progress };
+        let (waiting, turns) = (VecDeque::new(), Turns::default());
+        let decoder = Self { codec, pipeline, source, waiting, entered: 0, turns, outputs, progress };
         let started = decoder.pipeline.set_state(gst::State::Playing);
         started.map_err(|e| DecodeError::Setup { codec, reason: format!("{name}: {e}") })?;
         Ok(decoder)
@@ -54,6 +56,7 @@ impl TrackDecoder {
         if self.waiting.len() == WAITING {
             return Err(DecodeError::Full { codec: self.codec, waiting: WAITING });
         }
+        self.turns.entered(frame.time, frame.rotation);
         self.waiting.push_back(buffer(frame));
         self.fill()
     }
@@ -68,8 +71,9 @@ impl TrackDecoder {
         }
         Some(match self.outputs.try_recv().ok()? {
             Output::Failed(error) => Decoded::Failed(error),
-            Output::Picture(picture) => {
+            Output::Picture(mut picture) => {
                 self.progress.taken();
+                picture.rotation = self.turns.of(picture.time);
                 Decoded::Picture(picture)
             }
             Output::Sound(sound) => {

@@ -21,7 +21,7 @@ fn from_clock_time(time: gst::ClockTime) -> MediaTime {
     MediaTime::from_nanos(time.nseconds().cast_signed() - TIME_OFFSET)
 }
 
-/// `None` for a blank picture of the SFU's, and for a sample without time or of a shape not asked for.
+/// Upright, as far as the decoder knows. `None` for a blank picture of the SFU's, and for a sample without time or of a shape not asked for.
 pub fn picture(sample: &gst::Sample) -> Option<Picture> {
     let info = gst_video::VideoInfo::from_caps(sample.caps()?).ok()?;
     let buffer = sample.buffer_owned()?;

@@ -10,6 +10,8 @@ use crate::media::{Codec, EncodedFrame, MediaTime, Picture, Rotation, Size};
 pub const FRAME_TIME: Duration = Duration::from_nanos(33_333_333);
 pub const PACKET_TIME: Duration = Duration::from_millis(20);
 
+const AV1_DELIMITER: &[u8] = &[0x12, 0x00];
+
 /// A video whose every picture is one even grey, each its own.
 pub struct Clip {
     pub frames: Vec<EncodedFrame>,
@@ -27,9 +29,16 @@ impl Clip {
                 "x264enc tune=zerolatency key-int-max=10000 option-string=scenecut=0 \
                  ! video/x-h264,profile=constrained-baseline,stream-format=byte-stream,alignment=au"
             }
-            Codec::Vp9 => "vp9enc deadline=1 cpu-used=8 keyframe-max-dist=10000 lag-in-frames=0",
-            Codec::Av1 => "av1enc usage-profile=realtime cpu-used=10 keyframe-max-dist=10000 lag-in-frames=0",
-            Codec::H265 => panic!("GStreamer here has no H.265 encoder"),
+            Codec::Vp9 => {
+                "vp9enc deadline=1 cpu-used=8 keyframe-max-dist=10000 lag-in-frames=0 target-bitrate=2000000"
+            }
+            Codec::Av1 => {
+                "av1enc usage-profile=realtime cpu-used=10 keyframe-max-dist=10000 lag-in-frames=0 target-bitrate=2000"
+            }
+            Codec::H265 => {
+                "x265enc tune=zerolatency speed-preset=ultrafast key-int-max=10000 qp=10 \
+                 ! video/x-h265,stream-format=byte-stream,alignment=au"
+            }
             Codec::Opus => panic!("no pictures in Opus"),
         };
         let caps = format!("video/x-raw,format=I420,width={width},height={height},framerate=30/1");
@@ -63,7 +72,7 @@ pub fn opus_with_click(packets: usize, click: u64) -> Vec<EncodedFrame> {
 }
 
 /// Y, U and V in the middle of the picture; the far corners are read too, so that a wrong stride shows.
-pub fn centre(picture: &Picture) -> [u8; 3] {
+pub fn centre(codec: Codec, picture: &Picture) -> [u8; 3] {
     let Size { width, height } = picture.image.size();
     let sides =
         [(width, height), (width.div_ceil(2), height.div_ceil(2)), (width.div_ceil(2), height.div_ceil(2))];
@@ -75,7 +84,7 @@ pub fn centre(picture: &Picture) -> [u8; 3] {
         for corner in [at(0, 0), at(width - 1, 0), at(0, height - 1), at(width - 1, height - 1)] {
             assert!(
                 corner.abs_diff(middle) <= 3,
-                "an even grey is {corner} at a corner, {middle} in the middle"
+                "{codec:?}: an even grey is {corner} at a corner, {middle} in the middle"
             );
         }
         middle
@@ -125,7 +134,9 @@ fn encode(
 
 fn frame(codec: Codec, sample: &gst::Sample, time: gst::ClockTime) -> EncodedFrame {
     let buffer = sample.buffer().expect("a buffer");
-    let data = Bytes::copy_from_slice(&buffer.map_readable().expect("its bytes"));
+    let bytes = buffer.map_readable().expect("its bytes");
+    // RTP leaves out the temporal delimiter that begins each of AV1's units.
+    let data = Bytes::copy_from_slice(bytes.strip_prefix(AV1_DELIMITER).unwrap_or(&bytes));
     EncodedFrame {
         rotation: Rotation::Upright,
         codec,
