@@ -18,12 +18,14 @@ enum State {
     #[default]
     Waiting,
     Open,
+    /// Nobody wants to see it.
+    Closed,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     Pass,
-    /// Useless without a keyframe, which has been asked for already.
+    /// Useless without a keyframe, which has been asked for already or need not be.
     Drop,
     /// Useless without a keyframe: ask for one now.
     DropAndRequest,
@@ -31,14 +33,14 @@ pub enum Verdict {
 
 impl KeyframeGate {
     pub fn frame(&mut self, keyframe: bool, contiguous: bool, now: Instant) -> Verdict {
-        if !contiguous {
-            self.state = State::Waiting;
-        }
-        if keyframe {
-            self.state = State::Open;
+        match self.state {
+            State::Open | State::Waiting if keyframe => self.state = State::Open,
+            State::Open if !contiguous => self.state = State::Waiting,
+            State::Open | State::Waiting | State::Closed => {}
         }
         match self.state {
             State::Open => Verdict::Pass,
+            State::Closed => Verdict::Drop,
             State::Waiting => {
                 if self.may_request(now) {
                     Verdict::DropAndRequest
@@ -54,9 +56,18 @@ impl KeyframeGate {
         self.may_request(now)
     }
 
+    /// The track is not shown from now on; a few of its frames are still on their way.
+    pub fn close(&mut self) {
+        self.state = State::Closed;
+    }
+
     /// The track was silent on purpose: what comes next must start anew.
     pub fn restart(&mut self) {
         self.state = State::Waiting;
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.state == State::Closed
     }
 
     fn may_request(&mut self, now: Instant) -> bool {
@@ -99,6 +110,18 @@ mod tests {
     fn a_keyframe_after_a_gap_passes() {
         let mut gate = KeyframeGate::default();
         assert_eq!(gate.frame(true, false, Instant::now()), Verdict::Pass);
+    }
+
+    #[test]
+    fn a_track_that_is_not_shown_passes_nothing_and_asks_for_nothing_until_it_is_again() {
+        let (mut gate, t) = (KeyframeGate::default(), Instant::now());
+        gate.frame(true, true, t);
+        gate.close();
+        assert_eq!(gate.frame(false, true, at(t, 600)), Verdict::Drop);
+        assert_eq!(gate.frame(true, true, at(t, 633)), Verdict::Drop);
+        gate.restart();
+        assert_eq!(gate.frame(false, true, at(t, 666)), Verdict::DropAndRequest);
+        assert_eq!(gate.frame(true, true, at(t, 700)), Verdict::Pass);
     }
 
     #[test]

@@ -7,10 +7,12 @@
 //! Contract: [`join`] answers once this participant is in the room, or says why not. From then on the
 //! session tells by [`RoomEvent`] what happens, the last one being [`RoomEvent::Ended`].
 
+mod access_unit;
 mod error;
 mod keyframes;
 mod peer;
 pub mod publisher;
+mod received;
 mod roster;
 mod sdp;
 mod session;

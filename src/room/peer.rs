@@ -4,24 +4,22 @@
 //! Contract: after every call that takes `&mut self`, [`Peer::poll`] is called until it answers
 //! [`Output::Wait`]. That is str0m's own contract.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use str0m::change::SdpOffer;
-use str0m::format::Codec as RtpCodec;
-use str0m::media::{KeyframeRequestKind, MediaData, MediaKind, Mid};
+use str0m::media::{KeyframeRequestKind, MediaKind, Mid};
 use str0m::net::{Protocol, Receive};
-use str0m::rtp::VideoOrientation;
 use str0m::stats::MediaIngressStats;
-use str0m::{Candidate, Event, IceConnectionState, Input, Rtc};
+use str0m::{Candidate, Event, IceConnectionState, Input, Rtc, RtcError};
 
 use super::error::RoomError;
+use super::received::{ReceivedFrame, received};
 use super::sdp::{self, MediaSection};
 use super::timeline::SenderReport;
 use crate::ids::TrackSid;
-use crate::media::{Codec, Rotation, TrackKind};
+use crate::media::{Codec, TrackKind};
 
 /// Opus packets are 20 ms: five of them are the reordering that networks show.
 const AUDIO_REORDER_PACKETS: usize = 5;
@@ -37,6 +35,8 @@ pub struct Peer {
     /// The last offer's sections; those that carry no track now keep what they carried last.
     sections: Vec<MediaSection>,
     tracks: HashMap<Mid, TrackSid>,
+    /// Something came that is no frame: the next one does not go on from the last.
+    broken: HashSet<Mid>,
 }
 
 /// What an accepted offer changed.
@@ -72,21 +72,6 @@ pub struct IngressCounts {
     pub plis: u64,
 }
 
-/// A depacketised frame with its network times.
-pub struct ReceivedFrame {
-    pub codec: Codec,
-    /// RTP time, unwrapped.
-    pub rtp: u64,
-    /// RTP sequence numbers of its first and its last packet, unwrapped.
-    pub sequence: (u64, u64),
-    /// When its first packet came.
-    pub arrival: Instant,
-    pub data: Bytes,
-    pub keyframe: bool,
-    pub contiguous: bool,
-    pub rotation: Rotation,
-}
-
 impl Peer {
     /// Of video, `codecs` and no other is taken.
     pub fn new(
@@ -111,7 +96,7 @@ impl Peer {
             let candidate = Candidate::host(address, "udp").map_err(peer_error)?;
             rtc.add_local_candidate(candidate);
         }
-        Ok(Self { rtc, sections: Vec::new(), tracks: HashMap::new() })
+        Ok(Self { rtc, sections: Vec::new(), tracks: HashMap::new(), broken: HashSet::new() })
     }
 
     pub fn accept_offer(&mut self, offer: &str) -> Result<Answered, RoomError> {
@@ -159,7 +144,16 @@ impl Peer {
 
     pub fn poll(&mut self) -> Result<Output, RoomError> {
         loop {
-            match self.rtc.poll_output().map_err(peer_error)? {
+            let output = match self.rtc.poll_output() {
+                // A publisher's fault costs him a frame, nobody else anything.
+                Err(RtcError::Packet(mid, _, error)) => {
+                    tracing::debug!(%mid, %error, "frame not understood");
+                    self.broken.insert(mid);
+                    continue;
+                }
+                output => output.map_err(peer_error)?,
+            };
+            match output {
                 str0m::Output::Timeout(at) => return Ok(Output::Wait(at)),
                 str0m::Output::Transmit(t) => {
                     let datagram = t.contents.to_vec();
@@ -174,7 +168,7 @@ impl Peer {
         }
     }
 
-    fn event(&self, event: Event) -> Option<Output> {
+    fn event(&mut self, event: Event) -> Option<Output> {
         match event {
             Event::Connected => Some(Output::Connected),
             Event::IceConnectionStateChange(IceConnectionState::Disconnected) => Some(Output::Unreachable),
@@ -189,7 +183,9 @@ impl Peer {
             }
             Event::MediaData(data) => {
                 let sid = self.tracks.get(&data.mid)?.clone();
-                Some(Output::Frame(sid, received(data)?))
+                let broken = self.broken.remove(&data.mid);
+                let frame = received(data)?;
+                Some(Output::Frame(sid, ReceivedFrame { contiguous: frame.contiguous && !broken, ..frame }))
             }
             Event::MediaIngressStats(stats) => {
                 let sid = self.tracks.get(&stats.mid)?.clone();
@@ -245,43 +241,9 @@ impl Peer {
     }
 }
 
-fn received(data: MediaData) -> Option<ReceivedFrame> {
-    let codec = match data.params.spec().codec {
-        RtpCodec::Opus => Codec::Opus,
-        RtpCodec::Vp8 => Codec::Vp8,
-        RtpCodec::Vp9 => Codec::Vp9,
-        RtpCodec::H264 => Codec::H264,
-        RtpCodec::H265 => Codec::H265,
-        RtpCodec::Av1 => Codec::Av1,
-        // Not negotiated.
-        _ => return None,
-    };
-    Some(ReceivedFrame {
-        codec,
-        rtp: data.time.numer(),
-        sequence: (**data.seq_range.start(), **data.seq_range.end()),
-        arrival: data.network_time,
-        keyframe: data.is_keyframe(),
-        rotation: data.ext_vals.video_orientation.map_or(Rotation::Upright, rotation),
-        contiguous: data.contiguous,
-        data: Bytes::from_owner(data.data),
-    })
-}
-
 fn counts(stats: &MediaIngressStats) -> IngressCounts {
     let MediaIngressStats { packets, bytes, nacks, plis, .. } = *stats;
     IngressCounts { packets, bytes, nacks, plis }
-}
-
-/// What the sender says is how far its camera was turned (3GPP TS 26.114, section 7.4.5); it must be turned as
-/// far the other way, which is what these names mean there already.
-fn rotation(orientation: VideoOrientation) -> Rotation {
-    match orientation {
-        VideoOrientation::Deg0 => Rotation::Upright,
-        VideoOrientation::Deg90 => Rotation::By90,
-        VideoOrientation::Deg180 => Rotation::By180,
-        VideoOrientation::Deg270 => Rotation::By270,
-    }
 }
 
 /// str0m's errors are of several types that share only their text.

@@ -15,7 +15,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::error::RoomError;
 use super::keyframes::Verdict;
-use super::peer::{Output, Peer, ReceivedFrame};
+use super::peer::{Output, Peer};
+use super::received::ReceivedFrame;
 use super::roster::{Change, Roster};
 use super::signalling::{self, AutoSubscribe};
 use super::sockets::Sockets;
@@ -215,20 +216,17 @@ impl Session {
                 }
             }
             RoomCommand::ShownAt { sid, size } => {
-                let settings = proto::UpdateTrackSettings {
-                    track_sids: vec![sid.0],
-                    width: size.width,
-                    height: size.height,
-                    ..Default::default()
-                };
+                if let Some(track) = self.tracks.get_mut(&sid) {
+                    track.set_shown(true);
+                }
+                let settings = signalling::shown_at(&sid, size);
                 self.signal.send(request::Message::TrackSetting(settings)).await;
             }
             RoomCommand::Hidden(sid) => {
-                let settings = proto::UpdateTrackSettings {
-                    track_sids: vec![sid.0],
-                    disabled: true,
-                    ..Default::default()
-                };
+                if let Some(track) = self.tracks.get_mut(&sid) {
+                    track.set_shown(false);
+                }
+                let settings = signalling::hidden(&sid);
                 self.signal.send(request::Message::TrackSetting(settings)).await;
             }
         }

@@ -6,6 +6,8 @@ use livekit_token::{AccessToken, VideoGrants};
 
 use super::RoomOptions;
 use super::error::RoomError;
+use crate::ids::TrackSid;
+use crate::media::Size;
 
 /// Signal protocol of the pinned livekit-signaling; 18 is what livekit-server 1.11 speaks.
 const SIGNAL_PROTOCOL: u32 = 18;
@@ -78,10 +80,47 @@ pub fn candidate(trickle: &proto::TrickleRequest, target: proto::SignalTarget) -
     init["candidate"].as_str().filter(|c| !c.is_empty()).map(str::to_owned)
 }
 
+/// Has the server send the smallest layer of a track that is at least so large.
+pub fn shown_at(sid: &TrackSid, size: Size) -> proto::UpdateTrackSettings {
+    // It looks at the height only, and is content with a layer that is a tenth too low (livekit-server,
+    // `layerSelectionTolerance`).
+    let height = (size.height * 10).div_ceil(9);
+    proto::UpdateTrackSettings {
+        track_sids: vec![sid.0.clone()],
+        width: size.width,
+        height,
+        ..Default::default()
+    }
+}
+
+/// Has the server send nothing of a track.
+pub fn hidden(sid: &TrackSid) -> proto::UpdateTrackSettings {
+    proto::UpdateTrackSettings { track_sids: vec![sid.0.clone()], disabled: true, ..Default::default() }
+}
+
 pub fn leave() -> proto::LeaveRequest {
     proto::LeaveRequest {
         reason: proto::DisconnectReason::ClientInitiated as i32,
         action: proto::leave_request::Action::Disconnect as i32,
         ..Default::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_layer_that_is_a_little_too_low_is_not_taken() {
+        // As livekit-server compares: a layer will do if it is not below 0.9 times what was asked for.
+        let least_layer = |height: u32| {
+            let asked = shown_at(&TrackSid("TR_a".into()), Size { width: 16, height }).height;
+            (asked as f32 * 0.9) as u32
+        };
+        for height in [132, 180, 234, 360, 720] {
+            assert!((height - 1..=height + 1).contains(&least_layer(height)), "{height}");
+        }
+        assert_eq!(least_layer(180), 180);
+        assert_eq!(least_layer(360), 360);
     }
 }

@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use super::ReceiveFigures;
 use super::keyframes::{KeyframeGate, Verdict};
-use super::peer::{IngressCounts, ReceivedFrame};
+use super::peer::IngressCounts;
+use super::received::ReceivedFrame;
 use super::timeline::ClockFigures;
 use crate::media::TrackKind;
 
@@ -22,9 +23,10 @@ pub struct Track {
 impl Track {
     /// What is to become of a frame. Sound always passes: each of its packets stands for itself.
     pub fn receive(&mut self, frame: &ReceivedFrame, now: Instant) -> Verdict {
+        let goes_on = self.goes_on_with(frame);
         self.count_lost(frame);
         let verdict = match frame.codec.kind() {
-            TrackKind::Video => self.gate.frame(frame.keyframe, frame.contiguous, now),
+            TrackKind::Video => self.gate.frame(frame.keyframe, goes_on, now),
             TrackKind::Audio => Verdict::Pass,
         };
         self.figures.frames_dropped += u64::from(verdict != Verdict::Pass);
@@ -34,6 +36,15 @@ impl Track {
     /// Somebody downstream wants a keyframe: whether to ask for it now.
     pub fn keyframe_wanted(&mut self, now: Instant) -> bool {
         self.gate.wanted(now)
+    }
+
+    /// It is shown from now on, or no more.
+    pub fn set_shown(&mut self, shown: bool) {
+        match shown {
+            true if self.gate.is_closed() => self.gate.restart(),
+            true => {}
+            false => self.gate.close(),
+        }
     }
 
     /// The track was silent on purpose: what comes next must start anew.
@@ -57,6 +68,14 @@ impl Track {
         let changed = self.figures != self.told;
         self.told = self.figures;
         changed.then_some(self.figures)
+    }
+
+    /// Whether a decoder can go on with it. str0m looks at VP9's picture numbers, so it takes a picture whose lower
+    /// spatial layers were lost for a whole one; but there are also pictures that never had them (`L3T3_KEY`), and
+    /// those follow the last one without a gap.
+    fn goes_on_with(&self, frame: &ReceivedFrame) -> bool {
+        let adjacent = self.last_sequence.is_none_or(|last| frame.sequence.0 == last + 1);
+        frame.contiguous && (frame.lowest_layer == 0 || adjacent)
     }
 
     /// A gap that is not one (packets of padding only) has a contiguous frame after it.
@@ -87,6 +106,7 @@ mod tests {
             data: Bytes::new(),
             keyframe: false,
             contiguous,
+            lowest_layer: 0,
             rotation: Rotation::Upright,
         }
     }
@@ -108,6 +128,18 @@ mod tests {
         assert_eq!(track.receive(&frame(Codec::Vp8, (1, 3), true), now), Verdict::DropAndRequest);
         assert_eq!(track.receive(&frame(Codec::Vp8, (4, 5), true), now), Verdict::Drop);
         assert_eq!(track.news().map(|f| (f.frames_dropped, f.packets_lost)), Some((2, 0)));
+    }
+
+    #[test]
+    fn a_picture_that_lost_its_lower_layers_waits_for_a_keyframe() {
+        let (mut track, now) = (Track::default(), Instant::now());
+        let picture =
+            |sequence, lowest_layer| ReceivedFrame { lowest_layer, ..frame(Codec::Vp9, sequence, true) };
+        track.receive(&ReceivedFrame { keyframe: true, ..picture((1, 9), 0) }, now);
+        assert_eq!(track.receive(&picture((10, 12), 2), now), Verdict::Pass, "it never had lower layers");
+        assert_eq!(track.receive(&picture((15, 17), 0), now), Verdict::Pass, "there was padding before it");
+        assert_eq!(track.receive(&picture((20, 22), 1), now), Verdict::DropAndRequest);
+        assert_eq!(track.receive(&picture((23, 25), 0), now), Verdict::Drop);
     }
 
     #[test]
