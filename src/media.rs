@@ -70,7 +70,8 @@ pub enum TrackKind {
     Video,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Codec {
     Vp8,
     Vp9,
@@ -89,6 +90,19 @@ impl Codec {
             Self::Vp8 | Self::Vp9 | Self::H264 | Self::H265 | Self::Av1 => TrackKind::Video,
             Self::Opus => TrackKind::Audio,
         }
+    }
+
+    /// Of a MIME type's second part in any case (`H264`, as in RFC 6184), or of what a user writes.
+    pub fn named(name: &str) -> Option<Self> {
+        let all = [
+            ("vp8", Self::Vp8),
+            ("vp9", Self::Vp9),
+            ("h264", Self::H264),
+            ("h265", Self::H265),
+            ("av1", Self::Av1),
+            ("opus", Self::Opus),
+        ];
+        all.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, codec)| codec)
     }
 
     /// As it is written for people.

@@ -216,6 +216,7 @@ async fn supervisor(
         capacity: config.recording.capacity(cores()),
         idle_timeout: config.recording.idle_timeout,
         max_duration: config.recording.max_duration,
+        disabled_codecs: config.recording.disabled_codecs.clone(),
         limits: Limits::default(),
         retry: RetryPolicy::default(),
     };

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
+use crate::media::Codec;
 use crate::storage::StorageConfig;
 
 pub use sources::{ConfigErrors, Fault};
@@ -24,7 +25,7 @@ use sources::Sources;
 pub const FILE_VARIABLE: &str = "EGRESSD_CONFIG";
 
 /// Everything that can be set, as named in the environment. In the file the names are lower case.
-pub const SETTINGS: [&str; 25] = [
+pub const SETTINGS: [&str; 26] = [
     "API_HOST",
     "API_PORT",
     "API_KEY",
@@ -47,6 +48,7 @@ pub const SETTINGS: [&str; 25] = [
     "EGRESSD_IDLE_TIMEOUT_SECONDS",
     "EGRESSD_MAX_DURATION_SECONDS",
     "EGRESSD_MAX_RECORDINGS",
+    "EGRESSD_DISABLE_CODECS",
     "EGRESSD_DATA_DIR",
     "LOG_LEVEL",
     FILE_VARIABLE,
@@ -109,8 +111,8 @@ pub struct WebhookConfig {
     pub allow_private: bool,
 }
 
-/// When recordings end by themselves, and how many there may be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// When recordings end by themselves, how many there may be, and what they take in.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordingConfig {
     /// `EGRESSD_IDLE_TIMEOUT_SECONDS`: how long a room may be without a visible participant; default 300.
     pub idle_timeout: Duration,
@@ -119,6 +121,8 @@ pub struct RecordingConfig {
     /// `EGRESSD_MAX_RECORDINGS` at the same time on this machine; default by its cores, see
     /// [`RecordingConfig::capacity`].
     pub max_recordings: Option<NonZeroU32>,
+    /// `EGRESSD_DISABLE_CODECS`: video codecs that are not to be decoded though they could be; default none.
+    pub disabled_codecs: Vec<Codec>,
 }
 
 /// `EGRESSD_DATA_DIR` (default `./data`) and what lies in it.

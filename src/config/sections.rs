@@ -10,6 +10,7 @@ use url::{Host, Url};
 use super::sources::Quote::{Hidden, Shown};
 use super::sources::Sources;
 use super::{ApiConfig, DataDir, LivekitConfig, LogLevel, RateLimit, RecordingConfig, WebhookConfig};
+use crate::media::{Codec, TrackKind};
 use crate::storage::{DEFAULT_REGION, S3Config, StorageConfig};
 
 const DEFAULT_API_PORT: u16 = 8080;
@@ -78,7 +79,16 @@ pub fn recording(sources: &mut Sources) -> RecordingConfig {
         idle_timeout: seconds(idle.unwrap_or(DEFAULT_IDLE_TIMEOUT_SECONDS)),
         max_duration: positive(sources, "EGRESSD_MAX_DURATION_SECONDS").map(seconds),
         max_recordings: positive(sources, "EGRESSD_MAX_RECORDINGS"),
+        disabled_codecs: disabled_codecs(sources),
     }
+}
+
+fn disabled_codecs(sources: &mut Sources) -> Vec<Codec> {
+    let expected = (Shown, "vp8, vp9, h264, h265 or av1, several separated by commas");
+    let video = |name: &str| Codec::named(name.trim()).filter(|codec| codec.kind() == TrackKind::Video);
+    let codecs =
+        sources.optional("EGRESSD_DISABLE_CODECS", expected, |text| text.split(',').map(video).collect());
+    codecs.unwrap_or_default()
 }
 
 pub fn data_dir(sources: &mut Sources) -> DataDir {

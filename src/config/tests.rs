@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use secrecy::ExposeSecret;
 
 use super::*;
+use crate::media::Codec;
 
 const REQUIRED: [(&str, &str); 5] = [
     ("API_KEY", "key-1"),
@@ -107,11 +108,20 @@ fn a_wrong_value_is_never_replaced_by_a_default() {
         ("EGRESSD_IDLE_TIMEOUT_SECONDS", "0"),
         ("EGRESSD_MAX_DURATION_SECONDS", "forever"),
         ("EGRESSD_MAX_RECORDINGS", "0"),
+        ("EGRESSD_DISABLE_CODECS", "av1,opus"),
+        ("EGRESSD_DISABLE_CODECS", "theora"),
         ("LOG_LEVEL", "loud"),
     ];
     for (name, value) in wrong {
         assert_eq!(faulty(with(&[(name, value)])), [name], "{value}");
     }
+}
+
+#[test]
+fn codecs_are_disabled_by_name() {
+    let disabled = |value| good(with(&[("EGRESSD_DISABLE_CODECS", value)])).recording.disabled_codecs;
+    assert_eq!(disabled(""), []);
+    assert_eq!(disabled("AV1, h265"), [Codec::Av1, Codec::H265]);
 }
 
 #[test]

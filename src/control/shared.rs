@@ -10,6 +10,7 @@ use secrecy::SecretString;
 use super::process::WorkerProgram;
 use super::retry::RetryPolicy;
 use crate::ids::EgressId;
+use crate::media::Codec;
 use crate::storage::Storage;
 use crate::store::{RecordingRow, Store};
 use crate::worker::messages::{RecordingOptions, WorkerSpec};
@@ -26,6 +27,7 @@ pub struct Shared {
     pub capacity: NonZeroU32,
     pub idle_timeout: Duration,
     pub max_duration: Option<Duration>,
+    pub disabled_codecs: Vec<Codec>,
     pub limits: Limits,
     pub retry: RetryPolicy,
 }
@@ -83,6 +85,7 @@ impl Shared {
             max_duration_ms: self.max_duration.map(millis),
             ca_file: None,
             give_up_after_ms: 60_000,
+            disabled_codecs: self.disabled_codecs.clone(),
         }
     }
 }

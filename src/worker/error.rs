@@ -6,7 +6,6 @@ use std::fmt::Write;
 
 use super::spool::SpoolError;
 use crate::compose::ComposeError;
-use crate::decode::DecodeError;
 use crate::encode::EncodeError;
 use crate::room::RoomError;
 
@@ -14,8 +13,6 @@ use crate::room::RoomError;
 pub enum WorkerError {
     #[error(transparent)]
     Room(#[from] RoomError),
-    #[error("cannot decode")]
-    Decode(#[from] DecodeError),
     #[error("cannot compose")]
     Compose(#[from] ComposeError),
     #[error("cannot encode")]

@@ -1,6 +1,9 @@
 //! One track on its way from the room to the composer: encoded frames wait here until their tick is
 //! due, then go through the track's decoder. Waiting is done on the encoded side, where a second costs
 //! kilobytes; decoded pictures exist only for the tick that is being made.
+//!
+//! Contract: nothing that a track brings fails a recording. A decoder gets a frame only if it got all that came
+//! before it, from a keyframe on; where that cannot be, the feed wants a keyframe and skips what comes until then.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -9,16 +12,23 @@ use tokio::sync::Notify;
 
 use crate::decode::{DecodeError, Decoded, TrackDecoder};
 use crate::ids::TrackSid;
-use crate::media::{Codec, EncodedFrame, MediaTime, TrackKind};
+use crate::media::{Codec, EncodedFrame, MediaTime, Picture, Sound, TrackKind};
 
 /// Ten seconds of a 60 fps track. More can only wait here if ticks have stopped.
 const QUEUED_FRAMES: usize = 600;
+/// So many decoders of one codec may fail one after the other without a single output: then no other one will do
+/// better, and the publisher need not be asked for keyframes for ever.
+const FAILURES_IN_A_ROW: u32 = 5;
 
 pub struct TrackFeed {
     sid: TrackSid,
     kind: TrackKind,
     queue: VecDeque<EncodedFrame>,
     decoder: State,
+    /// Decoders that failed since the last output.
+    failures: u32,
+    /// What is to be told besides what the decoder gives out.
+    news: Option<Output>,
     wake: Arc<Notify>,
     /// The track has ended: nothing comes after this.
     ends: Option<MediaTime>,
@@ -36,25 +46,35 @@ pub struct Counters {
 }
 
 enum State {
-    /// No frame yet, or the decoder failed: the next keyframe starts a new one.
+    /// No frame yet, or something is missing: the next keyframe starts a new decoder.
     Idle,
     Running {
         codec: Codec,
         decoder: TrackDecoder,
     },
+    /// There is no decoder for this codec, or none that takes this stream. Frames in another one start anew.
+    Undecodable(Codec),
 }
 
 /// What came out of a feed.
 pub enum Output {
-    Decoded(Decoded),
-    /// A new decoder is needed, and for that a keyframe.
+    Picture(Picture),
+    Sound(Sound),
+    /// Nothing comes out before a keyframe.
     KeyframeWanted,
+    /// The decoder was of no more use. The next keyframe, which is wanted, gets a new one.
+    Failed(DecodeError),
+    /// Nothing comes out as long as the track is in this codec. Told once.
+    Undecodable {
+        codec: Codec,
+        reason: DecodeError,
+    },
 }
 
 impl TrackFeed {
     pub fn new(sid: TrackSid, kind: TrackKind, wake: Arc<Notify>) -> Self {
         let (queue, counters) = (VecDeque::new(), Counters::default());
-        Self { sid, kind, queue, decoder: State::Idle, wake, ends: None, counters }
+        Self { sid, kind, queue, decoder: State::Idle, failures: 0, news: None, wake, ends: None, counters }
     }
 
     pub fn receive(&mut self, frame: EncodedFrame) {
@@ -62,6 +82,7 @@ impl TrackFeed {
         if self.queue.len() == QUEUED_FRAMES {
             self.queue.pop_front();
             self.counters.skipped += 1;
+            self.interrupted();
         }
         self.queue.push_back(frame);
     }
@@ -84,71 +105,108 @@ impl TrackFeed {
     }
 
     /// Gives the decoder every frame up to `until`, that one included.
-    pub fn feed(&mut self, until: MediaTime) -> Result<(), DecodeError> {
-        while self.queue.front().is_some_and(|f| f.time <= until) {
-            let Some(frame) = self.queue.pop_front() else { break };
-            self.decode(frame)?;
+    pub fn feed(&mut self, until: MediaTime) {
+        while let Some(frame) = self.queue.pop_front_if(|frame| frame.time <= until) {
+            self.decode(frame);
         }
-        Ok(())
     }
 
     /// All that was fed has come out.
     pub fn caught_up(&self) -> bool {
         match &self.decoder {
-            State::Idle => true,
+            State::Idle | State::Undecodable(_) => true,
             State::Running { decoder, .. } => decoder.caught_up(),
         }
     }
 
     /// What the decoder has given out since the last call, one by one.
     pub fn try_next(&mut self) -> Option<Output> {
-        let State::Running { decoder, .. } = &mut self.decoder else { return None };
-        let decoded = decoder.try_next()?;
-        if let Decoded::Failed(error) = decoded {
-            tracing::warn!(track = %self.sid, %error, "decoder failed, starting it anew");
-            self.restart();
-            return Some(Output::KeyframeWanted);
+        if let Some(news) = self.news.take() {
+            return Some(news);
         }
-        self.counters.decoded += u64::from(matches!(decoded, Decoded::Picture(_) | Decoded::Sound(_)));
-        Some(Output::Decoded(decoded))
-    }
-
-    pub fn close(self) {
-        if let State::Running { decoder, .. } = self.decoder {
-            decoder.close();
-        }
-    }
-
-    fn decode(&mut self, frame: EncodedFrame) -> Result<(), DecodeError> {
-        // A publisher may change its codec in mid-track (backup codecs): only at a keyframe.
-        let same = matches!(&self.decoder, State::Running { codec, .. } if *codec == frame.codec);
-        if !same {
-            let can_start = frame.keyframe || self.kind == TrackKind::Audio;
-            if !can_start {
-                self.counters.skipped += 1;
-                return Ok(());
+        let State::Running { codec, decoder } = &mut self.decoder else { return None };
+        let output = match decoder.try_next()? {
+            Decoded::Picture(picture) => Output::Picture(picture),
+            Decoded::Sound(sound) => Output::Sound(sound),
+            Decoded::KeyframeWanted => return Some(Output::KeyframeWanted),
+            Decoded::Failed(error) => {
+                let codec = *codec;
+                self.failed(codec, error);
+                return self.news.take();
             }
-            self.stop();
-            let decoder = TrackDecoder::start(frame.codec, self.sid.as_str(), Arc::clone(&self.wake))?;
-            self.decoder = State::Running { codec: frame.codec, decoder };
-        }
-        if let State::Running { decoder, .. } = &mut self.decoder
-            && let Err(error) = decoder.push(frame)
-        {
-            tracing::warn!(track = %self.sid, %error, "decoder takes no frame, starting it anew");
-            self.restart();
-        }
-        Ok(())
+        };
+        self.counters.decoded += 1;
+        self.failures = 0;
+        Some(output)
     }
 
-    fn restart(&mut self) {
+    pub fn close(mut self) {
+        self.replace(State::Idle);
+    }
+
+    fn decode(&mut self, frame: EncodedFrame) {
+        let codec = frame.codec;
+        match &mut self.decoder {
+            State::Undecodable(refused) if *refused == codec => self.counters.skipped += 1,
+            State::Running { codec: running, decoder } if *running == codec => {
+                if let Err(error) = decoder.push(frame) {
+                    self.failed(codec, error);
+                }
+            }
+            // A publisher may change its codec in mid-track (backup codecs): only at a keyframe.
+            State::Idle | State::Running { .. } | State::Undecodable(_) => self.start_with(frame),
+        }
+    }
+
+    fn start_with(&mut self, frame: EncodedFrame) {
+        let codec = frame.codec;
+        if !frame.keyframe && self.kind == TrackKind::Video {
+            self.counters.skipped += 1;
+            // Again for each: a request may be lost, or come too soon after another one.
+            self.news.get_or_insert(Output::KeyframeWanted);
+            return;
+        }
+        self.replace(State::Idle);
+        match TrackDecoder::start(codec, self.sid.as_str(), Arc::clone(&self.wake)) {
+            Ok(decoder) => {
+                self.decoder = State::Running { codec, decoder };
+                self.decode(frame);
+            }
+            Err(reason) => self.give_up(codec, reason),
+        }
+    }
+
+    /// The decoder is of no more use.
+    fn failed(&mut self, codec: Codec, error: DecodeError) {
         self.counters.decoder_failures += 1;
-        self.stop();
+        self.failures += 1;
+        if self.failures == FAILURES_IN_A_ROW {
+            return self.give_up(codec, error);
+        }
+        self.replace(State::Idle);
+        self.news = Some(Output::Failed(error));
     }
 
-    fn stop(&mut self) {
-        if let State::Running { decoder, .. } = std::mem::replace(&mut self.decoder, State::Idle) {
+    fn give_up(&mut self, codec: Codec, reason: DecodeError) {
+        self.failures = 0;
+        self.replace(State::Undecodable(codec));
+        self.news = Some(Output::Undecodable { codec, reason });
+    }
+
+    /// The decoder cannot go on with the next frame.
+    fn interrupted(&mut self) {
+        if matches!(self.decoder, State::Running { .. }) {
+            self.replace(State::Idle);
+            self.news.get_or_insert(Output::KeyframeWanted);
+        }
+    }
+
+    fn replace(&mut self, state: State) {
+        if let State::Running { decoder, .. } = std::mem::replace(&mut self.decoder, state) {
             decoder.close();
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::ids::{EgressId, RoomName};
-use crate::media::{Decorations, View};
+use crate::media::{Codec, Decorations, View};
 use crate::report::QualityReport;
 
 /// The longest line either side accepts. A start command is below 8 KiB, a report of a thousand tracks below 2 MiB.
@@ -52,6 +52,8 @@ pub struct WorkerSpec {
     pub ca_file: Option<PathBuf>,
     /// How long LiveKit may be out of reach before the recording ends.
     pub give_up_after_ms: u64,
+    /// Video codecs that are not to be decoded, whatever this machine can.
+    pub disabled_codecs: Vec<Codec>,
 }
 
 /// What the file shall be like.
@@ -187,6 +189,7 @@ mod tests {
             max_duration_ms: None,
             ca_file: None,
             give_up_after_ms: 60_000,
+            disabled_codecs: vec![Codec::H265],
         }
     }
 
@@ -202,6 +205,7 @@ mod tests {
         assert_eq!(read.options, RecordingOptions::default());
         assert_eq!(read.idle_timeout(), Duration::from_millis(1500));
         assert_eq!(read.max_duration(), None);
+        assert!(line.contains(r#""disabledCodecs":["h265"]"#), "{line}");
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod error;
 mod feed;
 mod file;
 mod idle;
+mod layers;
 pub mod messages;
 mod pace;
 mod quality;

@@ -19,11 +19,13 @@ use super::error::{WorkerError, report};
 use super::feed::TrackFeed;
 use super::file::FileWriter;
 use super::idle::Idle;
+use super::layers::Layers;
 use super::messages::{EndReason, Event, WorkerSpec};
 use super::pace::Pace;
 use super::quality::Quality;
 use super::stdio::{Commands, Events};
 use crate::compose::{ComposeOptions, Composer};
+use crate::decode;
 use crate::encode::{EncodeSettings, Encoder};
 use crate::ids::TrackSid;
 use crate::media::{Codec, MediaTime, Size, View};
@@ -76,8 +78,9 @@ struct Recording {
     wake: Arc<Notify>,
     feeds: HashMap<TrackSid, TrackFeed>,
     composer: Composer,
-    /// What the SFU was told last about each tile.
-    asked_sizes: HashMap<TrackSid, Size>,
+    layers: Layers,
+    /// What can be decoded here.
+    codecs: Vec<Codec>,
     encoder: Encoder,
     file: FileWriter,
     media: MediaSeen,
@@ -118,7 +121,8 @@ impl Recording {
             decorations: options.decorations.clone(),
         })?;
         let file = FileWriter::create(&spec.spool, size, options.frame_rate)?;
-        let joined = room::join(room_options(&spec)).await?;
+        let codecs = codecs(&spec.disabled_codecs).await;
+        let joined = room::join(room_options(&spec, codecs.clone())).await?;
         let leave = CancellationToken::new();
         let mut session = JoinSet::new();
         session.spawn(joined.session.run(leave.clone()));
@@ -135,7 +139,8 @@ impl Recording {
             wake,
             feeds: HashMap::new(),
             composer,
-            asked_sizes: HashMap::new(),
+            layers: Layers::default(),
+            codecs,
             encoder,
             file,
             media: MediaSeen::None,
@@ -257,14 +262,19 @@ impl Recording {
     }
 }
 
-fn room_options(spec: &WorkerSpec) -> RoomOptions {
+async fn codecs(disabled: &[Codec]) -> Vec<Codec> {
+    let available = decode::available().await.iter().copied();
+    available.filter(|codec| !disabled.contains(codec)).collect()
+}
+
+fn room_options(spec: &WorkerSpec, codecs: Vec<Codec>) -> RoomOptions {
     RoomOptions {
         url: spec.livekit_url.clone(),
         api_key: spec.livekit_api_key.clone(),
         api_secret: spec.livekit_api_secret.expose_secret().to_owned(),
         room: spec.room.clone(),
         identity: spec.egress_id.as_str().to_owned(),
-        codecs: Codec::VIDEO.to_vec(),
+        codecs,
         ca_file: spec.ca_file.clone(),
         give_up_after: spec.give_up_after(),
     }

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{MediaSeen, Recording};
+use super::{MediaSeen, Recording, ticks};
 use crate::compose::VideoTrack;
 use crate::ids::TrackSid;
-use crate::media::{MediaTime, TrackKind};
+use crate::media::{Codec, MediaTime, TrackKind};
 use crate::room::{PublishedTrack, RoomEnd, RoomEvent};
 use crate::worker::feed::TrackFeed;
 use crate::worker::messages::{EndReason, Event};
@@ -19,6 +19,7 @@ impl Recording {
             RoomEvent::Muted { sid, muted, at } => {
                 tracing::info!(track = %sid, muted, "track muted or unmuted");
                 self.composer.set_video_muted(&sid, muted, at);
+                self.layers.set_muted(&sid, muted);
             }
             RoomEvent::Unpublished { sid, at } => self.unpublished(&sid, at),
             RoomEvent::Frame { sid, frame } => {
@@ -63,6 +64,8 @@ impl Recording {
                 if muted {
                     self.composer.set_video_muted(&sid, true, at);
                 }
+                self.layers.add(sid.clone(), muted);
+                self.look_at_codec(&sid, &mime, at);
             }
             TrackKind::Audio => self.composer.add_audio(sid.clone()),
         }
@@ -70,11 +73,25 @@ impl Recording {
         self.feeds.insert(sid, feed);
     }
 
+    /// A track whose codec was not offered does not come, unless its publisher has a second one for such cases: then
+    /// its first picture takes the place of the words.
+    fn look_at_codec(&mut self, sid: &TrackSid, mime: &str, at: MediaTime) {
+        let Some(codec) = mime.strip_prefix("video/").and_then(Codec::named) else { return };
+        if !self.codecs.contains(&codec) {
+            self.quality.warn(
+                at,
+                Some(sid),
+                format!("is published in {codec}, which cannot be decoded here"),
+            );
+            self.composer.set_placeholder(sid, &ticks::placeholder(codec), at);
+        }
+    }
+
     fn unpublished(&mut self, sid: &TrackSid, at: MediaTime) {
         let Some(feed) = self.feeds.get_mut(sid) else { return };
         feed.end(at);
         self.quality.ended(sid, at);
-        self.asked_sizes.remove(sid);
+        self.layers.remove(sid);
         // Sound has no place to give up: its voice goes with its feed, once all of it was heard.
         self.composer.remove_video(sid, at);
     }
@@ -91,6 +108,7 @@ impl Recording {
         let gap = self.quality.restored(at);
         tracing::info!(?at, ?gap, "livekit is within reach again");
         self.idle.restored(at);
+        self.layers.tell_again();
         events.tell(&Event::Reachable { reachable: true }).await;
     }
 }

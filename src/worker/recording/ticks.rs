@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 use super::{Recording, quality};
-use crate::decode::Decoded;
-use crate::media::TrackKind;
+use crate::media::{Codec, TrackKind};
 use crate::room::RoomCommand;
 use crate::worker::WorkerError;
 use crate::worker::feed::Output;
@@ -39,7 +38,7 @@ impl Recording {
             if !self.encoder.ready() {
                 return Ok(Wait::ForOthers);
             }
-            let caught_up = self.decode_next_burst()?;
+            let caught_up = self.decode_next_burst();
             if !caught_up && !overdue {
                 return Ok(Wait::ForOthers);
             }
@@ -52,7 +51,7 @@ impl Recording {
     }
 
     /// Puts what the next burst of ticks needs through the decoders; whether all of it has come out.
-    fn decode_next_burst(&mut self) -> Result<bool, WorkerError> {
+    fn decode_next_burst(&mut self) -> bool {
         let (start, end) = self.pace.last_of_burst();
         let mut caught_up = true;
         for (sid, feed) in &mut self.feeds {
@@ -60,24 +59,29 @@ impl Recording {
                 TrackKind::Video => start,
                 TrackKind::Audio => end + SOUND_AHEAD,
             };
-            feed.feed(until)?;
+            feed.feed(until);
             // Asked before the outputs are taken: what came out until now is taken below.
             caught_up &= feed.caught_up();
             while let Some(output) = feed.try_next() {
                 match output {
-                    Output::Decoded(Decoded::Picture(picture)) => self.composer.picture(sid, picture),
-                    Output::Decoded(Decoded::Sound(sound)) => self.composer.sound(sid, &sound),
+                    Output::Picture(picture) => self.composer.picture(sid, picture),
+                    Output::Sound(sound) => self.composer.sound(sid, &sound),
                     Output::KeyframeWanted => {
-                        self.quality.warn(start, Some(sid), "its decoder failed and was started anew");
                         request(&self.room_commands, RoomCommand::RequestKeyframe(sid.clone()));
                     }
-                    Output::Decoded(Decoded::KeyframeWanted | Decoded::Failed(_)) => {
+                    Output::Failed(reason) => {
+                        let message = format!("its decoder failed and was started anew: {reason}");
+                        self.quality.warn(start, Some(sid), message);
                         request(&self.room_commands, RoomCommand::RequestKeyframe(sid.clone()));
+                    }
+                    Output::Undecodable { codec, reason } => {
+                        self.quality.warn(start, Some(sid), format!("cannot be decoded: {reason}"));
+                        self.composer.set_placeholder(sid, &placeholder(codec), start);
                     }
                 }
             }
         }
-        Ok(caught_up)
+        caught_up
     }
 
     fn after_tick(&mut self) {
@@ -88,13 +92,16 @@ impl Recording {
             self.composer.remove_audio(&sid);
             feed.close();
         }
-        for (sid, size) in self.composer.wanted() {
-            if self.asked_sizes.get(sid) != Some(&size) {
-                self.asked_sizes.insert(sid.clone(), size);
-                request(&self.room_commands, RoomCommand::ShownAt { sid: sid.clone(), size });
-            }
+        for command in self.layers.update(self.composer.wanted(), self.now()) {
+            tracing::debug!(?command, "layer");
+            request(&self.room_commands, command);
         }
     }
+}
+
+/// What is written on the tile of a track that cannot be decoded.
+pub(super) fn placeholder(codec: Codec) -> String {
+    format!("{codec} cannot be shown here")
 }
 
 /// A room that is not listening is about to end: its last event says so.

@@ -118,6 +118,7 @@ impl World {
             capacity: setting.capacity.try_into().unwrap(),
             idle_timeout: Duration::from_secs(300),
             max_duration: None,
+            disabled_codecs: Vec::new(),
             limits: setting.limits.clone(),
             retry: setting.retry.clone(),
         };
