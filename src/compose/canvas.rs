@@ -1,12 +1,17 @@
 //! The frame under construction: I420, tightly packed, as the encoder takes it. Owns its bytes and
 //! the background; what is drawn on it comes from [`super::scale`].
 
-use crate::media::Size;
+use crate::media::{Size, Theme};
 
 use super::layout::Rect;
 
-/// Black in limited-range YCbCr (ITU-R BT.601 and BT.709): Y, U and V.
-const BACKGROUND: [u8; 3] = [16, 128, 128];
+/// Y, U and V. Both colours are the same in all of limited-range YCbCr (ITU-R BT.601 and BT.709).
+pub(super) const fn background(theme: Theme) -> [u8; 3] {
+    match theme {
+        Theme::Dark => [16, 128, 128],
+        Theme::Light => [235, 128, 128],
+    }
+}
 
 pub(super) struct Canvas {
     size: Size,
@@ -21,10 +26,10 @@ pub(super) struct CanvasPlane<'a> {
 
 impl Canvas {
     /// `size` must be even both ways.
-    pub(super) fn new(size: Size) -> Self {
+    pub(super) fn new(size: Size, theme: Theme) -> Self {
         let luma = size.width as usize * size.height as usize;
         let mut canvas = Self { size, bytes: vec![0; luma / 2 * 3] };
-        canvas.clear();
+        canvas.clear(theme);
         canvas
     }
 
@@ -32,16 +37,16 @@ impl Canvas {
         &self.bytes
     }
 
-    pub(super) fn clear(&mut self) {
-        for (plane, value) in self.planes().into_iter().zip(BACKGROUND) {
+    pub(super) fn clear(&mut self, theme: Theme) {
+        for (plane, value) in self.planes().into_iter().zip(background(theme)) {
             plane.data.fill(value);
         }
     }
 
     /// Puts the background back where a tile can have been drawn in `cell`.
-    pub(super) fn clear_cell(&mut self, cell: Rect) {
+    pub(super) fn clear_cell(&mut self, cell: Rect, theme: Theme) {
         let parts = [cell, cell.chroma(), cell.chroma()];
-        for ((plane, part), value) in self.planes().into_iter().zip(parts).zip(BACKGROUND) {
+        for ((plane, part), value) in self.planes().into_iter().zip(parts).zip(background(theme)) {
             plane.fill(part, value);
         }
     }
@@ -80,19 +85,19 @@ mod tests {
 
     #[test]
     fn a_new_canvas_is_black_and_tightly_packed() {
-        let canvas = Canvas::new(SIZE);
+        let canvas = Canvas::new(SIZE, Theme::Dark);
         let expected = [vec![16; 128], vec![128; 32], vec![128; 32]].concat();
         assert_eq!(canvas.bytes(), expected);
     }
 
     #[test]
     fn clearing_an_odd_cell_leaves_everything_outside_alone() {
-        let mut canvas = Canvas::new(SIZE);
+        let mut canvas = Canvas::new(SIZE, Theme::Dark);
         for plane in canvas.planes() {
             plane.data.fill(77);
         }
         let cell = Rect { x: 3, y: 1, width: 5, height: 5 };
-        canvas.clear_cell(cell);
+        canvas.clear_cell(cell, Theme::Dark);
         let [y, u, v] = canvas.planes();
         for (plane, x, y, value) in [(&y, 3..8, 1..6, 16), (&u, 2..4, 1..3, 128), (&v, 2..4, 1..3, 128)] {
             for (i, &byte) in plane.data.iter().enumerate() {

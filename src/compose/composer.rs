@@ -1,18 +1,30 @@
 //! The composer: takes what the tracks give, makes one tick after the other. Owns the count of the
 //! ticks and which video tracks there are; everything else is done by the files beside it.
 
+use std::collections::VecDeque;
+use std::sync::Arc;
+
 use crate::ids::TrackSid;
 use crate::media::{
     AUDIO_RATE, Decorations, MediaTime, Participant, Picture, Size, Sound, Speaker, VideoSource, View,
 };
 
+use super::cast::{Cast, Change, TileId, Track, TrackChange};
 use super::figures::{VideoCounters, VideoFigures};
+use super::fit;
+use super::frame::{Frame, Shown};
+use super::layout::Rect;
 use super::mixer::Mixer;
-use super::stage::{Shown, Stage, TileId};
-use super::video::VideoState;
+use super::plan::Seat;
+use super::scene::Scene;
+use super::turn;
+use super::video::{Showing, VideoState};
 use super::voice::VoiceCounters;
 
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
+/// Ticks are a second or some behind, and a room tells some changes a second. Beyond this, the oldest takes effect
+/// before its time.
+const CHANGES_MAX: usize = 1024;
 
 #[derive(Clone, Debug)]
 pub struct ComposeOptions {
@@ -55,26 +67,34 @@ pub struct Tick<'a> {
     pub sound: &'a [i16],
 }
 
-/// Times given to it are on the recording's timeline and take effect at the first tick that is not
-/// earlier. Calls that name a track that is not there (any more) do nothing: a decoder may well give
+/// Times given to it are on the recording's timeline, and what they are given with takes effect at the first
+/// tick that is not earlier, in the order in which it was told: a time that is earlier than the one told
+/// before counts as that. Calls that name a track that is not there (any more) do nothing: a decoder may well give
 /// something out after its track has gone.
 pub struct Composer {
     frame_rate: u32,
     next_tick: u64,
     publications: u64,
-    /// In the order of the tiles.
+    /// The room as it was told.
+    told: Cast,
+    /// What the ticks have not come to. Times never decrease.
+    changes: VecDeque<(MediaTime, Change)>,
+    /// The room as it is at the tick made last.
+    cast: Cast,
+    /// Of the tracks that the last tick had and of those told since, in the order of their tiles.
     videos: Vec<VideoState>,
     /// Of the tracks that are gone.
     past: VideoCounters,
     /// The same, until somebody takes them.
     ended: Vec<(TrackSid, VideoFigures)>,
-    stage: Stage,
+    scene: Scene,
+    frame: Frame,
     mixer: Mixer,
 }
 
 impl Composer {
     pub fn new(options: ComposeOptions) -> Result<Self, ComposeError> {
-        let ComposeOptions { size, frame_rate, view, decorations: _ } = options;
+        let ComposeOptions { size, frame_rate, view, decorations } = options;
         let Size { width, height } = size;
         if width == 0 || height == 0 || width % 2 != 0 || height % 2 != 0 {
             return Err(ComposeError::Size { width, height });
@@ -86,63 +106,80 @@ impl Composer {
             frame_rate,
             next_tick: 0,
             publications: 0,
+            told: Cast::new(view),
+            changes: VecDeque::new(),
+            cast: Cast::new(view),
             videos: Vec::new(),
             past: VideoCounters::default(),
             ended: Vec::new(),
-            stage: Stage::new(size, view.layout),
+            scene: Scene::new(size, view, decorations.initials),
+            frame: Frame::new(size, view),
             mixer: Mixer::default(),
         })
     }
 
-    /// A track is published. It takes its cell with the first picture that is due at a tick.
-    pub fn add_video(&mut self, track: VideoTrack, at: MediaTime) {
-        let VideoTrack { sid, publisher: _, source, order } = track;
-        if self.video(&sid).is_some() {
-            return;
-        }
-        let id = TileId { order, publication: self.publications };
-        self.publications += 1;
-        let place = self.videos.partition_point(|video| video.id < id);
-        self.videos.insert(place, VideoState::new(id, sid, source, at, self.frame_rate));
+    /// From then on the frame is divided and filled like this.
+    pub fn set_view(&mut self, view: View, at: MediaTime) {
+        self.change(Change::View(view), at);
     }
 
-    /// From then on the frame is divided and filled like this.
-    pub fn set_view(&mut self, _view: View, _at: MediaTime) {}
+    /// Somebody is there, or has another name now.
+    pub fn add_participant(&mut self, participant: Participant, at: MediaTime) {
+        self.change(Change::Joined(Arc::new(participant)), at);
+    }
 
-    pub fn add_participant(&mut self, _participant: Participant, _at: MediaTime) {}
+    pub fn remove_participant(&mut self, identity: &str, at: MediaTime) {
+        self.change(Change::Left(identity.to_owned()), at);
+    }
 
-    pub fn remove_participant(&mut self, _identity: &str, _at: MediaTime) {}
+    /// Who speaks from then on, the loudest first.
+    pub fn set_speakers(&mut self, speakers: &[Speaker], at: MediaTime) {
+        self.scene.hear(speakers, at);
+        let identities = speakers.iter().map(|speaker| speaker.identity.clone());
+        self.change(Change::Speakers(identities.collect()), at);
+    }
 
-    /// Who speaks, the loudest first.
-    pub fn set_speakers(&mut self, _speakers: &[Speaker], _at: MediaTime) {}
-
-    /// Shows `label` in the place of the track's picture, until a picture comes: it cannot be decoded.
-    pub fn set_placeholder(&mut self, _sid: &TrackSid, _label: &str, _at: MediaTime) {}
-
-    /// The tracks whose pictures are needed, with the size of their cells, as of all that was told up to now:
-    /// ahead of the ticks, so that pictures are there when the tick that shows them is made.
-    pub fn wanted(&self) -> impl Iterator<Item = (&TrackSid, Size)> {
-        self.cells()
+    /// A track is published. It takes its cell with the first picture that is due at a tick.
+    pub fn add_video(&mut self, track: VideoTrack, at: MediaTime) {
+        let VideoTrack { sid, publisher, source, order } = track;
+        if self.told.track(&sid).is_some() {
+            return;
+        }
+        self.publications += 1;
+        let id = TileId { order, publication: self.publications };
+        let track = Arc::new(Track { id, sid, publisher, source });
+        let place = self.videos.partition_point(|video| video.id < id);
+        self.videos.insert(place, VideoState::new(&track, self.frame_rate));
+        self.change(Change::Published(track), at);
     }
 
     /// A muted track gives up its cell. Unmuted, it takes it again with the first picture captured
     /// since.
     pub fn set_video_muted(&mut self, sid: &TrackSid, muted: bool, at: MediaTime) {
-        if let Some(video) = self.video(sid) {
-            video.set_muted(muted, at);
+        if let Some(track) = self.tile(sid) {
+            self.change(Change::OfTrack(track, TrackChange::Muted(muted)), at);
+        }
+    }
+
+    /// Shows `label` in the place of the track's picture, until a picture comes: it cannot be decoded.
+    pub fn set_placeholder(&mut self, sid: &TrackSid, label: &str, at: MediaTime) {
+        if let Some(track) = self.tile(sid) {
+            self.change(Change::OfTrack(track, TrackChange::Placeholder(label.into())), at);
         }
     }
 
     pub fn remove_video(&mut self, sid: &TrackSid, at: MediaTime) {
-        if let Some(video) = self.video(sid) {
-            video.remove(at);
+        if let Some(track) = self.tile(sid) {
+            self.change(Change::OfTrack(track, TrackChange::Removed), at);
         }
     }
 
     /// The next picture of a track. Only a bounded number is kept, so ask
     /// [`Composer::wants_picture`] first and leave the rest in the decoder.
     pub fn picture(&mut self, sid: &TrackSid, picture: Picture) {
-        if let Some(video) = self.video(sid) {
+        if let Some(id) = self.tile(sid)
+            && let Some(video) = self.videos.iter_mut().find(|video| video.id == id)
+        {
             video.push(picture);
         }
     }
@@ -150,9 +187,20 @@ impl Composer {
     /// Whether a further picture of the track could matter to the next tick: none is here yet that
     /// is later than it.
     pub fn wants_picture(&self, sid: &TrackSid) -> bool {
-        let next_tick = self.next_tick_time();
-        let mut videos = self.videos.iter();
-        videos.any(|v| v.sid == *sid && !v.is_leaving() && v.wants_picture(next_tick))
+        let (tile, next_tick) = (self.tile(sid), self.next_tick_time());
+        self.videos.iter().any(|video| Some(video.id) == tile && video.wants_picture(next_tick))
+    }
+
+    /// The tracks whose pictures are needed, and the size in which they are drawn (before they are turned upright, and
+    /// with what is cut off), as of all that was told up to now: ahead of the ticks, so that pictures are there when
+    /// the tick that shows them is made. A track that is not named is shown nowhere.
+    pub fn wanted(&self) -> impl Iterator<Item = (&TrackSid, Size)> {
+        let seats = self.scene.wanted(&self.told, &self.videos, self.next_tick_time());
+        self.told.active_tracks().filter_map(move |track| {
+            let cells = seats.iter().filter(|seat| seat.id == track.id).map(|seat| seat.cell);
+            let sizes = cells.filter(|cell| !cell.is_empty()).map(|cell| self.size_to_fill(track, cell));
+            Some((&track.sid, sizes.max_by_key(|size| size.width * size.height)?))
+        })
     }
 
     pub fn add_audio(&mut self, sid: TrackSid) {
@@ -180,27 +228,33 @@ impl Composer {
     /// Makes the next tick.
     pub fn tick(&mut self) -> Tick<'_> {
         let now = self.next_tick_time();
+        while let Some((at, change)) = self.changes.pop_front_if(|(at, _)| *at <= now) {
+            self.take_effect(&change, at);
+        }
         for video in &mut self.videos {
             video.advance(now);
         }
-        self.forget_removed_videos();
-        self.stage.show(self.videos.iter().filter_map(shown));
+        self.scene.advance(&self.cast, &mut self.videos, now);
+        self.draw();
+        for video in &mut self.videos {
+            video.count(self.scene.is_seated(video.id), now);
+        }
         let index = self.next_tick;
         self.next_tick += 1;
         let frames = self.frames_before(index + 1) - self.frames_before(index);
-        Tick { index, canvas: self.stage.canvas(), sound: self.mixer.mix(frames as usize) }
+        Tick { index, canvas: self.frame.canvas(), sound: self.mixer.mix(frames as usize) }
     }
 
     /// The frame of the last tick, black before the first: I420, tightly packed.
     pub fn canvas(&self) -> &[u8] {
-        self.stage.canvas()
+        self.frame.canvas()
     }
 
     /// The tracks that are on the picture since the last tick, and the size of their cells.
     pub fn cells(&self) -> impl Iterator<Item = (&TrackSid, Size)> {
-        self.stage.cells().filter_map(|(id, size)| {
-            let video = self.videos.iter().find(|video| video.id == id)?;
-            Some((&video.sid, size))
+        self.scene.seats().iter().filter_map(|Seat { id, cell }| {
+            let video = self.videos.iter().find(|video| video.id == *id)?;
+            Some((&video.sid, cell.size()))
         })
     }
 
@@ -232,25 +286,72 @@ impl Composer {
         self.mixer.counters(sid)
     }
 
-    /// The publication of the track that is not over; one that is may still wait for its last tick.
-    fn video(&mut self, sid: &TrackSid) -> Option<&mut VideoState> {
-        self.videos.iter_mut().find(|video| video.sid == *sid && !video.is_leaving())
+    /// The tile of the track's present publication; one that is over may still be on the picture.
+    fn tile(&self, sid: &TrackSid) -> Option<TileId> {
+        self.told.track(sid).map(|track| track.id)
     }
 
-    fn forget_removed_videos(&mut self) {
-        for video in self.videos.extract_if(.., |video| video.is_removed()) {
-            self.past = self.past.and(video.counters());
-            self.ended.push((video.sid.clone(), video.figures()));
+    /// The size in which the track's picture is drawn in a cell; that of the cell before it has one.
+    fn size_to_fill(&self, track: &Track, cell: Rect) -> Size {
+        let video = self.videos.iter().find(|video| video.id == track.id);
+        let Some(Showing::Picture(picture)) = video.and_then(VideoState::showing) else {
+            return cell.size();
+        };
+        let size = turn::upright(picture.image.size(), picture.rotation);
+        let fit = fit::fit_of(track.source, size, self.told.view.fit);
+        turn::upright(fit::size_to_fill(size, cell, fit), picture.rotation)
+    }
+
+    fn change(&mut self, change: Change, at: MediaTime) {
+        self.told.apply(&change);
+        if self.changes.len() == CHANGES_MAX
+            && let Some((at, oldest)) = self.changes.pop_front()
+        {
+            self.take_effect(&oldest, at);
         }
+        let at = self.changes.back().map_or(at, |&(last, _)| last.max(at));
+        self.changes.push_back((at, change));
+    }
+
+    fn take_effect(&mut self, change: &Change, at: MediaTime) {
+        self.cast.apply(change);
+        match change {
+            Change::View(_) | Change::Joined(_) | Change::Left(_) | Change::Speakers(_) => {}
+            Change::Published(track) => {
+                let video = self.videos.iter_mut().find(|video| video.id == track.id);
+                video.into_iter().for_each(VideoState::publish);
+            }
+            Change::OfTrack(id, change) => self.track_changes(*id, change, at),
+        }
+    }
+
+    fn track_changes(&mut self, id: TileId, change: &TrackChange, at: MediaTime) {
+        let Some(place) = self.videos.iter().position(|video| video.id == id) else { return };
+        match change {
+            TrackChange::Muted(muted) => self.videos[place].set_muted(*muted, at),
+            TrackChange::Placeholder(label) => self.videos[place].set_placeholder(label),
+            TrackChange::Removed => {
+                let video = self.videos.remove(place);
+                self.past = self.past.and(video.counters());
+                self.ended.push((video.sid.clone(), video.figures()));
+            }
+        }
+    }
+
+    fn draw(&mut self) {
+        let shown = |id| {
+            let video = self.videos.iter().find(|video| video.id == id)?;
+            let track = self.cast.active_tracks().find(|track| track.id == id)?;
+            match video.showing()? {
+                Showing::Picture(picture) => Some(Shown { source: track.source, picture }),
+                Showing::Label(_) => None,
+            }
+        };
+        self.frame.show(self.scene.view(), self.scene.seats(), shown);
     }
 
     /// Audio frames that belong to the first `ticks` ticks.
     fn frames_before(&self, ticks: u64) -> u64 {
         ticks * u64::from(AUDIO_RATE) / u64::from(self.frame_rate)
     }
-}
-
-fn shown(video: &VideoState) -> Option<Shown<'_>> {
-    let picture = video.shown()?;
-    Some(Shown { id: video.id, source: video.source, image: &picture.image })
 }

@@ -40,7 +40,11 @@ impl Image {
     }
 
     pub(super) fn at(self, time: MediaTime) -> Picture {
-        Picture { time, rotation: Rotation::Upright, image: Arc::new(self) }
+        self.turned(Rotation::Upright, time)
+    }
+
+    pub(super) fn turned(self, rotation: Rotation, time: MediaTime) -> Picture {
+        Picture { time, rotation, image: Arc::new(self) }
     }
 }
 

@@ -17,11 +17,11 @@ const SIZES_MAX: usize = 32;
 /// What became of a track's pictures.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct VideoCounters {
-    /// Were the track's picture for at least one tick.
+    /// Were seen for at least one tick.
     pub shown: u64,
     /// A newer one was there before the next tick.
     pub skipped: u64,
-    /// Captured while the track was muted.
+    /// Captured while the track was muted, or while the layout did not show it.
     pub hidden: u64,
     /// The SFU's blank pictures, and broken ones.
     pub unusable: u64,
@@ -74,6 +74,9 @@ struct Spell {
 pub(super) enum Sight {
     /// It is not on the picture.
     Absent,
+    /// It is not on the picture, but gave a new one.
+    UnseenPicture,
+    /// It is on the picture with a new one.
     NewPicture,
     SamePicture,
 }
@@ -123,14 +126,15 @@ impl Tally {
         self.counters.hidden += 1;
     }
 
-    pub(super) fn shown(&mut self) {
-        self.counters.shown += 1;
-    }
-
     /// Counts the tick at `now`.
     pub(super) fn tick(&mut self, sight: Sight, now: MediaTime) {
+        match sight {
+            Sight::NewPicture => self.counters.shown += 1,
+            Sight::UnseenPicture => self.counters.hidden += 1,
+            Sight::SamePicture | Sight::Absent => {}
+        }
         self.present = match (sight, self.present) {
-            (Sight::Absent, _) => None,
+            (Sight::Absent | Sight::UnseenPicture, _) => None,
             (Sight::SamePicture, Some(spell)) => Some(Spell { ticks: spell.ticks + 1, ..spell }),
             (Sight::NewPicture, _) | (Sight::SamePicture, None) => Some(Spell { from: now, ticks: 1 }),
         };

@@ -1,7 +1,7 @@
 //! How a picture is put into its cell: which part of it is shown, and on which pixels. Pure
 //! arithmetic on sizes. Nothing is ever stretched, beyond the rounding to whole pixels.
 
-use crate::media::{Size, VideoSource};
+use crate::media::{FitChoice, Size, VideoSource};
 
 use super::layout::Rect;
 
@@ -9,6 +9,9 @@ use super::layout::Rect;
 /// without being scaled. Scaling by one or two percent costs CPU and sharpness and shows nobody
 /// more: 640x360 in the 636x356 cells of a 2x2 grid, 320x180 in the 314x174 cells of a 4x4 grid.
 const CROP_INSTEAD_OF_SCALING: u32 = 8;
+
+/// What calculation may add to a whole number of pixels.
+const ROUNDING: f64 = 1e-6;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fit {
@@ -35,11 +38,13 @@ pub(super) struct Placement {
 }
 
 /// A landscape camera fills its cell; a portrait one (a square counts as one, as in LiveKit's own
-/// layouts) and a screen share are shown whole.
-pub(super) const fn fit_of(source: VideoSource, picture: Size) -> Fit {
-    match source {
-        VideoSource::Camera if picture.width > picture.height => Fit::Cover,
-        VideoSource::Camera | VideoSource::ScreenShare => Fit::Contain,
+/// layouts) and a screen share are shown whole; unless one of the two was chosen for all.
+pub(super) const fn fit_of(source: VideoSource, picture: Size, choice: FitChoice) -> Fit {
+    match (choice, source) {
+        (FitChoice::Cover, _) => Fit::Cover,
+        (FitChoice::Contain, _) => Fit::Contain,
+        (FitChoice::ByShape, VideoSource::Camera) if picture.width > picture.height => Fit::Cover,
+        (FitChoice::ByShape, VideoSource::Camera | VideoSource::ScreenShare) => Fit::Contain,
     }
 }
 
@@ -48,6 +53,19 @@ pub(super) fn place(picture: Size, cell: Rect, fit: Fit) -> Placement {
     match fit {
         Fit::Cover => Placement { crop: cover(picture, cell.size()), target: cell },
         Fit::Contain => Placement { crop: Crop::whole(picture), target: contain(picture, cell) },
+    }
+}
+
+/// The size that the whole picture would have on the canvas, what is cut off included: what a layer needs to have
+/// so that nothing must be enlarged.
+pub(super) fn size_to_fill(picture: Size, cell: Rect, fit: Fit) -> Size {
+    let Placement { crop, target } = place(picture, cell, fit);
+    let scaled = |length: u32, shown: f64, target: u32| {
+        (f64::from(length) * f64::from(target) / shown - ROUNDING).ceil() as u32
+    };
+    Size {
+        width: scaled(picture.width, crop.width, target.width),
+        height: scaled(picture.height, crop.height, target.height),
     }
 }
 
@@ -138,15 +156,25 @@ mod tests {
     }
 
     fn camera(picture: Size, cell: Rect) -> Placement {
-        place(picture, cell, fit_of(VideoSource::Camera, picture))
+        place(picture, cell, fit_of(VideoSource::Camera, picture, FitChoice::ByShape))
     }
 
     #[test]
     fn a_landscape_camera_covers_and_everything_else_is_contained() {
-        assert_eq!(fit_of(VideoSource::Camera, size(640, 360)), Fit::Cover);
-        assert_eq!(fit_of(VideoSource::Camera, size(360, 640)), Fit::Contain);
-        assert_eq!(fit_of(VideoSource::Camera, size(480, 480)), Fit::Contain);
-        assert_eq!(fit_of(VideoSource::ScreenShare, size(1920, 1080)), Fit::Contain);
+        assert_eq!(fit_of(VideoSource::Camera, size(640, 360), FitChoice::ByShape), Fit::Cover);
+        assert_eq!(fit_of(VideoSource::Camera, size(360, 640), FitChoice::ByShape), Fit::Contain);
+        assert_eq!(fit_of(VideoSource::Camera, size(480, 480), FitChoice::ByShape), Fit::Contain);
+        assert_eq!(fit_of(VideoSource::ScreenShare, size(1920, 1080), FitChoice::ByShape), Fit::Contain);
+    }
+
+    #[test]
+    fn a_fit_that_was_chosen_holds_for_every_picture() {
+        for source in [VideoSource::Camera, VideoSource::ScreenShare] {
+            for picture in [size(640, 360), size(360, 640)] {
+                assert_eq!(fit_of(source, picture, FitChoice::Cover), Fit::Cover);
+                assert_eq!(fit_of(source, picture, FitChoice::Contain), Fit::Contain);
+            }
+        }
     }
 
     #[test]
@@ -180,6 +208,15 @@ mod tests {
         let cell = Rect { x: 0, y: 0, width: 314, height: 174 };
         let expected = Crop { left: 2.0, top: 2.0, width: 314.0, height: 174.0 };
         assert_eq!(camera(size(320, 180), cell).crop, expected);
+    }
+
+    #[test]
+    fn the_layer_to_ask_for_is_as_large_as_the_picture_is_drawn() {
+        let needed = |picture, fit| size_to_fill(picture, CELL, fit);
+        assert_eq!(needed(size(1280, 720), Fit::Cover), size(421, 237), "a little more than the cell");
+        assert_eq!(needed(size(640, 480), Fit::Cover), size(421, 316), "a third is cut off");
+        assert_eq!(needed(size(720, 1280), Fit::Contain), size(132, 234));
+        assert_eq!(needed(size(160, 90), Fit::Cover), size(421, 237), "whatever came so far");
     }
 
     #[test]

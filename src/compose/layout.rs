@@ -1,10 +1,13 @@
 //! Where the tiles lie: rectangles of the frame, to the pixel. Pure arithmetic; knows nothing of
 //! what is in a tile.
 
-use crate::media::{Layout, Size};
+use crate::media::Size;
 
 /// Pixels between two cells of the grid; there is none around it.
 pub(super) const GAP: u32 = 8;
+
+/// Pixels between the column and the stage.
+const COLUMN_GAP: u32 = 8;
 
 /// A rectangle of luma pixels (or of chroma samples, where a name says so).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,11 +18,37 @@ pub(super) struct Rect {
     pub height: u32,
 }
 
-/// One cell for each of `tiles` tiles, in the order of the tiles.
-pub(super) fn cells(layout: Layout, frame: Size, tiles: usize) -> impl Iterator<Item = Rect> {
-    match layout {
-        Layout::Grid | Layout::Speaker | Layout::SingleSpeaker => grid(frame, tiles),
-    }
+/// The cells of `tiles` equal tiles, row by row from the left.
+pub(super) fn grid(frame: Size, tiles: usize) -> impl Iterator<Item = Rect> {
+    // A room has far fewer tracks than u32 can count.
+    let tiles = u32::try_from(tiles).unwrap_or(u32::MAX);
+    let columns = grid_columns(tiles);
+    let rows = tiles.div_ceil(columns).max(1);
+    let (width, height) = (share(frame.width, columns), share(frame.height, rows));
+    (0..tiles).map(move |tile| Rect {
+        x: tile % columns * (width + GAP),
+        y: tile / columns * (height + GAP),
+        width,
+        height,
+    })
+}
+
+/// The place of who speaks, or of what is shared: at the right, over the whole height.
+pub(super) const fn stage(frame: Size) -> Rect {
+    let x = column_width(frame) + COLUMN_GAP;
+    Rect { x, y: 0, width: frame.width.saturating_sub(x), height: frame.height }
+}
+
+/// The cells of the `others`, from the top, at the left of the stage.
+pub(super) fn column(frame: Size, others: usize) -> impl Iterator<Item = Rect> {
+    let others = u32::try_from(others).unwrap_or(u32::MAX);
+    let width = column_width(frame);
+    let height = (width * 10 / 16).min(frame.height / others.max(1));
+    (0..others).map(move |place| Rect { x: 0, y: place * height, width, height })
+}
+
+pub(super) const fn whole(frame: Size) -> Rect {
+    Rect { x: 0, y: 0, width: frame.width, height: frame.height }
 }
 
 impl Rect {
@@ -48,18 +77,8 @@ impl Rect {
     }
 }
 
-fn grid(frame: Size, tiles: usize) -> impl Iterator<Item = Rect> {
-    // A room has far fewer tracks than u32 can count.
-    let tiles = u32::try_from(tiles).unwrap_or(u32::MAX);
-    let columns = grid_columns(tiles);
-    let rows = tiles.div_ceil(columns).max(1);
-    let (width, height) = (share(frame.width, columns), share(frame.height, rows));
-    (0..tiles).map(move |tile| Rect {
-        x: tile % columns * (width + GAP),
-        y: tile / columns * (height + GAP),
-        width,
-        height,
-    })
+const fn column_width(frame: Size) -> u32 {
+    frame.width.saturating_sub(COLUMN_GAP) / 6
 }
 
 const fn grid_columns(tiles: u32) -> u32 {
@@ -84,7 +103,7 @@ mod tests {
     const HD: Size = Size { width: 1280, height: 720 };
 
     fn cells(tiles: usize) -> Vec<Rect> {
-        super::cells(Layout::Grid, HD, tiles).collect()
+        grid(HD, tiles).collect()
     }
 
     const fn rect(x: u32, y: u32, width: u32, height: u32) -> Rect {
@@ -157,6 +176,37 @@ mod tests {
     #[test]
     fn no_tile_needs_no_cell() {
         assert_eq!(cells(0), []);
+        assert_eq!(column(HD, 0).count(), 0);
+    }
+
+    #[test]
+    fn the_stage_lies_beside_a_column_of_a_sixth() {
+        assert_eq!(stage(HD), rect(220, 0, 1060, 720));
+        assert_eq!(stage(Size { width: 1920, height: 1080 }), rect(326, 0, 1594, 1080));
+    }
+
+    /// Worked out by hand from the contract: others, height of a cell.
+    const COLUMNS: [(usize, u32); 9] =
+        [(1, 132), (2, 132), (5, 132), (6, 120), (7, 102), (10, 72), (16, 45), (24, 30), (25, 28)];
+
+    #[test]
+    fn the_column_of_1_to_25_tiles_is_the_contracts_to_the_pixel() {
+        for (others, height) in COLUMNS {
+            let expected: Vec<_> =
+                (0..others as u32).map(|place| rect(0, place * height, 212, height)).collect();
+            assert_eq!(column(HD, others).collect::<Vec<_>>(), expected, "{others} others");
+        }
+    }
+
+    #[test]
+    fn no_frame_is_too_small_for_the_arithmetic() {
+        for side in 1..40 {
+            let frame = Size { width: side, height: side };
+            let cells = column(frame, 3).chain([stage(frame)]).chain(grid(frame, 5));
+            for cell in cells.filter(|cell| !cell.is_empty()) {
+                assert!(cell.x + cell.width <= side && cell.y + cell.height <= side, "{side}: {cell:?}");
+            }
+        }
     }
 
     #[test]

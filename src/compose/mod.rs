@@ -1,6 +1,6 @@
 //! Joins the participants' pictures and voices into one canvas and one stereo sound, tick by tick.
 //!
-//! Owns where a tile lies, how a picture is fitted and scaled into it, when a track is on the
+//! Owns who is seen and where, how a picture is fitted and scaled into it, when a track is on the
 //! picture, and how voices are placed on the sample grid and added up. Owns no clock, no thread,
 //! no socket and no codec: every time is an argument, and what is not given in does not exist.
 //!
@@ -10,11 +10,21 @@
 
 mod composer;
 
+mod cast;
+
+mod scene;
+
+mod speaker;
+
+mod plan;
+
 mod layout;
 
 mod video;
 
 mod figures;
+
+mod turn;
 
 mod fit;
 
@@ -24,7 +34,7 @@ mod scale;
 
 mod canvas;
 
-mod stage;
+mod frame;
 
 mod mixer;
 

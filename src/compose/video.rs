@@ -1,45 +1,54 @@
-//! One video track over time: when it is on the picture, and with which of its pictures. Knows
-//! nothing of other tracks, of cells or of pixels.
+//! One video track over time: whether it has a picture to show, and which. Knows nothing of other tracks, of
+//! cells or of pixels.
 //!
-//! Contract: everything told to a track takes effect at the first tick that is not earlier than
-//! the time it carries, in the order in which it was told.
+//! Contract: the composer tells it what has taken effect by the time of a tick, then calls
+//! [`VideoState::advance`] for that tick, and [`VideoState::count`] once it is decided who is seen.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
 
 use crate::ids::TrackSid;
-use crate::media::{MediaTime, Picture, VideoSource};
+use crate::media::{MediaTime, Picture};
 
+use super::cast::{TileId, Track};
 use super::figures::{Sight, Tally, VideoCounters, VideoFigures};
 use super::scale;
-use super::stage::TileId;
 
 /// Three seconds at 30 pictures a second; a caller that asks [`VideoState::wants_picture`] stays far
 /// below. It bounds the decoded pictures held for a track when somebody does not ask.
 const QUEUED_PICTURES_MAX: usize = 90;
+/// The picture of a track that is not seen is no longer its picture after this time: the SFU has stopped sending.
+/// A second, since a shared screen may send so few.
+const UNSEEN_PICTURE_LASTS: Duration = Duration::from_secs(1);
 
-/// Nobody mutes and unmutes this often in the few seconds that ticks run behind the room.
-const QUEUED_CHANGES_MAX: usize = 64;
+/// A track that gave no picture when it was to be seen is not waited for again before this time.
+const ASKED_AGAIN_AFTER: Duration = Duration::from_secs(10);
 
 pub(super) struct VideoState {
     pub id: TileId,
     pub sid: TrackSid,
-    pub source: VideoSource,
     phase: Phase,
-    /// Times never decrease.
-    changes: VecDeque<(MediaTime, Change)>,
     /// Times always increase.
     pictures: VecDeque<Picture>,
     /// The tick last advanced to brought a new picture.
     renewed: bool,
+    /// Shown until a picture comes: the track cannot be decoded.
+    label: Option<Arc<str>>,
+    asked: Asked,
     tally: Tally,
 }
 
+/// Whether the SFU was asked for its pictures, so far as the ticks have come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Change {
-    Published,
-    Muted,
-    Unmuted,
-    Removed,
+enum Asked {
+    Yes,
+    /// The layout did not show it: pictures will come once they are asked for.
+    No,
+    /// None came in time; before this it is not worth another try.
+    InVain {
+        until: MediaTime,
+    },
 }
 
 enum Phase {
@@ -51,46 +60,56 @@ enum Phase {
         since: Option<MediaTime>,
     },
     Shown(Picture),
-    Removed,
+}
+
+/// What a track has to show.
+#[derive(Clone, Copy)]
+pub(super) enum Showing<'a> {
+    Picture(&'a Picture),
+    Label(#[expect(dead_code, reason = "placeholders are drawn by the next commit")] &'a Arc<str>),
 }
 
 impl VideoState {
-    pub(super) fn new(
-        id: TileId,
-        sid: TrackSid,
-        source: VideoSource,
-        at: MediaTime,
-        frame_rate: u32,
-    ) -> Self {
+    pub(super) fn new(track: &Track, frame_rate: u32) -> Self {
         Self {
-            id,
-            sid,
-            source,
+            id: track.id,
+            sid: track.sid.clone(),
             phase: Phase::Expected,
-            changes: VecDeque::from([(at, Change::Published)]),
             pictures: VecDeque::new(),
             renewed: false,
-            tally: Tally::new(source, frame_rate),
+            label: None,
+            asked: Asked::Yes,
+            tally: Tally::new(track.source, frame_rate),
+        }
+    }
+
+    pub(super) fn publish(&mut self) {
+        if matches!(self.phase, Phase::Expected) {
+            self.phase = Phase::Waiting { since: None };
         }
     }
 
     pub(super) fn set_muted(&mut self, muted: bool, at: MediaTime) {
-        let change = if muted { Change::Muted } else { Change::Unmuted };
-        self.change(change, at);
+        match (muted, &self.phase) {
+            (true, Phase::Waiting { .. } | Phase::Shown(_)) => self.phase = Phase::Muted,
+            (false, Phase::Muted) => {
+                self.phase = Phase::Waiting { since: Some(at) };
+                if matches!(self.asked, Asked::InVain { .. }) {
+                    self.asked = Asked::No;
+                }
+            }
+            // Told again what is so already.
+            (true, Phase::Expected | Phase::Muted)
+            | (false, Phase::Expected | Phase::Waiting { .. } | Phase::Shown(_)) => {}
+        }
     }
 
-    pub(super) fn remove(&mut self, at: MediaTime) {
-        self.change(Change::Removed, at);
-    }
-
-    /// Whether its end is known, even if no tick has reached it yet.
-    pub(super) fn is_leaving(&self) -> bool {
-        let last = self.changes.back().map(|&(_, change)| change);
-        matches!(self.phase, Phase::Removed) || last == Some(Change::Removed)
-    }
-
-    pub(super) fn is_removed(&self) -> bool {
-        matches!(self.phase, Phase::Removed)
+    /// Shows `label` from the next tick on until a picture comes.
+    pub(super) fn set_placeholder(&mut self, label: &Arc<str>) {
+        self.label = Some(Arc::clone(label));
+        if matches!(self.phase, Phase::Shown(_)) {
+            self.phase = Phase::Waiting { since: None };
+        }
     }
 
     /// Takes the next picture of the track. A picture later told to be earlier replaces those it
@@ -119,26 +138,78 @@ impl VideoState {
 
     /// Goes on to the tick at `now`.
     pub(super) fn advance(&mut self, now: MediaTime) {
-        while let Some(&(at, change)) = self.changes.front().filter(|(at, _)| *at <= now) {
-            self.changes.pop_front();
-            self.apply(change, at);
+        if matches!(self.phase, Phase::Expected) {
+            return;
         }
-        if !matches!(self.phase, Phase::Expected) {
-            self.take_due_pictures(now);
+        let mut newest = None;
+        while let Some(picture) = self.pictures.pop_front_if(|p| p.time <= now) {
+            if !self.admits(&picture) {
+                self.tally.hidden();
+            } else if newest.replace(picture).is_some() {
+                self.tally.skipped();
+            }
         }
-        let sight = match self.phase {
-            Phase::Expected | Phase::Muted | Phase::Waiting { .. } | Phase::Removed => Sight::Absent,
-            Phase::Shown(_) if self.renewed => Sight::NewPicture,
-            Phase::Shown(_) => Sight::SamePicture,
-        };
-        self.tally.tick(sight, now);
+        self.renewed = newest.is_some();
+        if let Some(picture) = newest {
+            self.phase = Phase::Shown(picture);
+            self.label = None;
+        }
     }
 
-    /// What the track shows at the tick last advanced to, if it is on the picture.
-    pub(super) fn shown(&self) -> Option<&Picture> {
+    /// What the track has to show at the tick last advanced to, if anything.
+    pub(super) fn showing(&self) -> Option<Showing<'_>> {
         match &self.phase {
-            Phase::Shown(picture) => Some(picture),
-            Phase::Expected | Phase::Muted | Phase::Waiting { .. } | Phase::Removed => None,
+            Phase::Shown(picture) => Some(Showing::Picture(picture)),
+            Phase::Waiting { .. } => self.label.as_ref().map(Showing::Label),
+            Phase::Expected | Phase::Muted => None,
+        }
+    }
+
+    /// It has nothing to show because nobody asked the SFU for it, and would soon have if somebody did.
+    pub(super) fn is_withheld(&self, now: MediaTime) -> bool {
+        match self.asked {
+            Asked::Yes => false,
+            Asked::No => true,
+            Asked::InVain { until } => until <= now,
+        }
+    }
+
+    /// Whether asking for its pictures has just proved to be in vain.
+    pub(super) fn is_dead(&self, now: MediaTime) -> bool {
+        self.showing().is_none() && matches!(self.asked, Asked::InVain { until } if now < until)
+    }
+
+    /// It is seen, or it would be if it had a picture.
+    pub(super) fn ask(&mut self) {
+        self.asked = Asked::Yes;
+    }
+
+    /// The layout does not show it.
+    pub(super) fn withhold(&mut self) {
+        if self.asked == Asked::Yes {
+            self.asked = Asked::No;
+        }
+    }
+
+    /// It was asked for its pictures, and none came.
+    pub(super) fn give_up(&mut self, now: MediaTime) {
+        self.asked = Asked::InVain { until: now + ASKED_AGAIN_AFTER };
+    }
+
+    /// Ends the tick at `now`, at which the track was seen or not.
+    pub(super) fn count(&mut self, seen: bool, now: MediaTime) {
+        let sight = match (&self.phase, seen) {
+            (Phase::Shown(_), true) if self.renewed => Sight::NewPicture,
+            (Phase::Shown(_), true) => Sight::SamePicture,
+            (Phase::Shown(_), false) if self.renewed => Sight::UnseenPicture,
+            (Phase::Expected | Phase::Muted | Phase::Waiting { .. } | Phase::Shown(_), _) => Sight::Absent,
+        };
+        self.tally.tick(sight, now);
+        if let Phase::Shown(picture) = &self.phase
+            && !seen
+            && picture.time + UNSEEN_PICTURE_LASTS < now
+        {
+            self.phase = Phase::Waiting { since: None };
         }
     }
 
@@ -150,44 +221,9 @@ impl VideoState {
         self.tally.figures()
     }
 
-    fn change(&mut self, change: Change, at: MediaTime) {
-        let at = self.changes.back().map_or(at, |&(last, _)| last.max(at));
-        if self.changes.len() == QUEUED_CHANGES_MAX {
-            self.changes.pop_back();
-        }
-        self.changes.push_back((at, change));
-    }
-
-    fn apply(&mut self, change: Change, at: MediaTime) {
-        match (change, &self.phase) {
-            (Change::Removed, _) => self.phase = Phase::Removed,
-            (Change::Published, Phase::Expected) => self.phase = Phase::Waiting { since: None },
-            (Change::Muted, Phase::Waiting { .. } | Phase::Shown(_)) => self.phase = Phase::Muted,
-            (Change::Unmuted, Phase::Muted) => self.phase = Phase::Waiting { since: Some(at) },
-            // Told again what is so already, or told after the end.
-            (Change::Published | Change::Muted | Change::Unmuted, _) => {}
-        }
-    }
-
-    fn take_due_pictures(&mut self, now: MediaTime) {
-        let mut newest = None;
-        while let Some(picture) = self.pictures.pop_front_if(|p| p.time <= now) {
-            if !self.admits(&picture) {
-                self.tally.hidden();
-            } else if newest.replace(picture).is_some() {
-                self.tally.skipped();
-            }
-        }
-        self.renewed = newest.is_some();
-        if let Some(picture) = newest {
-            self.tally.shown();
-            self.phase = Phase::Shown(picture);
-        }
-    }
-
     fn admits(&self, picture: &Picture) -> bool {
         match self.phase {
-            Phase::Expected | Phase::Muted | Phase::Removed => false,
+            Phase::Expected | Phase::Muted => false,
             Phase::Waiting { since } => since.is_none_or(|since| since <= picture.time),
             Phase::Shown(_) => true,
         }

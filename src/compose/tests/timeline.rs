@@ -1,85 +1,6 @@
-//! What the composer promises about its pictures, as timelines: who is to be seen at which tick.
+//! Who is to be seen at which tick, and with which of his pictures.
 
-use super::fakes::{Image, sid, size};
 use super::*;
-use crate::media::{Decorations, Layout, MediaTime, Size, VideoSource, View};
-
-const WIDTH: usize = 1280;
-const HEIGHT: usize = 720;
-const BLACK: [u8; 3] = [16, 128, 128];
-const RED: [u8; 3] = [81, 90, 240];
-const GREEN: [u8; 3] = [145, 54, 34];
-const BLUE: [u8; 3] = [41, 240, 110];
-const SMALL: Size = size(64, 36);
-
-struct Room {
-    composer: Composer,
-}
-
-fn options(size: Size, frame_rate: u32) -> ComposeOptions {
-    ComposeOptions { size, frame_rate, view: View::default(), decorations: Decorations::default() }
-}
-
-impl Room {
-    fn new() -> Self {
-        let options = options(size(1280, 720), 30);
-        Self { composer: Composer::new(options).unwrap() }
-    }
-
-    fn publish(&mut self, name: &str, order: u64, at: MediaTime) {
-        self.publish_as(name, VideoSource::Camera, order, at);
-    }
-
-    fn publish_as(&mut self, name: &str, source: VideoSource, order: u64, at: MediaTime) {
-        let track = VideoTrack { sid: sid(name), publisher: name.into(), source, order };
-        self.composer.add_video(track, at);
-    }
-
-    fn show(&mut self, name: &str, colour: [u8; 3], at: MediaTime) {
-        self.show_image(name, Image::plain(SMALL, colour), at);
-    }
-
-    fn show_image(&mut self, name: &str, image: Image, at: MediaTime) {
-        self.composer.picture(&sid(name), image.at(at));
-    }
-
-    /// Makes the next tick and tells who is on it, in the order of the tiles.
-    fn tick(&mut self) -> Vec<String> {
-        self.composer.tick();
-        let cells = self.composer.cells();
-        cells.map(|(sid, _)| sid.to_string()).collect()
-    }
-
-    /// Makes all ticks before the one at `tick`, and that one.
-    fn tick_to(&mut self, tick: i64) -> Vec<String> {
-        while self.composer.next_tick_time() < at_tick(tick) {
-            self.composer.tick();
-        }
-        self.tick()
-    }
-
-    /// The colour at a pixel of the frame made last.
-    fn colour(&self, x: usize, y: usize) -> [u8; 3] {
-        pixel(self.composer.canvas(), x, y)
-    }
-}
-
-/// The canvas as a table of colours, the way a player sees it.
-fn pixel(canvas: &[u8], x: usize, y: usize) -> [u8; 3] {
-    let luma = WIDTH * HEIGHT;
-    let chroma = y / 2 * (WIDTH / 2) + x / 2;
-    [canvas[y * WIDTH + x], canvas[luma + chroma], canvas[luma + luma / 4 + chroma]]
-}
-
-fn at_tick(tick: i64) -> MediaTime {
-    MediaTime::from_nanos((tick * 1_000_000_000).div_euclid(30))
-}
-
-const fn ms(millis: i64) -> MediaTime {
-    MediaTime::from_millis(millis)
-}
-
-const NOBODY: [&str; 0] = [];
 
 #[test]
 fn without_any_video_the_picture_is_black_and_ticks_go_on() {
@@ -126,7 +47,7 @@ fn options_from_which_no_video_can_be_made_are_refused() {
 fn a_track_takes_its_cell_with_its_first_picture_and_not_before() {
     let mut room = Room::new();
     room.publish("a", 0, ms(0));
-    room.show("a", RED, at_tick(3) + std::time::Duration::from_millis(1));
+    room.show("a", RED, at_tick(3) + Duration::from_millis(1));
     assert_eq!(room.tick_to(3), NOBODY);
     assert_eq!(room.tick(), ["a"]);
     assert_eq!(room.colour(640, 360), RED);
@@ -294,142 +215,6 @@ fn pictures_that_nobody_takes_do_not_pile_up() {
 }
 
 #[test]
-fn all_cells_of_1_to_25_tiles_have_their_tracks_colour_and_nothing_else_has_any() {
-    for tiles in 1..=25_u8 {
-        let mut room = Room::new();
-        let colour = |tile: u8| [40 + tile * 8, 20 + tile * 3, 230 - tile * 3];
-        for tile in 0..tiles {
-            let name = tile.to_string();
-            room.publish(&name, tile.into(), ms(0));
-            room.show(&name, colour(tile), ms(0));
-        }
-        room.tick();
-        let mut expected = super::canvas::Canvas::new(size(1280, 720));
-        let cells = layout::cells(Layout::Grid, size(1280, 720), tiles.into());
-        for (tile, cell) in cells.enumerate() {
-            let parts = [cell, cell.chroma(), cell.chroma()];
-            let planes = expected.planes().into_iter();
-            for ((plane, part), value) in planes.zip(parts).zip(colour(tile as u8)) {
-                for y in part.y..part.y + part.height {
-                    for x in part.x..part.x + part.width {
-                        plane.data[(y * plane.width + x) as usize] = value;
-                    }
-                }
-            }
-        }
-        assert!(room.composer.canvas() == expected.bytes(), "{tiles} tiles");
-    }
-}
-
-#[test]
-fn the_gaps_of_odd_cells_are_pure_black() {
-    let mut room = Room::new();
-    for tile in 0..9 {
-        room.publish(&tile.to_string(), tile, ms(0));
-        room.show(&tile.to_string(), BLUE, ms(0));
-    }
-    room.tick();
-    for x in (421..429).chain(850..858).chain(1279..1280) {
-        for y in 0..HEIGHT {
-            assert_eq!(room.colour(x, y), BLACK, "{x}, {y}");
-        }
-    }
-    assert_eq!(room.colour(419, 100), BLUE);
-    assert_eq!(room.colour(430, 100), BLUE);
-    assert_eq!(room.colour(420, 100), [BLUE[0], 128, 128], "bright, but without colour");
-}
-
-#[test]
-fn a_landscape_camera_is_cropped_evenly() {
-    // 4:3 in 16:9 shows the rows from 1/8 to 7/8: the lines just outside must not be seen.
-    let striped = Image::painted(size(1280, 960), |_, y| match y {
-        0..118 | 842..960 => RED,
-        118..122 | 838..842 => BLUE,
-        _ => GREEN,
-    });
-    let mut room = Room::new();
-    room.publish("a", 0, ms(0));
-    room.show_image("a", striped, ms(0));
-    room.tick();
-    for (y, colour) in [(0, BLUE), (1, BLUE), (2, GREEN), (717, GREEN), (718, BLUE), (719, BLUE)] {
-        assert_eq!(room.colour(640, y), colour, "row {y}");
-    }
-}
-
-#[test]
-fn a_portrait_camera_and_a_screen_share_are_shown_whole_on_black() {
-    // Each has a frame of its own colour around it, which must be seen on all four sides.
-    let framed = |width, height| {
-        Image::painted(size(width, height), move |x, y| {
-            let edge = x < 8 || y < 8 || x >= width - 8 || y >= height - 8;
-            if edge { RED } else { GREEN }
-        })
-    };
-    let mut room = Room::new();
-    room.publish("portrait", 0, ms(0));
-    room.show_image("portrait", framed(360, 640), ms(0));
-    room.tick();
-    // 720 * 9 / 16 = 405 wide, even: 406, from (1280 - 406) / 2 = 437, even: 436.
-    assert_eq!(room.colour(435, 360), BLACK);
-    assert_eq!(room.colour(436, 360), RED);
-    assert_eq!(room.colour(841, 360), RED);
-    assert_eq!(room.colour(842, 360), BLACK);
-    assert_eq!((room.colour(640, 0), room.colour(640, 719)), (RED, RED));
-
-    let mut room = Room::new();
-    room.publish_as("share", VideoSource::ScreenShare, 0, ms(0));
-    room.show_image("share", framed(1280, 480), ms(0));
-    room.tick();
-    assert_eq!(room.colour(640, 119), BLACK);
-    assert_eq!(room.colour(640, 120), RED);
-    assert_eq!(room.colour(640, 599), RED);
-    assert_eq!(room.colour(640, 600), BLACK);
-    assert_eq!((room.colour(0, 360), room.colour(1279, 360)), (RED, RED));
-}
-
-#[test]
-fn a_picture_that_changes_its_shape_leaves_nothing_of_the_old_one() {
-    let mut room = Room::new();
-    room.publish("a", 0, ms(0));
-    room.show("a", RED, ms(0));
-    room.show_image("a", Image::plain(size(360, 640), GREEN), at_tick(1));
-    room.tick_to(1);
-    assert_eq!(room.colour(640, 360), GREEN);
-    assert_eq!(room.colour(100, 360), BLACK);
-    assert_eq!(room.colour(1200, 360), BLACK);
-}
-
-#[test]
-fn a_picture_of_its_cells_size_is_copied_bit_by_bit() {
-    let texture = |x: u32, y: u32| [(x * 7 + y * 13) as u8, (x / 2 * 5) as u8, (y / 2 * 3) as u8];
-    let mut room = Room::new();
-    room.publish("a", 0, ms(0));
-    room.show_image("a", Image::painted(size(1280, 720), texture), ms(0));
-    room.tick();
-    for (x, y) in [(0, 0), (1279, 719), (641, 361), (17, 300)] {
-        assert_eq!(room.colour(x, y)[0], texture(x as u32, y as u32)[0]);
-        let chroma = texture(x as u32 / 2 * 2, y as u32 / 2 * 2);
-        assert_eq!(room.colour(x, y)[1..], chroma[1..]);
-    }
-}
-
-#[test]
-fn colour_lies_where_brightness_lies_also_in_odd_cells() {
-    // Left half red, right half green: in the cell at x = 429 the border is at 429 + 210.5.
-    let halves = || Image::painted(size(640, 360), |x, _| if x < 320 { RED } else { GREEN });
-    let mut room = Room::new();
-    for tile in 0..9 {
-        room.publish(&tile.to_string(), tile, ms(0));
-        room.show_image(&tile.to_string(), halves(), ms(0));
-    }
-    room.tick();
-    for start in [0, 429, 858] {
-        assert_eq!(room.colour(start + 206, 100), RED);
-        assert_eq!(room.colour(start + 215, 100), GREEN);
-    }
-}
-
-#[test]
 fn nothing_from_a_track_that_is_not_there_does_any_harm() {
     let mut room = Room::new();
     room.show("ghost", RED, ms(0));
@@ -447,7 +232,7 @@ fn the_figures_of_a_track_are_there_until_its_last_tick_and_handed_out_after_it(
     room.composer.remove_video(&sid("a"), at_tick(60));
     room.tick_to(59);
     let figures = room.composer.video_figures(&sid("a")).unwrap();
-    let seconds = std::time::Duration::from_secs;
+    let seconds = Duration::from_secs;
     assert_eq!((figures.seen, figures.frozen), (seconds(2), seconds(2)));
     assert_eq!(figures.longest_freeze, Some(Freeze { from: ms(0), length: seconds(2) }));
     assert_eq!(figures.sizes, [(SMALL, 1)]);

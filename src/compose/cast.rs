@@ -1,0 +1,132 @@
+//! Who is in the room and what they publish, at one moment: participants, tracks, who speaks, and how the frame
+//! is to look. Pure; one change after the other makes it what it is at the next moment.
+//!
+//! The composer keeps two of them: what it was told, and what the ticks have come to.
+
+use std::sync::Arc;
+
+use crate::ids::TrackSid;
+use crate::media::{Participant, VideoSource, View};
+
+/// Tells a tile from every other of the recording, also from an earlier one of the same track.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct TileId {
+    /// Tiles lie in this order: who joined first is first,
+    pub order: u64,
+    /// and of those, what was published first.
+    pub publication: u64,
+}
+
+impl TileId {
+    /// Of the tile that stands for a participant without a camera. Publications count from 1.
+    pub(super) const fn of_person(order: u64) -> Self {
+        Self { order, publication: 0 }
+    }
+}
+
+/// Something that was told to the composer.
+#[derive(Clone, Debug)]
+pub(super) enum Change {
+    View(View),
+    Joined(Arc<Participant>),
+    Left(String),
+    /// The identities of those who speak.
+    Speakers(Vec<String>),
+    Published(Arc<Track>),
+    OfTrack(TileId, TrackChange),
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum TrackChange {
+    Muted(bool),
+    /// It cannot be decoded: this is shown instead.
+    Placeholder(Arc<str>),
+    Removed,
+}
+
+#[derive(Debug)]
+pub(super) struct Track {
+    pub id: TileId,
+    pub sid: TrackSid,
+    /// The identity of the participant whose it is.
+    pub publisher: String,
+    pub source: VideoSource,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Cast {
+    pub view: View,
+    /// In order of joining.
+    people: Vec<Arc<Participant>>,
+    /// In the order of their tiles.
+    tracks: Vec<(Arc<Track>, Sending)>,
+    speaking: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sending {
+    Active,
+    Muted,
+}
+
+impl Cast {
+    pub(super) fn new(view: View) -> Self {
+        Self { view, ..Self::default() }
+    }
+
+    pub(super) fn apply(&mut self, change: &Change) {
+        match change {
+            Change::View(view) => self.view = *view,
+            Change::Joined(participant) => self.join(participant),
+            Change::Left(identity) => self.people.retain(|person| person.identity != *identity),
+            Change::Speakers(speaking) => self.speaking.clone_from(speaking),
+            Change::Published(track) => {
+                let place = self.tracks.partition_point(|(other, _)| other.id < track.id);
+                self.tracks.insert(place, (Arc::clone(track), Sending::Active));
+            }
+            Change::OfTrack(id, TrackChange::Muted(muted)) => {
+                if let Some((_, sending)) = self.tracks.iter_mut().find(|(track, _)| track.id == *id) {
+                    *sending = if *muted { Sending::Muted } else { Sending::Active };
+                }
+            }
+            // What is shown of a track is known to the track.
+            Change::OfTrack(_, TrackChange::Placeholder(_)) => {}
+            Change::OfTrack(id, TrackChange::Removed) => self.tracks.retain(|(track, _)| track.id != *id),
+        }
+    }
+
+    /// The present publication of a track.
+    pub(super) fn track(&self, sid: &TrackSid) -> Option<&Track> {
+        self.tracks.iter().map(|(track, _)| &**track).find(|track| track.sid == *sid)
+    }
+
+    /// The tracks that are not muted, in the order of their tiles.
+    pub(super) fn active_tracks(&self) -> impl Iterator<Item = &Track> {
+        let active = self.tracks.iter().filter(|(_, sending)| *sending == Sending::Active);
+        active.map(|(track, _)| &**track)
+    }
+
+    /// In order of joining.
+    pub(super) fn people(&self) -> impl Iterator<Item = &Participant> {
+        self.people.iter().map(|person| &**person)
+    }
+
+    #[expect(dead_code, reason = "name tags are drawn by the next commit")]
+    /// What a participant is called; his identity, if he has no name.
+    pub(super) fn name_of<'a>(&'a self, identity: &'a str) -> &'a str {
+        let person = self.people.iter().find(|person| person.identity == identity);
+        person.map(|person| person.name.trim()).filter(|name| !name.is_empty()).unwrap_or(identity)
+    }
+
+    #[expect(dead_code, reason = "borders are drawn by the next commit")]
+    pub(super) fn speaks(&self, identity: &str) -> bool {
+        self.speaking.iter().any(|speaking| speaking == identity)
+    }
+
+    /// Takes somebody in, or what has changed of him.
+    fn join(&mut self, participant: &Arc<Participant>) {
+        self.people.retain(|person| person.identity != participant.identity);
+        let place = self.people.partition_point(|person| person.order < participant.order);
+        self.people.insert(place, Arc::clone(participant));
+    }
+}

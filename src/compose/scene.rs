@@ -1,0 +1,137 @@
+//! Who is seen where, tick by tick. Owns the seats on the frame and the speaker's stage; draws nothing.
+//!
+//! A track that the layout does not show is not sent by the SFU. When it is to be seen, its first picture needs a
+//! keyframe to be asked for and to come: until then the frame stays as it was, at most for [`PATIENCE`], so that
+//! nobody sees a hole. A track that nobody held back takes its seat with its first picture, and nothing waits.
+
+use std::time::Duration;
+
+use crate::media::{Layout, MediaTime, Size, Speaker, View};
+
+use super::cast::{Cast, TileId};
+use super::plan::{self, Candidate, Seat};
+use super::speaker::Floor;
+use super::video::VideoState;
+
+/// A keyframe comes within a round trip and a picture's time; users expect a new layout within half a second.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+pub(super) struct Scene {
+    frame: Size,
+    /// Participants without a camera have tiles, too.
+    initials: bool,
+    floor: Floor,
+    /// That of the seats.
+    view: View,
+    seats: Vec<Seat>,
+    /// Since when other seats are due.
+    waits_since: Option<MediaTime>,
+}
+
+impl Scene {
+    pub(super) fn new(frame: Size, view: View, initials: bool) -> Self {
+        Self { frame, initials, floor: Floor::default(), view, seats: Vec::new(), waits_since: None }
+    }
+
+    /// Takes in who speaks since `at`, the loudest first.
+    pub(super) fn hear(&mut self, speakers: &[Speaker], at: MediaTime) {
+        self.floor.hear(speakers, at);
+    }
+
+    /// Decides the seats of the tick at `now`. `videos` are in the order of their tiles, and have come to it.
+    pub(super) fn advance(&mut self, cast: &Cast, videos: &mut [VideoState], now: MediaTime) {
+        let has_or_will = |video: &VideoState| video.showing().is_some() || video.is_withheld(now);
+        let candidates = self.candidates(cast, |id| find(videos, id).is_some_and(has_or_will));
+        let voices = plan::voices(&candidates);
+        self.floor.advance(now, &voices);
+        let wish = plan::seats(cast.view.layout, self.frame, &candidates, self.floor.choose(&voices));
+        let lacks = |seat: &&Seat| find(videos, seat.id).is_some_and(|video| video.showing().is_none());
+        let lacking: Vec<TileId> = wish.iter().filter(lacks).map(|seat| seat.id).collect();
+        if lacking.is_empty() {
+            self.waits_since = None;
+            self.take(wish, cast.view);
+        } else if now < *self.waits_since.get_or_insert(now) + PATIENCE {
+            return;
+        } else {
+            let in_vain = |video: &&mut VideoState| lacking.contains(&video.id);
+            videos.iter_mut().filter(in_vain).for_each(|video| video.give_up(now));
+            self.waits_since = None;
+            let there = self.candidates(cast, |id| find(videos, id).is_some_and(|v| v.showing().is_some()));
+            let chosen = self.floor.choose(&plan::voices(&there));
+            self.take(plan::seats(cast.view.layout, self.frame, &there, chosen), cast.view);
+        }
+        self.note_who_is_asked(videos);
+    }
+
+    pub(super) fn view(&self) -> View {
+        self.view
+    }
+
+    /// In the order of the tiles.
+    pub(super) fn seats(&self) -> &[Seat] {
+        &self.seats
+    }
+
+    pub(super) fn is_seated(&self, id: TileId) -> bool {
+        self.seats.iter().any(|seat| seat.id == id)
+    }
+
+    /// The cells for which pictures are needed, going by what was told so far, which the ticks have yet to come to:
+    /// those of its seats, those that it would have if the loudest of the moment had the stage already, and
+    /// those on the frame still. A tile that has several is named with each.
+    pub(super) fn wanted(&self, told: &Cast, videos: &[VideoState], now: MediaTime) -> Vec<Seat> {
+        let candidates = self.candidates(told, |id| find(videos, id).is_some_and(|v| !v.is_dead(now)));
+        let voices = plan::voices(&candidates);
+        let (chosen, loudest) = (self.floor.choose(&voices), self.floor.loudest(&voices));
+        let seats = |holder| plan::seats(told.view.layout, self.frame, &candidates, holder);
+        let mut wanted = seats(chosen);
+        if loudest.is_some() && loudest != chosen {
+            wanted.extend(seats(loudest));
+        }
+        let still = |seat: &&Seat| {
+            let known = wanted.iter().any(|wanted| wanted.id == seat.id);
+            !known && candidates.iter().any(|candidate| candidate.id == seat.id)
+        };
+        let still: Vec<Seat> = self.seats.iter().filter(still).copied().collect();
+        wanted.extend(still);
+        wanted
+    }
+
+    fn take(&mut self, seats: Vec<Seat>, view: View) {
+        self.view = view;
+        self.seats = seats;
+    }
+
+    fn note_who_is_asked(&self, videos: &mut [VideoState]) {
+        let all_are_asked = match self.view.layout {
+            Layout::Grid | Layout::Speaker => true,
+            Layout::SingleSpeaker => false,
+        };
+        for video in videos {
+            if all_are_asked || self.is_seated(video.id) {
+                video.ask();
+            } else {
+                video.withhold();
+            }
+        }
+    }
+
+    /// Who is to have a tile, in the order of the tiles.
+    fn candidates<'a>(&self, cast: &'a Cast, has_tile: impl Fn(TileId) -> bool) -> Vec<Candidate<'a>> {
+        let tracks = cast.active_tracks().filter(|track| has_tile(track.id));
+        let mut candidates: Vec<_> = tracks
+            .map(|track| Candidate { id: track.id, identity: &track.publisher, source: track.source })
+            .collect();
+        if self.initials {
+            let faceless = cast.people().filter(|person| !plan::has_camera(&candidates, &person.identity));
+            let faceless: Vec<_> = faceless.map(Candidate::of_person).collect();
+            candidates.extend(faceless);
+            candidates.sort_by_key(|candidate| candidate.id);
+        }
+        candidates
+    }
+}
+
+fn find(videos: &[VideoState], id: TileId) -> Option<&VideoState> {
+    videos.binary_search_by_key(&id, |video| video.id).ok().map(|place| &videos[place])
+}

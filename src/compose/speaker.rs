@@ -1,0 +1,322 @@
+//! Who has the stage: the active speaker, so slow to change that it does not flicker. Pure; knows identities and
+//! times, nothing of tiles.
+//!
+//! LiveKit tells who is loud, every few hundred milliseconds. To be loud for a moment (a cough, a "yes") moves
+//! nobody onto the stage:
+//!
+//! - Whoever speaks first gets it at once. Before that it has a stand-in, the first in order of joining.
+//! - It goes to another when its holder is silent and the other has spoken for [`TAKES`], or when the other has been
+//!   louder than the speaking holder for [`OUTSPEAKS`]; and never before the holder had it for [`STAYS`].
+//! - If the holder has no tile any more, it goes at once to the loudest who has one, else to who spoke last.
+//!
+//! Nobody watches live: a tick is made about a second after its time. So what is heard counts [`LOOK_AHEAD`]
+//! earlier than it was said, and in the recording the stage changes when somebody begins to speak, not when it
+//! has become sure that he does.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use crate::media::{MediaTime, Speaker};
+
+/// Longer than a cough or a word of approval.
+const TAKES: Duration = Duration::from_millis(800);
+/// While two speak at once, the one who was there first is kept for longer.
+const OUTSPEAKS: Duration = Duration::from_millis(2000);
+/// Nobody can follow a stage that changes faster.
+const STAYS: Duration = Duration::from_millis(2000);
+/// Who pauses for less is still speaking: a breath between two sentences.
+const PAUSE: Duration = Duration::from_millis(500);
+/// Less than the delay with which ticks are made (0.9 s): what was heard until then is known at the tick.
+const LOOK_AHEAD: Duration = Duration::from_millis(800);
+/// LiveKit tells at most some changes a second, and ticks are at most some seconds behind.
+const HEARD_MAX: usize = 128;
+/// Nobody misses whoever spoke before so many others.
+const RECENT_MAX: usize = 64;
+
+#[derive(Debug, Default)]
+pub(super) struct Floor {
+    /// Who spoke, the loudest first, and from when on it counts; not yet due.
+    heard: VecDeque<(MediaTime, Vec<String>)>,
+    /// The loudest first, then those who pause.
+    voices: Vec<Voice>,
+    /// Who has spoken, the latest first.
+    recent: Vec<String>,
+    holder: Option<Holder>,
+}
+
+#[derive(Debug)]
+struct Voice {
+    identity: String,
+    since: MediaTime,
+    pauses_since: Option<MediaTime>,
+    /// Louder than the speaking holder, without a break.
+    louder_since: Option<MediaTime>,
+}
+
+#[derive(Debug)]
+struct Holder {
+    identity: String,
+    since: MediaTime,
+    claim: Claim,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Claim {
+    /// Somebody must be there.
+    StandsIn,
+    Speaks,
+}
+
+impl Floor {
+    /// Takes in who speaks since `at`, the loudest first.
+    pub(super) fn hear(&mut self, speakers: &[Speaker], at: MediaTime) {
+        let loudest_first = speakers.iter().map(|speaker| speaker.identity.clone()).collect();
+        if self.heard.len() == HEARD_MAX
+            && let Some((at, speakers)) = self.heard.pop_front()
+        {
+            self.listen(speakers, at);
+        }
+        self.heard.push_back((at - LOOK_AHEAD, loudest_first));
+    }
+
+    /// Goes on to the tick at `now`. `candidates` have tiles, in the order of joining.
+    pub(super) fn advance(&mut self, now: MediaTime, candidates: &[&str]) {
+        while let Some((at, speakers)) = self.heard.pop_front_if(|(at, _)| *at <= now) {
+            self.listen(speakers, at);
+        }
+        self.voices.retain(|voice| voice.speaks(now));
+        let next = self.successor(now, candidates).map(|(identity, claim)| (identity.to_owned(), claim));
+        if let Some((identity, claim)) = next {
+            self.voices.iter_mut().for_each(|voice| voice.louder_since = None);
+            self.holder = Some(Holder { identity, since: now, claim });
+        }
+    }
+
+    /// Who of the candidates would have the stage, if there were no others.
+    pub(super) fn choose<'a>(&self, candidates: &[&'a str]) -> Option<&'a str> {
+        let find = |identity: &str| candidates.iter().find(|c| **c == identity).copied();
+        let holder = self.holder.as_ref().and_then(|holder| find(&holder.identity));
+        holder.or_else(|| self.stand_in(candidates).map(|(identity, _)| identity))
+    }
+
+    /// The loudest of the candidates, by the last that was heard, due or not: he may have the stage soon.
+    pub(super) fn loudest<'a>(&self, candidates: &[&'a str]) -> Option<&'a str> {
+        let find = |identity: &String| candidates.iter().find(|c| *c == identity).copied();
+        match self.heard.back() {
+            Some((_, speakers)) => speakers.iter().find_map(find),
+            None => self.voices.iter().map(|voice| &voice.identity).find_map(find),
+        }
+    }
+
+    fn listen(&mut self, speakers: Vec<String>, at: MediaTime) {
+        for identity in speakers.iter().rev() {
+            self.recent.retain(|known| known != identity);
+            self.recent.insert(0, identity.clone());
+        }
+        self.recent.truncate(RECENT_MAX);
+        let mut before = std::mem::take(&mut self.voices);
+        for identity in speakers {
+            let known = before.extract_if(.., |voice| voice.identity == identity).next();
+            let going_on = known.filter(|voice| voice.speaks(at));
+            self.voices.push(match going_on {
+                Some(voice) => Voice { pauses_since: None, ..voice },
+                None => Voice { identity, since: at, pauses_since: None, louder_since: None },
+            });
+        }
+        for mut voice in before {
+            voice.pauses_since.get_or_insert(at);
+            self.voices.push(voice);
+        }
+        self.compare_with_holder(at);
+    }
+
+    fn compare_with_holder(&mut self, at: MediaTime) {
+        let holder = self.holder.as_ref().map(|holder| &holder.identity);
+        let place = self.voices.iter().position(|voice| Some(&voice.identity) == holder);
+        for (index, voice) in self.voices.iter_mut().enumerate() {
+            voice.louder_since = match place {
+                Some(place) if index < place => Some(voice.louder_since.unwrap_or(at)),
+                Some(_) | None => None,
+            };
+        }
+    }
+
+    /// Who takes the stage at `now`; none if it stays as it is.
+    fn successor<'a>(&self, now: MediaTime, candidates: &[&'a str]) -> Option<(&'a str, Claim)> {
+        let Some(holder) = self.holder.as_ref().filter(|h| candidates.contains(&h.identity.as_str())) else {
+            return self.stand_in(candidates);
+        };
+        match holder.claim {
+            Claim::StandsIn => self.voice_of(candidates, |_| true).map(|identity| (identity, Claim::Speaks)),
+            Claim::Speaks if now < holder.since + STAYS => None,
+            Claim::Speaks => {
+                let holder_speaks = self.voices.iter().any(|voice| voice.identity == holder.identity);
+                let claims = |voice: &Voice| match holder_speaks {
+                    true => voice.louder_since.is_some_and(|since| since + OUTSPEAKS <= now),
+                    false => voice.since + TAKES <= now,
+                };
+                self.voice_of(candidates, claims).map(|identity| (identity, Claim::Speaks))
+            }
+        }
+    }
+
+    /// Who is to be seen when the stage has nobody.
+    fn stand_in<'a>(&self, candidates: &[&'a str]) -> Option<(&'a str, Claim)> {
+        let find = |identity: &String| candidates.iter().find(|c| *c == identity).copied();
+        let speaking = self.voice_of(candidates, |_| true).map(|identity| (identity, Claim::Speaks));
+        speaking.or_else(|| {
+            let spoke_last = self.recent.iter().find_map(find);
+            let stand_in = spoke_last.or_else(|| candidates.first().copied());
+            stand_in.map(|identity| (identity, Claim::StandsIn))
+        })
+    }
+
+    /// The loudest candidate of whom `claims` holds.
+    fn voice_of<'a>(&self, candidates: &[&'a str], claims: impl Fn(&Voice) -> bool) -> Option<&'a str> {
+        let mut voices = self.voices.iter().filter(|voice| claims(voice));
+        voices.find_map(|voice| candidates.iter().find(|c| **c == voice.identity).copied())
+    }
+}
+
+impl Voice {
+    fn speaks(&self, now: MediaTime) -> bool {
+        self.pauses_since.is_none_or(|since| now < since + PAUSE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [&str; 3] = ["ann", "ben", "cem"];
+
+    /// What is heard, at milliseconds of the recording.
+    type Heard<'a> = &'a [(i64, &'a [&'a str])];
+
+    /// Who has the stage at each change of it, with the milliseconds (of a tick) from which on.
+    fn stage(heard: Heard<'_>, until: i64) -> Vec<(i64, String)> {
+        let mut floor = Floor::default();
+        for (at, speakers) in heard {
+            hear(&mut floor, speakers, *at);
+        }
+        let mut changes: Vec<(i64, String)> = Vec::new();
+        for tick in (0..until).step_by(100) {
+            floor.advance(MediaTime::from_millis(tick), &ALL);
+            let holder = floor.choose(&ALL).unwrap();
+            if changes.last().is_none_or(|(_, last)| last != holder) {
+                changes.push((tick, holder.to_owned()));
+            }
+        }
+        changes
+    }
+
+    fn hear(floor: &mut Floor, speakers: &[&str], at: i64) {
+        let speakers: Vec<_> =
+            speakers.iter().map(|name| Speaker { identity: (*name).into(), level: 0.5 }).collect();
+        floor.hear(&speakers, MediaTime::from_millis(at));
+    }
+
+    fn changes(expected: &[(i64, &str)]) -> Vec<(i64, String)> {
+        expected.iter().map(|(at, name)| (*at, (*name).to_owned())).collect()
+    }
+
+    #[test]
+    fn before_anybody_spoke_the_first_to_join_stands_in() {
+        assert_eq!(stage(&[], 5000), changes(&[(0, "ann")]));
+    }
+
+    #[test]
+    fn the_first_to_speak_gets_the_stage_at_once() {
+        assert_eq!(stage(&[(3000, &["cem"])], 5000), changes(&[(0, "ann"), (2200, "cem")]));
+    }
+
+    #[test]
+    fn who_goes_on_speaking_while_the_holder_is_silent_gets_it_from_his_beginning_on() {
+        let heard: Heard<'_> = &[(800, &["ann"]), (6000, &[]), (8000, &["ben"])];
+        assert_eq!(stage(heard, 10_000), changes(&[(0, "ann"), (8000, "ben")]));
+    }
+
+    #[test]
+    fn a_word_in_between_does_not_move_the_stage() {
+        let heard: Heard<'_> = &[(800, &["ann"]), (6000, &["ben"]), (6400, &["ann"]), (9000, &[])];
+        assert_eq!(stage(heard, 12_000), changes(&[(0, "ann")]));
+    }
+
+    #[test]
+    fn breaths_between_sentences_are_no_silence() {
+        let heard: Heard<'_> = &[
+            (800, &["ann"]),
+            (6000, &["ben"]),
+            (6300, &[]),
+            (6700, &["ben"]),
+            (7000, &[]),
+            (7300, &["ben"]),
+        ];
+        assert_eq!(stage(heard, 10_000), changes(&[(0, "ann"), (6000, "ben")]));
+    }
+
+    #[test]
+    fn who_speaks_at_the_same_time_must_be_louder_for_two_seconds() {
+        let soft: Heard<'_> = &[(800, &["ann"]), (5000, &["ann", "ben"])];
+        assert_eq!(stage(soft, 20_000), changes(&[(0, "ann")]));
+        let loud: Heard<'_> = &[(800, &["ann"]), (5800, &["ben", "ann"])];
+        assert_eq!(stage(loud, 20_000), changes(&[(0, "ann"), (7000, "ben")]));
+        let by_turns: Vec<(i64, &[&str])> = (0..20)
+            .map(|n| -> (i64, &[&str]) {
+                (800 + n * 1000, if n % 2 == 0 { &["ann", "ben"] } else { &["ben", "ann"] })
+            })
+            .collect();
+        assert_eq!(stage(&by_turns, 20_000), changes(&[(0, "ann")]));
+    }
+
+    #[test]
+    fn the_stage_never_changes_twice_within_two_seconds() {
+        let names = [&ALL[0..1], &ALL[1..2], &ALL[2..3]];
+        let heard: Vec<(i64, &[&str])> = (0..40).map(|n| (n * 900, names[n as usize % 3])).collect();
+        let times: Vec<i64> = stage(&heard, 40_000).into_iter().map(|(at, _)| at).collect();
+        assert!(times.len() > 5, "{times:?}");
+        assert!(times[1..].windows(2).all(|pair| pair[1] - pair[0] >= 2000), "{times:?}");
+    }
+
+    #[test]
+    fn when_the_holder_has_no_tile_any_more_the_next_best_gets_it_at_once() {
+        let at = MediaTime::from_millis;
+        let mut floor = Floor::default();
+        hear(&mut floor, &["ben"], 0);
+        hear(&mut floor, &["cem"], 4000);
+        hear(&mut floor, &[], 6000);
+        for tick in (0..9000).step_by(100) {
+            floor.advance(at(tick), &ALL);
+        }
+        assert_eq!(floor.choose(&ALL), Some("cem"));
+        floor.advance(at(9100), &["ann", "ben"]);
+        assert_eq!(floor.choose(&["ann", "ben"]), Some("ben"), "he spoke before");
+        floor.advance(at(9200), &["ann"]);
+        assert_eq!(floor.choose(&["ann"]), Some("ann"));
+        floor.advance(at(9300), &[]);
+        assert_eq!(floor.choose(&[]), None);
+        hear(&mut floor, &["cem"], 10_000);
+        floor.advance(at(10_000), &ALL);
+        assert_eq!(floor.choose(&ALL), Some("cem"), "a stand-in gives way at once");
+    }
+
+    #[test]
+    fn the_loudest_is_known_before_the_stage_is_his() {
+        let mut floor = Floor::default();
+        hear(&mut floor, &["ann"], 0);
+        floor.advance(MediaTime::from_millis(0), &ALL);
+        hear(&mut floor, &["nobody with a tile", "ben"], 9000);
+        assert_eq!((floor.choose(&ALL), floor.loudest(&ALL)), (Some("ann"), Some("ben")));
+        floor.advance(MediaTime::from_millis(8300), &ALL);
+        assert_eq!((floor.choose(&ALL), floor.loudest(&ALL)), (Some("ann"), Some("ben")));
+    }
+
+    #[test]
+    fn what_is_heard_does_not_pile_up_while_no_tick_is_made() {
+        let mut floor = Floor::default();
+        for at in 0..10_000 {
+            hear(&mut floor, &[&format!("P{at}")], at);
+        }
+        assert_eq!((floor.heard.len(), floor.recent.len()), (HEARD_MAX, RECENT_MAX));
+    }
+}

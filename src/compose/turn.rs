@@ -1,0 +1,157 @@
+//! Turns a picture upright: a copy of its planes, turned by a quarter, a half or three quarters. Only phones that
+//! are turned while filming need it, so it is a step of its own, and scaling knows nothing of it.
+
+use crate::media::{I420, Plane, Rotation, Size};
+
+/// Pixels are moved in squares of this side: a row of it stays in the fastest cache while columns are written.
+const BLOCK: usize = 16;
+
+/// A picture turned upright; its memory is used again for the next one.
+#[derive(Default)]
+pub(super) struct Upright {
+    size: Option<Size>,
+    /// Tightly packed.
+    planes: [Vec<u8>; 3],
+}
+
+/// The size that a picture has when it is upright.
+pub(super) const fn upright(size: Size, rotation: Rotation) -> Size {
+    match rotation {
+        Rotation::Upright | Rotation::By180 => size,
+        Rotation::By90 | Rotation::By270 => Size { width: size.height, height: size.width },
+    }
+}
+
+impl Upright {
+    /// Takes in a picture that passed [`super::scale::check`].
+    pub(super) fn turn(&mut self, picture: &dyn I420, rotation: Rotation) -> &dyn I420 {
+        let size = picture.size();
+        self.size = Some(upright(size, rotation));
+        let chroma = Size { width: size.width.div_ceil(2), height: size.height.div_ceil(2) };
+        let sources = picture.planes().into_iter().zip([size, chroma, chroma]);
+        for ((source, size), target) in sources.zip(&mut self.planes) {
+            target.resize(size.width as usize * size.height as usize, 0);
+            turn_plane(source, size, rotation, target);
+        }
+        self
+    }
+}
+
+impl I420 for Upright {
+    fn size(&self) -> Size {
+        self.size.unwrap_or(Size { width: 0, height: 0 })
+    }
+
+    fn planes(&self) -> [Plane<'_>; 3] {
+        let width = self.size().width as usize;
+        let [y, u, v] = &self.planes;
+        [(y, width), (u, width.div_ceil(2)), (v, width.div_ceil(2))]
+            .map(|(data, stride)| Plane { data, stride })
+    }
+}
+
+fn turn_plane(source: Plane<'_>, size: Size, rotation: Rotation, target: &mut [u8]) {
+    let (width, height) = (size.width as usize, size.height as usize);
+    match rotation {
+        Rotation::Upright => {
+            for (row, target) in rows(source, width, height).zip(target.chunks_exact_mut(width)) {
+                target.copy_from_slice(row);
+            }
+        }
+        Rotation::By180 => {
+            for (row, target) in rows(source, width, height).zip(target.chunks_exact_mut(width).rev()) {
+                target.iter_mut().zip(row.iter().rev()).for_each(|(target, pixel)| *target = *pixel);
+            }
+        }
+        // Clockwise: the top row becomes the last column, and the left column the first row.
+        Rotation::By90 => {
+            transpose(source, width, height, |x, y| x * height + (height - 1 - y), target);
+        }
+        Rotation::By270 => {
+            transpose(source, width, height, |x, y| (width - 1 - x) * height + y, target);
+        }
+    }
+}
+
+fn rows(source: Plane<'_>, width: usize, height: usize) -> impl Iterator<Item = &[u8]> {
+    (0..height).map(move |y| &source.data[y * source.stride..y * source.stride + width])
+}
+
+/// Moves each pixel to where `place` says, block by block.
+fn transpose(
+    source: Plane<'_>,
+    width: usize,
+    height: usize,
+    place: impl Fn(usize, usize) -> usize,
+    target: &mut [u8],
+) {
+    for top in (0..height).step_by(BLOCK) {
+        for left in (0..width).step_by(BLOCK) {
+            let (bottom, right) = ((top + BLOCK).min(height), (left + BLOCK).min(width));
+            for y in top..bottom {
+                let row = &source.data[y * source.stride + left..y * source.stride + right];
+                for (x, pixel) in (left..).zip(row) {
+                    target[place(x, y)] = *pixel;
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fakes::{Image, size};
+    use super::*;
+
+    /// Each pixel tells where it is.
+    fn picture(width: u32, height: u32) -> Image {
+        Image::painted(size(width, height), move |x, y| [(y * width + x) as u8, (x / 2) as u8, (y / 2) as u8])
+    }
+
+    fn luma(picture: &dyn I420) -> Vec<Vec<u8>> {
+        let (Size { width, height }, [y, ..]) = (picture.size(), picture.planes());
+        rows(y, width as usize, height as usize).map(<[u8]>::to_vec).collect()
+    }
+
+    #[test]
+    fn a_quarter_turn_clockwise_brings_the_left_column_to_the_top() {
+        let mut turned = Upright::default();
+        // 0 1 2
+        // 3 4 5
+        let picture = picture(3, 2);
+        assert_eq!(luma(turned.turn(&picture, Rotation::By90)), [[3, 0], [4, 1], [5, 2]]);
+        assert_eq!(luma(turned.turn(&picture, Rotation::By180)), [[5, 4, 3], [2, 1, 0]]);
+        assert_eq!(luma(turned.turn(&picture, Rotation::By270)), [[2, 5], [1, 4], [0, 3]]);
+        assert_eq!(luma(turned.turn(&picture, Rotation::Upright)), [[0, 1, 2], [3, 4, 5]]);
+    }
+
+    #[test]
+    fn two_turns_that_undo_each_other_leave_the_picture_as_it_was_also_of_odd_sizes() {
+        for (width, height) in [(1, 1), (64, 36), (33, 17), (16, 47)] {
+            let original = picture(width, height);
+            for (there, back) in [
+                (Rotation::By90, Rotation::By270),
+                (Rotation::By180, Rotation::By180),
+                (Rotation::By270, Rotation::By90),
+            ] {
+                let (mut once, mut twice) = (Upright::default(), Upright::default());
+                once.turn(&original, there);
+                twice.turn(&once, back);
+                assert_eq!(twice.size(), original.size());
+                for (before, after) in original.planes().into_iter().zip(twice.planes()) {
+                    let width = after.stride;
+                    for (y, row) in after.data.chunks_exact(width).enumerate() {
+                        assert_eq!(row, &before.data[y * before.stride..][..width]);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn memory_of_a_larger_picture_does_not_reach_into_a_smaller_one() {
+        let mut turned = Upright::default();
+        turned.turn(&picture(64, 36), Rotation::By90);
+        assert_eq!(luma(turned.turn(&picture(3, 2), Rotation::By90)), [[3, 0], [4, 1], [5, 2]]);
+    }
+}
