@@ -2,8 +2,8 @@
 //! warning to the log when one is given, since that is the moment at which an operator can still act.
 //!
 //! Does not measure anything: the figures are those of the room, the feeds and the composer, as they stand. Contract:
-//! figures are totals since their source began and may be given again and again; a source that begins anew (a track
-//! that is negotiated anew, a feed for a track that comes back) is added to what it was. What is kept is bounded.
+//! figures are totals since their source began and may be given again and again, the last time when it ends; a track
+//! that comes back has new sources, which are added to what it was. What is kept is bounded.
 
 mod figures;
 
@@ -11,13 +11,15 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::feed::Counters;
-use crate::compose::{VideoCounters, VoiceCounters};
+use crate::compose::{VideoFigures, VoiceCounters};
 use crate::ids::TrackSid;
 use crate::media::{Codec, MediaTime, TrackKind, VideoSource};
 use crate::report::{FileReport, Gap, QualityReport, TrackReport, Warning};
 use crate::room::{PublishedTrack, ReceiveFigures};
 
 use figures::Figures;
+
+pub use figures::Source;
 
 /// A room of a hundred people in which everybody comes back ten times. A track takes about a kilobyte of the report.
 const TRACKS_MAX: usize = 1000;
@@ -92,7 +94,6 @@ impl Quality {
     pub fn published(&mut self, published: &PublishedTrack, at: MediaTime) {
         if let Some(track) = self.track(&published.sid) {
             track.ended = None;
-            track.figures.begin_anew();
         } else if self.tracks.len() < TRACKS_MAX {
             self.places.insert(published.sid.clone(), self.tracks.len());
             self.tracks.push(Track::new(published, at));
@@ -120,21 +121,21 @@ impl Quality {
         }
     }
 
-    pub fn fed(&mut self, sid: &TrackSid, counters: Counters) {
+    pub fn fed(&mut self, sid: &TrackSid, counters: Counters, source: Source) {
         if let Some(track) = self.track(sid) {
-            track.figures.fed(counters);
+            track.figures.fed(counters, source);
         }
     }
 
-    pub fn seen(&mut self, sid: &TrackSid, counters: VideoCounters) {
+    pub fn seen(&mut self, sid: &TrackSid, figures: VideoFigures, source: Source) {
         if let Some(track) = self.track(sid) {
-            track.figures.seen(counters);
+            track.figures.seen(figures, source);
         }
     }
 
-    pub fn heard(&mut self, sid: &TrackSid, counters: VoiceCounters) {
+    pub fn heard(&mut self, sid: &TrackSid, counters: VoiceCounters, source: Source) {
         if let Some(track) = self.track(sid) {
-            track.figures.heard(counters);
+            track.figures.heard(counters, source);
         }
     }
 
@@ -147,7 +148,7 @@ impl Quality {
     pub fn restored(&mut self, at: MediaTime) -> Option<Duration> {
         let (from, reason) = self.interrupted.take()?;
         if self.gaps.len() < GAPS_MAX {
-            self.gaps.push(Gap { from_ms: millis(from), to_ms: millis(at), reason });
+            self.gaps.push(Gap { from_ms: since_start(from), to_ms: since_start(at), reason });
         } else {
             self.gaps_left_out += 1;
         }
@@ -162,9 +163,9 @@ impl Quality {
         if self.warnings.iter().any(|known| known.track == track && known.message == message) {
             return;
         }
-        tracing::warn!(track, at_ms = millis(at), "{message}");
+        tracing::warn!(track, at_ms = since_start(at), "{message}");
         if self.warnings.len() < WARNINGS_MAX {
-            self.warnings.push(Warning { at_ms: millis(at), track, message });
+            self.warnings.push(Warning { at_ms: since_start(at), track, message });
         } else {
             self.warnings_left_out += 1;
         }
@@ -176,19 +177,19 @@ impl Quality {
         let tracks: Vec<TrackReport> = self.tracks.iter().map(|track| track.report(now)).collect();
         let mut gaps = self.gaps.clone();
         if let Some((from, reason)) = self.interrupted.as_ref().filter(|_| gaps.len() < GAPS_MAX) {
-            gaps.push(Gap { from_ms: millis(*from), to_ms: millis(now), reason: reason.clone() });
+            gaps.push(Gap { from_ms: since_start(*from), to_ms: since_start(now), reason: reason.clone() });
         }
         QualityReport {
             file: FileReport {
-                duration_ms: millis(now),
+                duration_ms: since_start(now),
                 video_frames: self.frames,
                 hurried_frames: self.hurried_frames,
-                longest_delay_ms: self.longest_delay.as_millis().try_into().unwrap_or(u64::MAX),
+                longest_delay_ms: millis(self.longest_delay),
                 packets_lost: tracks.iter().map(|track| track.packets_lost).sum(),
                 longest_freeze_ms: tracks.iter().map(|track| track.longest_freeze_ms).max().unwrap_or(0),
             },
             // What was noted while the last second was still to be made lies behind the end of a file that a stop cut.
-            gaps: gaps.into_iter().filter_map(|gap| within(gap, millis(now))).collect(),
+            gaps: gaps.into_iter().filter_map(|gap| within(gap, since_start(now))).collect(),
             gaps_left_out: self.gaps_left_out,
             warnings: self.warnings.clone(),
             warnings_left_out: self.warnings_left_out,
@@ -232,11 +233,11 @@ impl Track {
             .to_owned(),
             source: self.source.to_owned(),
             codec: self.codec.map(Codec::name).unwrap_or_default().to_owned(),
-            from_ms: millis(self.from.min(now)),
-            to_ms: millis(self.ended.unwrap_or(now).min(now)),
+            from_ms: since_start(self.from.min(now)),
+            to_ms: since_start(self.ended.unwrap_or(now).min(now)),
             ..TrackReport::default()
         };
-        self.figures.total().fill(facts)
+        self.figures.fill(facts)
     }
 }
 
@@ -256,8 +257,12 @@ fn bounded(text: &str) -> String {
     text.chars().take(TEXT_MAX_CHARS).collect()
 }
 
-/// Nothing in a file is before its first frame.
-fn millis(time: MediaTime) -> u64 {
+fn millis(duration: Duration) -> u64 {
+    duration.as_millis().try_into().unwrap_or(u64::MAX)
+}
+
+/// Milliseconds of the file; nothing is before its first frame.
+fn since_start(time: MediaTime) -> u64 {
     u64::try_from(time.nanos()).unwrap_or(0) / 1_000_000
 }
 

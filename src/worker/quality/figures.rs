@@ -1,76 +1,82 @@
 //! The figures of one track, added up over everything that counted them. Pure.
 
-use super::super::feed::Counters;
-use crate::compose::{VideoCounters, VoiceCounters};
-use crate::report::TrackReport;
+use super::{millis, since_start};
+use crate::compose::{VideoCounters, VideoFigures, VoiceCounters};
+use crate::media::Size;
+use crate::report::{LayerReport, TrackReport};
 use crate::room::ReceiveFigures;
+use crate::worker::feed::Counters;
+
+/// The picture sizes of a track that came back again and again.
+const LAYERS_MAX: usize = 32;
 
 /// What sources that have ended counted, and what the present ones have counted so far.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Figures {
-    past: Totals,
-    present: Totals,
+    received: Of<ReceiveFigures>,
+    fed: Of<Counters>,
+    seen: Of<VideoFigures>,
+    heard: Of<VoiceCounters>,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Totals {
-    received: ReceiveFigures,
-    fed: Counters,
-    seen: VideoCounters,
-    heard: VoiceCounters,
+/// Figures of one kind.
+#[derive(Clone, Debug, Default)]
+struct Of<T> {
+    past: T,
+    present: T,
+}
+
+/// Whether a source may go on counting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    GoesOn,
+    Ended,
 }
 
 impl Figures {
-    /// Every source begins anew: the track has come back.
-    pub fn begin_anew(&mut self) {
-        self.past = self.total();
-        self.present = Totals::default();
-    }
-
     pub fn received(&mut self, figures: ReceiveFigures) {
         // The track was negotiated anew without having gone.
-        if figures.packets < self.present.received.packets {
-            self.past.received = sum_received(self.past.received, self.present.received);
+        if figures.packets < self.received.present.packets {
+            let ended = self.received.present;
+            self.received.take(ended, Source::Ended, add_received);
         }
-        self.present.received = figures;
+        self.received.present = figures;
     }
 
-    pub fn fed(&mut self, counters: Counters) {
-        self.present.fed = counters;
+    pub fn fed(&mut self, counters: Counters, source: Source) {
+        self.fed.take(counters, source, add_fed);
     }
 
-    pub fn seen(&mut self, counters: VideoCounters) {
-        self.present.seen = counters;
+    pub fn seen(&mut self, figures: VideoFigures, source: Source) {
+        self.seen.take(figures, source, add_seen);
     }
 
-    pub fn heard(&mut self, counters: VoiceCounters) {
-        self.present.heard = counters;
+    pub fn heard(&mut self, counters: VoiceCounters, source: Source) {
+        self.heard.take(counters, source, add_heard);
     }
 
-    pub fn total(&self) -> Totals {
-        let Self { past, present } = *self;
-        Totals {
-            received: sum_received(past.received, present.received),
-            fed: sum_fed(past.fed, present.fed),
-            seen: sum_seen(past.seen, present.seen),
-            heard: sum_heard(past.heard, present.heard),
-        }
-    }
-}
-
-impl Totals {
-    pub fn fill(self, facts: TrackReport) -> TrackReport {
-        let Self { received, fed, seen, heard } = self;
+    /// Writes all figures into a report that has the other facts of the track.
+    pub fn fill(&self, facts: TrackReport) -> TrackReport {
+        let received = self.received.total(add_received);
+        let fed = self.fed.total(add_fed);
+        let seen = self.seen.total(add_seen);
+        let heard = self.heard.total(add_heard);
+        let longest = seen.longest_freeze;
         TrackReport {
+            layers: seen.sizes.into_iter().map(layer).collect(),
             packets: received.packets,
             packets_lost: received.packets_lost,
             retransmissions_asked: received.nacks,
             keyframes_asked: received.plis,
             frames_received: fed.received,
             frames_decoded: fed.decoded,
-            frames_shown: seen.shown,
+            frames_shown: seen.counters.shown,
             frames_lost: received.frames_dropped + fed.skipped,
             decoder_failures: fed.decoder_failures,
+            shown_ms: millis(seen.seen),
+            frozen_ms: millis(seen.frozen),
+            longest_freeze_ms: longest.map_or(0, |freeze| millis(freeze.length)),
+            longest_freeze_at_ms: longest.map_or(0, |freeze| since_start(freeze.from)),
             silences: heard.breaks,
             clock_correction_ms: received.clock_correction_nanos as f64 / 1e6,
             clock_steps: received.clock_steps,
@@ -79,9 +85,29 @@ impl Totals {
     }
 }
 
+impl<T: Clone + Default> Of<T> {
+    fn take(&mut self, figures: T, source: Source, add: fn(T, T) -> T) {
+        match source {
+            Source::GoesOn => self.present = figures,
+            Source::Ended => {
+                self.past = add(std::mem::take(&mut self.past), figures);
+                self.present = T::default();
+            }
+        }
+    }
+
+    fn total(&self, add: fn(T, T) -> T) -> T {
+        add(self.past.clone(), self.present.clone())
+    }
+}
+
+fn layer((size, frames): (Size, u64)) -> LayerReport {
+    LayerReport { width: size.width, height: size.height, frames }
+}
+
 // Sums are written out field by field: a field that is added to the type must be decided upon here.
 
-fn sum_received(a: ReceiveFigures, b: ReceiveFigures) -> ReceiveFigures {
+fn add_received(a: ReceiveFigures, b: ReceiveFigures) -> ReceiveFigures {
     ReceiveFigures {
         packets: a.packets + b.packets,
         bytes: a.bytes + b.bytes,
@@ -94,7 +120,7 @@ fn sum_received(a: ReceiveFigures, b: ReceiveFigures) -> ReceiveFigures {
     }
 }
 
-fn sum_fed(a: Counters, b: Counters) -> Counters {
+fn add_fed(a: Counters, b: Counters) -> Counters {
     Counters {
         received: a.received + b.received,
         decoded: a.decoded + b.decoded,
@@ -103,15 +129,29 @@ fn sum_fed(a: Counters, b: Counters) -> Counters {
     }
 }
 
-fn sum_seen(a: VideoCounters, b: VideoCounters) -> VideoCounters {
-    VideoCounters {
-        shown: a.shown + b.shown,
-        skipped: a.skipped + b.skipped,
-        hidden: a.hidden + b.hidden,
-        unusable: a.unusable + b.unusable,
+fn add_seen(mut a: VideoFigures, b: VideoFigures) -> VideoFigures {
+    for (size, pictures) in b.sizes {
+        if let Some((_, sum)) = a.sizes.iter_mut().find(|(known, _)| *known == size) {
+            *sum += pictures;
+        } else if a.sizes.len() < LAYERS_MAX {
+            a.sizes.push((size, pictures));
+        }
+    }
+    VideoFigures {
+        counters: VideoCounters {
+            shown: a.counters.shown + b.counters.shown,
+            skipped: a.counters.skipped + b.counters.skipped,
+            hidden: a.counters.hidden + b.counters.hidden,
+            unusable: a.counters.unusable + b.counters.unusable,
+        },
+        seen: a.seen + b.seen,
+        frozen: a.frozen + b.frozen,
+        // The first of two that are equally long.
+        longest_freeze: b.longest_freeze.into_iter().chain(a.longest_freeze).max_by_key(|f| f.length),
+        sizes: a.sizes,
     }
 }
 
-fn sum_heard(a: VoiceCounters, b: VoiceCounters) -> VoiceCounters {
+fn add_heard(a: VoiceCounters, b: VoiceCounters) -> VoiceCounters {
     VoiceCounters { late: a.late + b.late, too_early: a.too_early + b.too_early, breaks: a.breaks + b.breaks }
 }

@@ -1,6 +1,9 @@
 //! What the report says of made-up recordings.
 
 use super::*;
+use crate::compose::{Freeze, VideoCounters};
+use crate::media::Size;
+use crate::report::LayerReport;
 
 const FRAME_RATE: u32 = 30;
 
@@ -21,6 +24,18 @@ fn camera(name: &str) -> PublishedTrack {
         mime: "video/VP8".to_owned(),
         muted: false,
         order: 1,
+    }
+}
+
+/// So many pictures of one size, 1.9 s on the picture, 0.7 s of it frozen.
+fn seen(shown: u64) -> VideoFigures {
+    let freeze = Freeze { from: seconds(2), length: Duration::from_millis(700) };
+    VideoFigures {
+        counters: VideoCounters { shown, ..VideoCounters::default() },
+        seen: Duration::from_millis(1900),
+        frozen: freeze.length,
+        longest_freeze: Some(freeze),
+        sizes: vec![(Size { width: 640, height: 360 }, shown)],
     }
 }
 
@@ -50,8 +65,9 @@ fn a_track_is_reported_with_what_every_source_says_of_it() {
         ..ReceiveFigures::default()
     };
     quality.received(&sid("TR_1"), figures);
-    quality.fed(&sid("TR_1"), Counters { received: 60, decoded: 58, skipped: 2, decoder_failures: 1 });
-    quality.seen(&sid("TR_1"), VideoCounters { shown: 57, ..VideoCounters::default() });
+    let fed = Counters { received: 60, decoded: 58, skipped: 2, decoder_failures: 1 };
+    quality.fed(&sid("TR_1"), fed, Source::GoesOn);
+    quality.seen(&sid("TR_1"), seen(57), Source::GoesOn);
     ticks(&mut quality, 3);
     let report = quality.report();
     let expected = TrackReport {
@@ -60,6 +76,7 @@ fn a_track_is_reported_with_what_every_source_says_of_it() {
         kind: "video".into(),
         source: "camera".into(),
         codec: "VP8".into(),
+        layers: vec![LayerReport { width: 640, height: 360, frames: 57 }],
         from_ms: 1000,
         to_ms: 3000,
         packets: 100,
@@ -71,12 +88,16 @@ fn a_track_is_reported_with_what_every_source_says_of_it() {
         frames_shown: 57,
         frames_lost: 6,
         decoder_failures: 1,
+        shown_ms: 1900,
+        frozen_ms: 700,
+        longest_freeze_ms: 700,
+        longest_freeze_at_ms: 2000,
         clock_correction_ms: -1.5,
         clock_steps: 1,
         ..TrackReport::default()
     };
     assert_eq!(report.tracks, [expected]);
-    assert_eq!(report.file.packets_lost, 3);
+    assert_eq!((report.file.packets_lost, report.file.longest_freeze_ms), (3, 700));
 }
 
 #[test]
@@ -106,15 +127,20 @@ fn a_track_that_comes_back_is_one_track_with_the_sum_of_its_figures() {
     let mut quality = quality();
     let counters = Counters { received: 30, decoded: 29, ..Counters::default() };
     quality.published(&camera("TR_1"), seconds(0));
-    quality.fed(&sid("TR_1"), counters);
+    quality.fed(&sid("TR_1"), counters, Source::Ended);
     quality.ended(&sid("TR_1"), seconds(1));
     quality.published(&camera("TR_1"), seconds(2));
-    quality.fed(&sid("TR_1"), counters);
+    quality.fed(&sid("TR_1"), counters, Source::GoesOn);
+    // The composer is behind the room: it learns of the end last.
+    quality.seen(&sid("TR_1"), seen(20), Source::Ended);
+    quality.seen(&sid("TR_1"), seen(22), Source::GoesOn);
+    quality.seen(&sid("TR_1"), seen(25), Source::GoesOn);
     ticks(&mut quality, 4);
     let report = quality.report();
     assert_eq!(report.tracks.len(), 1);
     let track = &report.tracks[0];
     assert_eq!((track.frames_received, track.frames_decoded), (60, 58));
+    assert_eq!((track.frames_shown, track.shown_ms, track.layers[0].frames), (45, 3800, 45));
     assert_eq!((track.from_ms, track.to_ms), (0, 4000));
 }
 
@@ -205,7 +231,7 @@ fn what_is_kept_is_bounded_and_what_was_left_out_is_counted() {
 #[test]
 fn figures_of_a_track_that_nobody_published_are_dropped() {
     let mut quality = quality();
-    quality.fed(&sid("TR_9"), Counters { received: 1, ..Counters::default() });
+    quality.fed(&sid("TR_9"), Counters { received: 1, ..Counters::default() }, Source::GoesOn);
     quality.ended(&sid("TR_9"), seconds(1));
     assert!(quality.report().tracks.is_empty());
 }

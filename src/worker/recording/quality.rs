@@ -8,7 +8,7 @@ use crate::ids::TrackSid;
 use crate::room::RoomEvent;
 use crate::worker::feed::TrackFeed;
 use crate::worker::messages::Event;
-use crate::worker::quality::Quality;
+use crate::worker::quality::{Quality, Source};
 use crate::worker::stdio::Events;
 
 impl Recording {
@@ -19,20 +19,29 @@ impl Recording {
 
     /// Takes the figures of all tracks that are here, as they stand.
     pub(super) fn count(&mut self) {
+        for (sid, figures) in self.composer.take_ended() {
+            self.quality.seen(&sid, figures, Source::Ended);
+        }
         for (sid, feed) in &self.feeds {
-            count(&mut self.quality, &self.composer, sid, feed);
+            count(&mut self.quality, &self.composer, (sid, feed), Source::GoesOn);
         }
     }
 }
 
-/// Takes the figures of one track, as they stand.
-pub(super) fn count(quality: &mut Quality, composer: &Composer, sid: &TrackSid, feed: &TrackFeed) {
-    quality.fed(sid, feed.counters());
-    if let Some(counters) = composer.video_counters(sid) {
-        quality.seen(sid, counters);
+/// Takes the figures of one track, as they stand. Pictures go on to be seen when all of them are decoded: the composer
+/// tells their end itself.
+pub(super) fn count(
+    quality: &mut Quality,
+    composer: &Composer,
+    (sid, feed): (&TrackSid, &TrackFeed),
+    source: Source,
+) {
+    quality.fed(sid, feed.counters(), source);
+    if let Some(figures) = composer.video_figures(sid) {
+        quality.seen(sid, figures, Source::GoesOn);
     }
     if let Some(counters) = composer.voice_counters(sid) {
-        quality.heard(sid, counters);
+        quality.heard(sid, counters, source);
     }
 }
 

@@ -9,6 +9,7 @@ use crate::media::{Codec, MediaTime, TrackKind};
 use crate::room::{PublishedTrack, RoomEnd, RoomEvent};
 use crate::worker::feed::TrackFeed;
 use crate::worker::messages::{EndReason, Event};
+use crate::worker::quality::Source;
 use crate::worker::stdio::Events;
 
 impl Recording {
@@ -70,7 +71,10 @@ impl Recording {
             TrackKind::Audio => self.composer.add_audio(sid.clone()),
         }
         let feed = TrackFeed::new(sid.clone(), kind, Arc::clone(&self.wake));
-        self.feeds.insert(sid, feed);
+        if let Some(earlier) = self.feeds.insert(sid.clone(), feed) {
+            self.quality.fed(&sid, earlier.counters(), Source::Ended);
+            earlier.close();
+        }
     }
 
     /// A track whose codec was not offered does not come, unless its publisher has a second one for such cases: then

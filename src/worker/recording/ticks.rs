@@ -11,7 +11,7 @@ use crate::room::RoomCommand;
 use crate::worker::WorkerError;
 use crate::worker::feed::Output;
 use crate::worker::pace::Due;
-use crate::worker::quality::MadeTick;
+use crate::worker::quality::{MadeTick, Source};
 
 /// A tick's sound needs the packet that begins after it too: the decoder's look-ahead (6.5 ms) and
 /// the resampler's neighbours reach into it.
@@ -88,7 +88,7 @@ impl Recording {
         let start = self.pace.next_tick();
         for (sid, feed) in self.feeds.extract_if(|_, feed| feed.is_over(start)) {
             tracing::info!(track = %sid, counters = ?feed.counters(), "track ended");
-            quality::count(&mut self.quality, &self.composer, &sid, &feed);
+            quality::count(&mut self.quality, &self.composer, (&sid, &feed), Source::Ended);
             self.composer.remove_audio(&sid);
             feed.close();
         }
