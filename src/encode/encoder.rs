@@ -8,6 +8,7 @@ use gst::prelude::*;
 use tokio::sync::Notify;
 
 use super::error::EncodeError;
+use super::pictures::Pictures;
 use super::pipeline::{self, Parts, setup};
 use super::setup::{Sequencer, Told};
 use super::{EncodeSettings, Encoded};
@@ -18,15 +19,16 @@ const QUEUED_TICKS: u64 = 4;
 /// Ticks whose video sample has not been taken yet. Far above what the encoder holds back for its
 /// look-ahead (10), or no tick could be pushed that would bring one out.
 pub(super) const TICKS_UNDER_WAY: u64 = 128;
-/// Samples of both streams that may wait to be taken: those of the ticks under way (one picture and up to
-/// two stretches of sound each, at 24 fps and more) fit twice.
+/// Samples of both streams that may wait to be taken: those of the ticks under way fit twice at 24 fps and more (one
+/// picture and up to two stretches of sound each); at 1 fps those of the ticks that may wait before the encoders (47
+/// stretches of sound each) do.
 const QUEUED_SAMPLES: usize = 1024;
 
 /// Encodes what is pushed, in two threads of its own. Dropping it ends it.
 pub struct Encoder {
     parts: Parts,
     settings: EncodeSettings,
-    pictures: gst::BufferPool,
+    pictures: Pictures,
     told: Receiver<Told>,
     sequencer: Sequencer,
     ticks: u64,
@@ -44,7 +46,7 @@ impl Encoder {
     /// `wake` is notified whenever there may be something to take, or room for another tick.
     pub fn start(settings: EncodeSettings, wake: Arc<Notify>) -> Result<Self, EncodeError> {
         let parts = pipeline::build(settings)?;
-        let pictures = picture_pool(settings)?;
+        let pictures = Pictures::new(settings.size)?;
         let (queue, told) = mpsc::sync_channel(QUEUED_SAMPLES);
         let outlet = Outlet { queue, wake };
         take_samples(&parts.video_out, StreamKind::Video, outlet.clone());
@@ -73,7 +75,7 @@ impl Encoder {
     pub fn push(&mut self, canvas: &[u8], sound: &[i16]) -> Result<(), EncodeError> {
         let (from, to) = (self.tick_time(self.ticks), self.tick_time(self.ticks + 1));
         // Both are made before either is pushed: a tick goes in whole or not at all.
-        let picture = timed(self.picture(canvas)?, from, to);
+        let picture = timed(self.pictures.buffer(canvas)?, from, to);
         let sound = timed(self.sound(sound)?, from, to);
         push(&self.parts.video, StreamKind::Video, picture)?;
         push(&self.parts.audio, StreamKind::Audio, sound)?;
@@ -110,20 +112,14 @@ impl Encoder {
             + gst::ClockTime::from_nseconds(tick % rate * 1_000_000_000 / rate)
     }
 
-    fn picture(&self, canvas: &[u8]) -> Result<gst::Buffer, EncodeError> {
-        let expected = picture_bytes(self.settings);
-        if canvas.len() != expected {
-            return Err(EncodeError::Shape { stream: StreamKind::Video, got: canvas.len(), expected });
-        }
-        let refused = |reason: String| EncodeError::Refused { stream: StreamKind::Video, reason };
-        let mut buffer = self.pictures.acquire_buffer(None).map_err(|e| refused(e.to_string()))?;
-        let writable = buffer.get_mut().ok_or_else(|| refused("its buffer is shared".into()))?;
-        writable.copy_from_slice(0, canvas).map_err(|n| refused(format!("only {n} bytes fit")))?;
-        Ok(buffer)
+    /// Values of sound in the first `ticks` ticks. At 29 ticks a second, say, not all ticks have the same number.
+    fn samples_before(&self, ticks: u64) -> usize {
+        let frames = ticks * u64::from(AUDIO_RATE) / u64::from(self.settings.frame_rate);
+        frames as usize * AUDIO_CHANNELS
     }
 
     fn sound(&self, sound: &[i16]) -> Result<gst::Buffer, EncodeError> {
-        let expected = AUDIO_RATE as usize / self.settings.frame_rate as usize * AUDIO_CHANNELS;
+        let expected = self.samples_before(self.ticks + 1) - self.samples_before(self.ticks);
         if sound.len() != expected {
             return Err(EncodeError::Shape {
                 stream: StreamKind::Audio,
@@ -138,7 +134,6 @@ impl Encoder {
 
 impl Drop for Encoder {
     fn drop(&mut self) {
-        let _ = self.pictures.set_active(false);
         // Joins the encoder threads, which may be in the middle of a picture: not on the caller's time.
         self.parts.pipeline.call_async(|pipeline| {
             if let Err(error) = pipeline.set_state(gst::State::Null) {
@@ -158,21 +153,6 @@ fn timed(mut buffer: gst::Buffer, from: gst::ClockTime, to: gst::ClockTime) -> g
 fn push(source: &gst_app::AppSrc, stream: StreamKind, buffer: gst::Buffer) -> Result<(), EncodeError> {
     let refused = |e: gst::FlowError| EncodeError::Refused { stream, reason: e.to_string() };
     source.push_buffer(buffer).map(drop).map_err(refused)
-}
-
-fn picture_bytes(settings: EncodeSettings) -> usize {
-    settings.size.width as usize * settings.size.height as usize * 3 / 2
-}
-
-/// Pictures are megabytes: fresh memory for each would be paid for in page faults.
-fn picture_pool(settings: EncodeSettings) -> Result<gst::BufferPool, EncodeError> {
-    let pool = gst::BufferPool::new();
-    let bytes = u32::try_from(picture_bytes(settings)).map_err(|e| setup(&e))?;
-    let mut config = pool.config();
-    config.set_params(None, bytes, 2, 0);
-    pool.set_config(config).map_err(|e| setup(&e))?;
-    pool.set_active(true).map_err(|e| setup(&e))?;
-    Ok(pool)
 }
 
 fn watch_room(source: &gst_app::AppSrc, wake: &Arc<Notify>) {

@@ -10,6 +10,7 @@
 
 mod encoder;
 mod error;
+mod pictures;
 mod pipeline;
 mod setup;
 #[cfg(test)]

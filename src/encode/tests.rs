@@ -22,6 +22,7 @@ const AAC_FRAME: usize = 1024;
 
 struct Rig {
     encoder: Encoder,
+    settings: EncodeSettings,
     wake: Arc<Notify>,
 }
 
@@ -33,9 +34,13 @@ struct File {
 
 impl Rig {
     fn new() -> Self {
+        Self::of(SETTINGS)
+    }
+
+    fn of(settings: EncodeSettings) -> Self {
         let wake = Arc::new(Notify::new());
-        let encoder = Encoder::start(SETTINGS, Arc::clone(&wake)).expect("an encoder");
-        Self { encoder, wake }
+        let encoder = Encoder::start(settings, Arc::clone(&wake)).expect("an encoder");
+        Self { encoder, settings, wake }
     }
 
     async fn woken(&self) {
@@ -50,11 +55,12 @@ impl Rig {
                 self.woken().await;
                 out.extend(std::iter::from_fn(|| self.encoder.try_next()));
             }
-            self.encoder.push(&picture(tick), &stretch(tick, &sound)).expect("a tick");
+            let tick = tick_of(self.settings, tick, &sound);
+            self.encoder.push(&tick.0, &tick.1).expect("a tick");
             out.extend(std::iter::from_fn(|| self.encoder.try_next()));
         }
         self.encoder.finish();
-        while !matches!(out.last(), Some(Encoded::End)) {
+        while !matches!(out.last(), Some(Encoded::End | Encoded::Failed(_))) {
             self.woken().await;
             out.extend(std::iter::from_fn(|| self.encoder.try_next()));
         }
@@ -151,6 +157,30 @@ async fn a_recording_without_a_tick_ends_all_the_same() {
 }
 
 #[tokio::test]
+async fn every_size_and_rate_that_can_be_asked_for_is_encoded() {
+    let shapes = [
+        (128, 128, 1, 64, 32),
+        (130, 242, 29, 300, 96),
+        (720, 1280, 25, 3000, 128),
+        (3840, 2160, 60, 50_000, 320),
+        (128, 3840, 7, 3000, 128),
+    ];
+    for (width, height, frame_rate, video_kbps, audio_kbps) in shapes {
+        let size = Size { width, height };
+        let settings = EncodeSettings { size, frame_rate, video_kbps, audio_kbps };
+        let file = Rig::of(settings).encode(20, |n| (n % 100) as i16 * 200).await;
+        assert_eq!(file.video.len(), 20, "{settings:?}");
+        let samples = 20 * 48_000 / frame_rate as usize;
+        assert_eq!(file.audio.len(), (AAC_FRAME + samples).div_ceil(AAC_FRAME), "{settings:?}");
+        let shown = greys(&file.setup.expect("a setup"), &file.video);
+        assert_eq!(shown.len(), 20, "{settings:?}");
+        for (tick, shown) in shown.iter().enumerate() {
+            assert!(shown.abs_diff(grey(tick)) <= 6, "{settings:?}: tick {tick} shows {shown}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_owner_that_takes_nothing_is_held_back_and_loses_nothing() {
     let mut rig = Rig::new();
     let mut ticks = 0;
@@ -179,6 +209,16 @@ async fn a_tick_of_another_shape_is_refused() {
 
 fn grey(tick: usize) -> u8 {
     40 + (tick * 2 % 180) as u8
+}
+
+/// The picture and the sound of a tick of any shape.
+fn tick_of(settings: EncodeSettings, tick: usize, sound: &impl Fn(usize) -> i16) -> (Vec<u8>, Vec<i16>) {
+    let EncodeSettings { size: Size { width, height }, frame_rate, .. } = settings;
+    let pixels = (width * height) as usize;
+    let mut picture = vec![128; pixels * 3 / 2];
+    picture[..pixels].fill(grey(tick));
+    let before = |tick: usize| tick * 48_000 / frame_rate as usize;
+    (picture, (before(tick)..before(tick + 1)).flat_map(|n| [sound(n); 2]).collect())
 }
 
 fn picture(tick: usize) -> Vec<u8> {

@@ -10,9 +10,9 @@ use crate::media::MediaTime;
 /// The time that jitter, NACK and reordering are given at least. Nobody watches live, so it is generous; every
 /// worker that dies loses this much more.
 const PLAYOUT_DELAY: Duration = Duration::from_millis(900);
-/// Ticks are made in bursts of this many: caches stay warm over a burst, and processors sleep between two. It
-/// delays the file by a tenth of a second, which nobody notices.
-const BURST: u64 = 3;
+/// So many times a second ticks are made in a burst: caches stay warm over a burst, and processors sleep between two.
+/// It delays the file by a tenth of a second, which nobody notices.
+const BURSTS_PER_SECOND: u64 = 10;
 /// A tick that is this old is made with what there is, whatever a decoder still owes.
 const PATIENCE: Duration = Duration::from_secs(4);
 
@@ -101,7 +101,8 @@ impl Pace {
 
     /// Number of the first tick after the burst that the next tick belongs to.
     fn burst_end(&self) -> u64 {
-        (self.next / BURST + 1) * BURST
+        let burst = (u64::from(self.frame_rate) / BURSTS_PER_SECOND).max(1);
+        (self.next / burst + 1) * burst
     }
 
     pub fn advance(&mut self) {
@@ -132,12 +133,19 @@ mod tests {
         let mut pace = Pace::new(30);
         let ready = MediaTime::from_nanos(2 * 1_000_000_000 / 30) + PLAYOUT_DELAY;
         assert_eq!(pace.due(ms(900)), Due::NotBefore(ready));
-        for _ in 0..BURST {
+        for _ in 0..3 {
             assert_eq!(pace.due(ready), Due::Ready);
             pace.advance();
         }
         assert_eq!(pace.due(ready), Due::NotBefore(ready + Duration::from_millis(100)));
         assert_eq!(pace.due(ms(3999)), Due::Ready);
+    }
+
+    #[test]
+    fn a_burst_is_a_tenth_of_a_second_or_one_tick() {
+        for (frame_rate, end) in [(60, ms(100)), (25, ms(80)), (10, ms(100)), (5, ms(200)), (1, ms(1000))] {
+            assert_eq!(Pace::new(frame_rate).last_of_burst().1, end, "{frame_rate} a second");
+        }
     }
 
     #[test]
