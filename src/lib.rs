@@ -6,6 +6,7 @@
 pub mod config;
 pub mod ids;
 pub mod media;
+pub mod options;
 pub mod report;
 
 pub mod control;

@@ -209,7 +209,7 @@ pub trait I420: Send + Sync {
 
 /// What the frame looks like apart from what is in the tiles. It may change while a recording runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct View {
     pub layout: Layout,
     pub theme: Theme,
@@ -251,7 +251,7 @@ pub enum FitChoice {
 
 /// What may be drawn on and around the tiles; nothing by default.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Decorations {
     /// The participant's name in a corner of his tile.
     pub names: bool,

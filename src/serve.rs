@@ -7,8 +7,10 @@
 
 mod recorder;
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,6 +51,12 @@ pub enum ServeError {
     },
     #[error("cannot set up the recorder")]
     Control(#[from] ControlError),
+    #[error("EGRESSD_WATERMARK_FILE: {path} cannot be read as a PNG file")]
+    Watermark {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
     #[error("cannot find this program's own file")]
     Program(#[source] io::Error),
     #[error("cannot set up an HTTP client")]
@@ -68,6 +76,7 @@ pub enum ServeError {
 /// Serves until SIGTERM or SIGINT.
 pub async fn run(config: Config) -> Result<(), ServeError> {
     let terminated = termination()?;
+    check_watermark(&config)?;
     create_data_folder(&config)?;
     let store = Store::open(&config.data_dir.database())?;
     let storage = ready_storage(&config).await?;
@@ -180,6 +189,22 @@ fn termination() -> Result<impl Future<Output = ()>, ServeError> {
     })
 }
 
+/// What every recording would fail of is said before the first one. Only that it is there and begins as a PNG file
+/// does: reading it as a whole is the worker's.
+fn check_watermark(config: &Config) -> Result<(), ServeError> {
+    // PNG specification, section 5.2.
+    const SIGNATURE: [u8; 8] = *b"\x89PNG\r\n\x1a\n";
+    let Some(watermark) = &config.recording.defaults.decorations.watermark else { return Ok(()) };
+    let fault = |source| ServeError::Watermark { path: watermark.file.clone(), source };
+    let mut start = [0; SIGNATURE.len()];
+    let read = File::open(&watermark.file).and_then(|mut file| file.read_exact(&mut start));
+    read.map_err(fault)?;
+    match start == SIGNATURE {
+        true => Ok(()),
+        false => Err(fault(io::Error::new(io::ErrorKind::InvalidData, "it does not begin as one"))),
+    }
+}
+
 fn create_data_folder(config: &Config) -> Result<(), ServeError> {
     std::fs::create_dir_all(config.data_dir.path()).map_err(ServeError::DataFolder)
 }
@@ -215,8 +240,8 @@ async fn supervisor(
         spool_dir: config.data_dir.spool(),
         capacity: config.recording.capacity(cores()),
         idle_timeout: config.recording.idle_timeout,
-        max_duration: config.recording.max_duration,
         disabled_codecs: config.recording.disabled_codecs.clone(),
+        defaults: config.recording.defaults.clone(),
         limits: Limits::default(),
         retry: RetryPolicy::default(),
     };

@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("ids", &[]),
     ("media", &[]),
+    ("options", &["media"]),
     ("report", &[]),
-    ("config", &["ids", "media", "storage"]),
+    ("config", &["ids", "media", "options", "storage"]),
     ("telemetry", &["config", "ids"]),
     // The media folders share words, never one another.
     ("room", &["ids", "media"]),
@@ -19,14 +20,29 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("encode", &["ids", "media"]),
     ("mp4", &["ids", "media"]),
     ("storage", &["ids"]),
-    ("store", &["ids", "report"]),
-    ("worker", &["ids", "media", "report", "room", "decode", "compose", "encode", "mp4", "telemetry"]),
+    ("store", &["ids", "media", "options", "report"]),
+    (
+        "worker",
+        &["ids", "media", "options", "report", "room", "decode", "compose", "encode", "mp4", "telemetry"],
+    ),
     ("webhook", &["ids", "store"]),
     (
         "control",
-        &["ids", "media", "report", "config", "store", "storage", "mp4", "webhook", "worker", "telemetry"],
+        &[
+            "ids",
+            "media",
+            "options",
+            "report",
+            "config",
+            "store",
+            "storage",
+            "mp4",
+            "webhook",
+            "worker",
+            "telemetry",
+        ],
     ),
-    ("api", &["ids", "media", "report", "config", "control", "store", "webhook"]),
+    ("api", &["ids", "media", "options", "report", "config", "control", "store", "webhook"]),
 ];
 
 /// A narrower rule than that of the whole folder: of these modules only the part that carries no machinery.

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use auth::{ApiKey, ApiKeys};
 pub use rate_limit::RateLimit;
-pub use recorder::{ActiveRecording, Recorder, RecorderError, StartStatus, Started};
+pub use recorder::{ActiveRecording, Recorder, RecorderError, RecordingState, StartStatus, Started};
 
 use crate::store::Store;
 use crate::webhook::Registry;

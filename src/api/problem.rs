@@ -122,7 +122,10 @@ impl From<RecorderError> for Problem {
     fn from(error: RecorderError) -> Self {
         match error {
             RecorderError::RoomNotFound => Self::new(Kind::NotFound, "No such room in LiveKit"),
-            RecorderError::NothingToStop => Self::new(Kind::NotFound, "No active recording for this room"),
+            RecorderError::NothingActive => Self::new(Kind::NotFound, "No active recording for this room"),
+            RecorderError::NoWatermark => {
+                Self::bad_request("watermark must be left out or false: this service has no picture for it")
+            }
             RecorderError::LivekitUnreachable => Self::new(Kind::Unavailable, "LiveKit cannot be reached"),
             RecorderError::NoCapacity { retry_after } => {
                 Self::new(Kind::Unavailable, "No capacity left for another recording")
@@ -168,7 +171,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_problem_is_written_as_the_contract_shows_it() {
-        let response = Problem::from(RecorderError::NothingToStop).into_response();
+        let response = Problem::from(RecorderError::NothingActive).into_response();
         assert_eq!(response.status(), 404);
         assert_eq!(response.headers()["content-type"], "application/problem+json");
         let body = axum::body::to_bytes(response.into_body(), 1000).await.unwrap();

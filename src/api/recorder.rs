@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-pub use crate::control::{ActiveRecording, StartStatus, Started};
+pub use crate::control::{ActiveRecording, RecordingState, StartStatus, Started};
 use crate::ids::{EgressId, RoomName};
+use crate::options::{AskedOptions, ViewChange};
 
 /// Starts and stops recordings. The service's is `control::Handle`.
 pub trait Recorder: Send + Sync + 'static {
     /// Idempotent per room: a room that is being recorded answers with its recording.
-    fn start(&self, room: RoomName) -> BoxFuture<'_, Result<Started, RecorderError>>;
+    fn start(&self, room: RoomName, asked: AskedOptions) -> BoxFuture<'_, Result<Started, RecorderError>>;
 
     /// Idempotent until the recording has been finished.
     fn stop<'a>(&'a self, room: &'a RoomName) -> BoxFuture<'a, Result<EgressId, RecorderError>>;
@@ -19,6 +20,19 @@ pub trait Recorder: Send + Sync + 'static {
         &'a self,
         room: &'a RoomName,
     ) -> BoxFuture<'a, Result<Option<ActiveRecording>, RecorderError>>;
+
+    /// The room's recording looks different from now on.
+    fn change_view<'a>(
+        &'a self,
+        room: &'a RoomName,
+        change: ViewChange,
+    ) -> BoxFuture<'a, Result<ActiveRecording, RecorderError>>;
+
+    /// Any recording, past ones included.
+    fn recording<'a>(
+        &'a self,
+        id: &'a EgressId,
+    ) -> BoxFuture<'a, Result<Option<RecordingState>, RecorderError>>;
 }
 
 /// Why the recorder did not do what it was asked for.
@@ -26,8 +40,11 @@ pub trait Recorder: Send + Sync + 'static {
 pub enum RecorderError {
     #[error("LiveKit has no such room")]
     RoomNotFound,
-    #[error("nothing to stop")]
-    NothingToStop,
+    /// To be stopped, or changed.
+    #[error("no active recording")]
+    NothingActive,
+    #[error("no watermark is configured")]
+    NoWatermark,
     #[error("LiveKit cannot be reached")]
     LivekitUnreachable,
     #[error("no capacity left, try again in {retry_after:?}")]

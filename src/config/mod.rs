@@ -15,6 +15,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use crate::media::Codec;
+use crate::options::RecordingOptions;
 use crate::storage::StorageConfig;
 
 pub use sources::{ConfigErrors, Fault};
@@ -25,7 +26,7 @@ use sources::Sources;
 pub const FILE_VARIABLE: &str = "EGRESSD_CONFIG";
 
 /// Everything that can be set, as named in the environment. In the file the names are lower case.
-pub const SETTINGS: [&str; 26] = [
+pub const SETTINGS: [&str; 34] = [
     "API_HOST",
     "API_PORT",
     "API_KEY",
@@ -49,6 +50,14 @@ pub const SETTINGS: [&str; 26] = [
     "EGRESSD_MAX_DURATION_SECONDS",
     "EGRESSD_MAX_RECORDINGS",
     "EGRESSD_DISABLE_CODECS",
+    "EGRESSD_LAYOUT",
+    "EGRESSD_FIT",
+    "EGRESSD_NAME_TAGS",
+    "EGRESSD_INITIALS",
+    "EGRESSD_SPEAKER_BORDER",
+    "EGRESSD_WATERMARK_FILE",
+    "EGRESSD_WATERMARK_POSITION",
+    "EGRESSD_WATERMARK_OPACITY",
     "EGRESSD_DATA_DIR",
     "LOG_LEVEL",
     FILE_VARIABLE,
@@ -111,13 +120,16 @@ pub struct WebhookConfig {
     pub allow_private: bool,
 }
 
-/// When recordings end by themselves, how many there may be, and what they take in.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// When recordings end by themselves, how many there may be, what they take in and what they are like.
+#[derive(Clone, Debug, PartialEq)]
 pub struct RecordingConfig {
     /// `EGRESSD_IDLE_TIMEOUT_SECONDS`: how long a room may be without a visible participant; default 300.
     pub idle_timeout: Duration,
-    /// `EGRESSD_MAX_DURATION_SECONDS`; default no limit.
-    pub max_duration: Option<Duration>,
+    /// What a recording is like whose start asks for nothing: `EGRESSD_MAX_DURATION_SECONDS` (default no limit, and a
+    /// limit for every start), `EGRESSD_LAYOUT`, `EGRESSD_FIT`, `EGRESSD_NAME_TAGS`, `EGRESSD_INITIALS`,
+    /// `EGRESSD_SPEAKER_BORDER` and `EGRESSD_WATERMARK_FILE` with its position (default `bottom-right`) and
+    /// opacity (default 1).
+    pub defaults: RecordingOptions,
     /// `EGRESSD_MAX_RECORDINGS` at the same time on this machine; default by its cores, see
     /// [`RecordingConfig::capacity`].
     pub max_recordings: Option<NonZeroU32>,

@@ -10,7 +10,11 @@ use url::{Host, Url};
 use super::sources::Quote::{Hidden, Shown};
 use super::sources::Sources;
 use super::{ApiConfig, DataDir, LivekitConfig, LogLevel, RateLimit, RecordingConfig, WebhookConfig};
-use crate::media::{Codec, TrackKind};
+use crate::media::{Codec, Decorations, TrackKind, View, Watermark};
+use crate::options::{
+    CORNER_WORDS, FIT_WORDS, LAYOUT_WORDS, Look, OPACITIES, RecordingOptions, ViewChange, corner_from_word,
+    fit_from_word,
+};
 use crate::storage::{DEFAULT_REGION, S3Config, StorageConfig};
 
 const DEFAULT_API_PORT: u16 = 8080;
@@ -77,7 +81,17 @@ pub fn recording(sources: &mut Sources) -> RecordingConfig {
     let idle = positive(sources, "EGRESSD_IDLE_TIMEOUT_SECONDS");
     RecordingConfig {
         idle_timeout: seconds(idle.unwrap_or(DEFAULT_IDLE_TIMEOUT_SECONDS)),
-        max_duration: positive(sources, "EGRESSD_MAX_DURATION_SECONDS").map(seconds),
+        defaults: RecordingOptions {
+            max_duration_seconds: positive(sources, "EGRESSD_MAX_DURATION_SECONDS").map(NonZeroU32::get),
+            view: view(sources),
+            decorations: Decorations {
+                names: truth(sources, "EGRESSD_NAME_TAGS"),
+                initials: truth(sources, "EGRESSD_INITIALS"),
+                speaker_border: truth(sources, "EGRESSD_SPEAKER_BORDER"),
+                watermark: watermark(sources),
+            },
+            ..RecordingOptions::default()
+        },
         max_recordings: positive(sources, "EGRESSD_MAX_RECORDINGS"),
         disabled_codecs: disabled_codecs(sources),
     }
@@ -89,6 +103,35 @@ fn disabled_codecs(sources: &mut Sources) -> Vec<Codec> {
     let codecs =
         sources.optional("EGRESSD_DISABLE_CODECS", expected, |text| text.split(',').map(video).collect());
     codecs.unwrap_or_default()
+}
+
+fn view(sources: &mut Sources) -> View {
+    let look = sources.optional("EGRESSD_LAYOUT", (Shown, LAYOUT_WORDS), Look::from_word);
+    let fit = sources.optional("EGRESSD_FIT", (Shown, FIT_WORDS), fit_from_word);
+    ViewChange { look, fit }.upon(View::default())
+}
+
+/// Whether there is such a picture is found out when the service starts.
+fn watermark(sources: &mut Sources) -> Option<Watermark> {
+    const FILE: &str = "EGRESSD_WATERMARK_FILE";
+    const DETAILS: [&str; 2] = ["EGRESSD_WATERMARK_POSITION", "EGRESSD_WATERMARK_OPACITY"];
+    let corner = sources.optional(DETAILS[0], (Shown, CORNER_WORDS), corner_from_word);
+    let opacity = sources.optional(DETAILS[1], (Shown, "a number from 0 to 1"), |text| {
+        parse(text).filter(|opacity| OPACITIES.contains(opacity))
+    });
+    match sources.get(FILE) {
+        Some(file) => Some(Watermark {
+            file: file.into(),
+            corner: corner.unwrap_or_default(),
+            opacity: opacity.unwrap_or(*OPACITIES.end()),
+        }),
+        None => {
+            if let Some(because) = DETAILS.into_iter().find(|name| sources.get(name).is_some()) {
+                sources.fault(FILE, format!("is not set, expected a PNG file, as {because} is set"));
+            }
+            None
+        }
+    }
 }
 
 pub fn data_dir(sources: &mut Sources) -> DataDir {

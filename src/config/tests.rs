@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use secrecy::ExposeSecret;
 
 use super::*;
-use crate::media::Codec;
+use crate::media::{Codec, Corner, Decorations, FitChoice, Layout, Theme, View, Watermark};
 
 const REQUIRED: [(&str, &str); 5] = [
     ("API_KEY", "key-1"),
@@ -64,7 +64,7 @@ fn the_required_settings_alone_give_the_documented_defaults() {
     assert_eq!(config.api.rate_limit.window, Duration::from_secs(60));
     assert!(!config.webhook.allow_private);
     assert_eq!(config.recording.idle_timeout, Duration::from_secs(300));
-    assert_eq!(config.recording.max_duration, None);
+    assert_eq!(config.recording.defaults, RecordingOptions::default());
     assert_eq!(config.recording.max_recordings, None);
     assert_eq!(config.data_dir.path(), Path::new("./data"));
     assert_eq!(config.log_level, LogLevel::Info);
@@ -110,6 +110,11 @@ fn a_wrong_value_is_never_replaced_by_a_default() {
         ("EGRESSD_MAX_RECORDINGS", "0"),
         ("EGRESSD_DISABLE_CODECS", "av1,opus"),
         ("EGRESSD_DISABLE_CODECS", "theora"),
+        ("EGRESSD_LAYOUT", "mosaic"),
+        ("EGRESSD_FIT", "stretch"),
+        ("EGRESSD_NAME_TAGS", "1"),
+        ("EGRESSD_INITIALS", "on"),
+        ("EGRESSD_SPEAKER_BORDER", "red"),
         ("LOG_LEVEL", "loud"),
     ];
     for (name, value) in wrong {
@@ -138,6 +143,52 @@ fn a_wrong_value_of_the_store_is_named() {
         let settings = [&MINIO[..], &[(name, value)]].concat();
         assert_eq!(faulty(with(&settings)), [name], "{value}");
     }
+}
+
+#[test]
+fn a_wrong_detail_of_the_watermark_is_named() {
+    let file = ("EGRESSD_WATERMARK_FILE", "/etc/logo.png");
+    let wrong = [
+        ("EGRESSD_WATERMARK_POSITION", "middle"),
+        ("EGRESSD_WATERMARK_OPACITY", "1.5"),
+        ("EGRESSD_WATERMARK_OPACITY", "NaN"),
+        ("EGRESSD_WATERMARK_OPACITY", "half"),
+    ];
+    for (name, value) in wrong {
+        assert_eq!(faulty(with(&[file, (name, value)])), [name], "{value}");
+    }
+    let alone = ("EGRESSD_WATERMARK_OPACITY", "0.5");
+    assert_eq!(faulty(with(&[alone])), ["EGRESSD_WATERMARK_FILE"]);
+}
+
+#[test]
+fn recordings_look_as_the_operator_decides() {
+    let settings = [
+        ("EGRESSD_MAX_DURATION_SECONDS", "3600"),
+        ("EGRESSD_LAYOUT", "speaker-light"),
+        ("EGRESSD_FIT", "contain"),
+        ("EGRESSD_NAME_TAGS", "true"),
+        ("EGRESSD_INITIALS", "true"),
+        ("EGRESSD_SPEAKER_BORDER", "true"),
+        ("EGRESSD_WATERMARK_FILE", "/etc/logo.png"),
+        ("EGRESSD_WATERMARK_POSITION", "top-left"),
+        ("EGRESSD_WATERMARK_OPACITY", "0.5"),
+    ];
+    let watermark = Watermark { file: "/etc/logo.png".into(), corner: Corner::TopLeft, opacity: 0.5 };
+    let expected = RecordingOptions {
+        max_duration_seconds: Some(3600),
+        view: View { layout: Layout::Speaker, theme: Theme::Light, fit: FitChoice::Contain },
+        decorations: Decorations {
+            names: true,
+            initials: true,
+            speaker_border: true,
+            watermark: Some(watermark),
+        },
+        ..RecordingOptions::default()
+    };
+    assert_eq!(good(with(&settings)).recording.defaults, expected);
+    let watermark = good(with(&settings[6..7])).recording.defaults.decorations.watermark.expect("one");
+    assert_eq!((watermark.corner, watermark.opacity), (Corner::BottomRight, 1.0));
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::livekit::LivekitError;
+use crate::options::NoWatermark;
 use crate::store::StoreError;
 
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +19,12 @@ pub enum ControlError {
     /// The caller's mistake.
     #[error("there is nothing to stop")]
     NothingToStop,
+    /// The caller's mistake.
+    #[error("nothing is being recorded")]
+    NothingToChange,
+    /// The caller's mistake.
+    #[error(transparent)]
+    NoWatermark(#[from] NoWatermark),
     /// Trying again later helps.
     #[error("no capacity left, try again in {retry_after:?}")]
     NoCapacity { retry_after: Duration },

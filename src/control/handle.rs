@@ -2,13 +2,18 @@
 //!
 //! Contract: an answer that says so has its change in the database. Cheap to clone.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
 use super::error::ControlError;
 use super::livekit::Livekit;
-use super::recording::StopRequest;
+use super::recording::{Noted, Wish};
+use super::shared::Shared;
 use crate::ids::{EgressId, RoomName};
+use crate::options::{AskedOptions, RecordingOptions, ViewChange};
+use crate::report::QualityReport;
 use crate::store::{Phase, RecordingRow, Store};
 
 #[derive(Clone)]
@@ -16,19 +21,18 @@ pub struct Handle {
     pub(super) requests: mpsc::Sender<Request>,
     pub(super) store: Store,
     pub(super) livekit: Livekit,
+    pub(super) shared: Arc<Shared>,
 }
 
 /// What only the supervisor can do.
 pub(super) enum Request {
     Start {
         room: RoomName,
+        options: RecordingOptions,
         answer: oneshot::Sender<Result<Started, ControlError>>,
     },
-    /// The way to stop a running recording, if it runs.
-    Find {
-        egress_id: EgressId,
-        answer: oneshot::Sender<Option<mpsc::Sender<StopRequest>>>,
-    },
+    /// The way to a running recording, if it runs.
+    Find { egress_id: EgressId, answer: oneshot::Sender<Option<mpsc::Sender<Wish>>> },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,9 +56,18 @@ pub struct ActiveRecording {
     pub started_at: Timestamp,
 }
 
+/// All that is known about a recording.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RecordingState {
+    pub row: RecordingRow,
+    /// What it has been like so far; `None` until there is something to tell.
+    pub quality: Option<QualityReport>,
+}
+
 impl Handle {
-    /// Starts a recording, or answers with the one that the room has.
-    pub async fn start(&self, room: RoomName) -> Result<Started, ControlError> {
+    /// Starts a recording, or answers with the one that the room has, whatever that was asked to be like.
+    pub async fn start(&self, room: RoomName, asked: AskedOptions) -> Result<Started, ControlError> {
+        let options = asked.upon(&self.shared.defaults)?;
         if let Some(existing) = self.store.live_recording(&room).await? {
             return Ok(Started::from_row(existing, false));
         }
@@ -62,21 +75,17 @@ impl Handle {
         if !exists.map_err(ControlError::Livekit)? {
             return Err(ControlError::RoomNotFound);
         }
-        self.ask(|answer| Request::Start { room, answer }).await?
+        self.ask(|answer| Request::Start { room, options, answer }).await?
     }
 
     /// Stops the room's recording; one that is being finished already is answered with as well.
     pub async fn stop(&self, room: &RoomName) -> Result<EgressId, ControlError> {
-        if let Some(live) = self.store.live_recording(room).await? {
-            let egress_id = live.egress_id.clone();
-            let found = self.ask(|answer| Request::Find { egress_id, answer });
-            if let Some(recording) = found.await?
-                && stop(&recording).await
-            {
-                return Ok(live.egress_id);
-            }
-            // It ended by itself in between: the database knows.
+        if let Some(live) = self.store.live_recording(room).await?
+            && self.wish(&live, Wish::Stop).await?.is_some()
+        {
+            return Ok(live.egress_id);
         }
+        // There is none, or it ended by itself in between: the database knows.
         match self.store.finishing_recording(room).await? {
             Some(finishing) => Ok(finishing.egress_id),
             None => Err(ControlError::NothingToStop),
@@ -87,6 +96,43 @@ impl Handle {
     pub async fn active(&self, room: &RoomName) -> Result<Option<ActiveRecording>, ControlError> {
         let live = self.store.live_recording(room).await?;
         Ok(live.map(|row| ActiveRecording { egress_id: row.egress_id, started_at: row.started_at }))
+    }
+
+    /// Changes what the room's recording looks like from now on.
+    pub async fn change_view(
+        &self,
+        room: &RoomName,
+        change: ViewChange,
+    ) -> Result<ActiveRecording, ControlError> {
+        let live = self.store.live_recording(room).await?.ok_or(ControlError::NothingToChange)?;
+        match self.wish(&live, |noted| Wish::View { change, noted }).await? {
+            Some(Noted::Done) => {
+                Ok(ActiveRecording { egress_id: live.egress_id, started_at: live.started_at })
+            }
+            Some(Noted::TooLate) | None => Err(ControlError::NothingToChange),
+        }
+    }
+
+    /// A recording of this service, past ones included.
+    pub async fn recording(&self, id: &EgressId) -> Result<Option<RecordingState>, ControlError> {
+        let Some(row) = self.store.recording(id).await? else { return Ok(None) };
+        let quality = self.store.report(id).await?;
+        Ok(Some(RecordingState { row, quality }))
+    }
+
+    /// What a running recording says to a wish; `None` if it runs no more.
+    async fn wish(
+        &self,
+        live: &RecordingRow,
+        wish: impl FnOnce(oneshot::Sender<Noted>) -> Wish,
+    ) -> Result<Option<Noted>, ControlError> {
+        let egress_id = live.egress_id.clone();
+        let Some(recording) = self.ask(|answer| Request::Find { egress_id, answer }).await? else {
+            return Ok(None);
+        };
+        let (noted, answer) = oneshot::channel();
+        let _gone = recording.send(wish(noted)).await;
+        Ok(answer.await.ok())
     }
 
     async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<T>) -> Request) -> Result<T, ControlError> {
@@ -112,10 +158,4 @@ impl Started {
             created,
         }
     }
-}
-
-/// Whether the recording has taken note of the stop.
-async fn stop(recording: &mpsc::Sender<StopRequest>) -> bool {
-    let (noted, answer) = oneshot::channel();
-    recording.send(noted).await.is_ok() && answer.await.is_ok()
 }

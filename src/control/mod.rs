@@ -21,7 +21,7 @@ mod transfer;
 mod upload;
 
 pub use error::ControlError;
-pub use handle::{ActiveRecording, Handle, StartStatus, Started};
+pub use handle::{ActiveRecording, Handle, RecordingState, StartStatus, Started};
 pub use livekit::{Livekit, LivekitError};
 pub use process::WorkerProgram;
 pub use retry::RetryPolicy;

@@ -17,6 +17,7 @@ use tokio_util::codec::{FramedRead, LinesCodec, LinesCodecError};
 
 use super::state::Exit;
 use crate::config::SETTINGS;
+use crate::media::View;
 use crate::telemetry;
 use crate::worker::messages::{self, Event, MAX_LINE_BYTES, WorkerSpec};
 
@@ -101,6 +102,10 @@ impl WorkerProcess {
             }
         }
         Output::Exited(exit(self.child.wait().await))
+    }
+
+    pub async fn change_view(&mut self, view: View) {
+        self.send(&messages::Command::View(view)).await;
     }
 
     pub async fn stop(&mut self) {

@@ -20,6 +20,9 @@ use super::shared::Shared;
 use super::spool::{Condition, Extent};
 use super::state::{self, Action, Exit, Failure, Input, State, Verdict};
 use super::upload::{UploadError, UploadOptions, Uploaded, Uploader};
+use crate::media::View;
+use crate::options::ViewChange;
+use crate::report::QualityReport;
 use crate::store::{EndResult, Ending, Outcome, Phase, RecordingRow};
 use crate::webhook::event;
 use crate::worker::messages::Event;
@@ -30,8 +33,18 @@ const PHASE_ATTEMPTS: u32 = 3;
 /// The pause before the database is tried again.
 const STORE_PAUSE: Duration = Duration::from_millis(500);
 
-/// Answered once the stop is in the database.
-pub type StopRequest = oneshot::Sender<()>;
+/// What somebody asks of a running recording. It is answered once it is in the database.
+pub enum Wish {
+    Stop(oneshot::Sender<Noted>),
+    View { change: ViewChange, noted: oneshot::Sender<Noted> },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Noted {
+    Done,
+    /// It takes in no more media.
+    TooLate,
+}
 
 /// How a recording comes to be.
 pub enum Origin {
@@ -72,16 +85,11 @@ impl Recording {
         }
     }
 
-    pub async fn run(
-        mut self,
-        origin: Origin,
-        mut stops: mpsc::Receiver<StopRequest>,
-        cancel: CancellationToken,
-    ) {
+    pub async fn run(mut self, origin: Origin, mut wishes: mpsc::Receiver<Wish>, cancel: CancellationToken) {
         let mut upload = pin!(self.upload());
         self.begin(origin).await;
         while !matches!(self.state, State::Ended { .. }) {
-            self.turn(upload.as_mut(), &mut stops, &cancel).await;
+            self.turn(upload.as_mut(), &mut wishes, &cancel).await;
         }
         if let Worker::Running { process, .. } = self.worker {
             process.close(self.shared.limits.exit).await;
@@ -129,7 +137,7 @@ impl Recording {
     async fn turn(
         &mut self,
         upload: Upload<'_>,
-        stops: &mut mpsc::Receiver<StopRequest>,
+        wishes: &mut mpsc::Receiver<Wish>,
         cancel: &CancellationToken,
     ) {
         let recording = matches!(self.state, State::Starting | State::Active);
@@ -137,15 +145,42 @@ impl Recording {
         tokio::select! {
             biased;
             () = cancel.cancelled(), if recording => self.apply(Input::StopRequested).await,
-            Some(stop) = stops.recv() => {
-                self.apply(Input::StopRequested).await;
-                // Whoever asked may have gone.
-                let _answered = stop.send(());
-            }
+            Some(wish) = wishes.recv() => self.grant(wish).await,
             output = self.worker.next() => self.heard(output).await,
             result = upload => self.uploaded(result).await,
             input = expiry(deadline) => self.apply(input).await,
         }
+    }
+
+    async fn grant(&mut self, wish: Wish) {
+        let (noted, answer) = match wish {
+            Wish::Stop(noted) => {
+                self.apply(Input::StopRequested).await;
+                (noted, Noted::Done)
+            }
+            Wish::View { change, noted } => (noted, self.change_view(change).await),
+        };
+        // Whoever asked may have gone.
+        let _answered = noted.send(answer);
+    }
+
+    async fn change_view(&mut self, change: ViewChange) -> Noted {
+        match self.state {
+            State::Starting | State::Active => {}
+            State::Stopping | State::Killing { .. } | State::Finishing { .. } | State::Ended { .. } => {
+                return Noted::TooLate;
+            }
+        }
+        let view = change.upon(self.row.options.view);
+        tracing::info!(?view, "the view changes");
+        self.row.options.view = view;
+        let (id, options) = (&self.row.egress_id, self.row.options.clone());
+        if let Err(error) = self.shared.store.set_options(id, options).await {
+            // What is seen matters more than what is written about it.
+            tracing::error!(%error, "the view cannot be written down");
+        }
+        self.worker.change_view(view).await;
+        Noted::Done
     }
 
     /// When the worker is late, and what that means.
@@ -166,8 +201,14 @@ impl Recording {
             }
             Output::Event(Event::FirstMedia) => Input::FirstMedia,
             Output::Event(Event::Progress { final_bytes, .. }) => Input::Progress { final_bytes },
-            // What it means for the recording is not decided yet.
-            Output::Event(Event::Reachable { .. } | Event::Report { .. }) => return,
+            // Not a failure: the worker gives up by itself when it has waited long enough.
+            Output::Event(Event::Reachable { reachable: false }) => {
+                return tracing::warn!("LiveKit is out of reach, the recording waits for it");
+            }
+            Output::Event(Event::Reachable { reachable: true }) => {
+                return tracing::info!("LiveKit is within reach again");
+            }
+            Output::Event(Event::Report { report }) => return self.keep(*report).await,
             Output::Event(Event::Ended { reason, ticks, final_bytes, error }) => {
                 tracing::info!(%reason, ticks, final_bytes, error, "recorded");
                 Input::WorkerEnded { reason, error }
@@ -240,6 +281,12 @@ impl Recording {
         }
     }
 
+    async fn keep(&self, report: QualityReport) {
+        if let Err(error) = self.shared.store.keep_report(&self.row.egress_id, report).await {
+            tracing::error!(%error, "the quality report cannot be written down");
+        }
+    }
+
     async fn tell_media_started(&self) {
         let RecordingRow { egress_id, room, started_at, .. } = &self.row;
         tracing::info!("first media");
@@ -272,6 +319,13 @@ impl Worker {
         match self {
             Self::Running { process, .. } => process.next().await,
             Self::None => std::future::pending().await,
+        }
+    }
+
+    async fn change_view(&mut self, view: View) {
+        match self {
+            Self::Running { process, .. } => process.change_view(view).await,
+            Self::None => {}
         }
     }
 

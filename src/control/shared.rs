@@ -11,9 +11,10 @@ use super::process::WorkerProgram;
 use super::retry::RetryPolicy;
 use crate::ids::EgressId;
 use crate::media::Codec;
+use crate::options::RecordingOptions;
 use crate::storage::Storage;
 use crate::store::{RecordingRow, Store};
-use crate::worker::messages::{RecordingOptions, WorkerSpec};
+use crate::worker::messages::WorkerSpec;
 
 /// What a supervisor is made of.
 pub struct Shared {
@@ -26,8 +27,9 @@ pub struct Shared {
     /// Recordings at a time.
     pub capacity: NonZeroU32,
     pub idle_timeout: Duration,
-    pub max_duration: Option<Duration>,
     pub disabled_codecs: Vec<Codec>,
+    /// What a recording is like whose start asks for nothing.
+    pub defaults: RecordingOptions,
     pub limits: Limits,
     pub retry: RetryPolicy,
 }
@@ -80,9 +82,8 @@ impl Shared {
             livekit_api_key: self.livekit.api_key.clone(),
             livekit_api_secret: self.livekit.api_secret.clone(),
             spool,
-            options: RecordingOptions::default(),
+            options: row.options.clone(),
             idle_timeout_ms: millis(self.idle_timeout),
-            max_duration_ms: self.max_duration.map(millis),
             ca_file: None,
             give_up_after_ms: 60_000,
             disabled_codecs: self.disabled_codecs.clone(),

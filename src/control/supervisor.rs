@@ -16,17 +16,18 @@ use tracing::Instrument;
 use super::error::ControlError;
 use super::handle::{Handle, Request, Started};
 use super::livekit::Livekit;
-use super::recording::{Origin, Recording, StopRequest};
+use super::recording::{Origin, Recording, Wish};
 use super::shared::Shared;
 use super::state::Failure;
 use super::{key, recovery};
 use crate::ids::{EgressId, RoomName};
+use crate::options::RecordingOptions;
 use crate::store::{Inserted, NewRecording, RecordingRow};
 
 /// Requests that may wait for the supervisor; more callers wait in line.
 const QUEUE: usize = 64;
-/// Stops that may wait for one recording.
-const STOP_QUEUE: usize = 8;
+/// Wishes that may wait for one recording.
+const WISH_QUEUE: usize = 8;
 /// When a full service should be asked again: recordings end at any time.
 const RETRY_AFTER: Duration = Duration::from_secs(30);
 /// How long recordings may take to be finished and stored when the service is to end. What is not
@@ -44,7 +45,7 @@ pub struct Supervisor {
 
 struct Running {
     egress_id: EgressId,
-    stops: mpsc::Sender<StopRequest>,
+    wishes: mpsc::Sender<Wish>,
     attempt: Attempt,
 }
 
@@ -59,10 +60,12 @@ impl Supervisor {
     pub async fn new(shared: Shared, livekit: Livekit) -> Result<(Handle, Self), ControlError> {
         create_spool_folder(&shared).await?;
         let (sender, requests) = mpsc::channel(QUEUE);
-        let handle = Handle { requests: sender, store: shared.store.clone(), livekit };
+        let shared = Arc::new(shared);
+        let handle =
+            Handle { requests: sender, store: shared.store.clone(), livekit, shared: Arc::clone(&shared) };
         let mut supervisor = Self {
             capacity: Arc::new(Semaphore::new(shared.capacity.get() as usize)),
-            shared: Arc::new(shared),
+            shared,
             requests,
             tasks: JoinSet::new(),
             running: HashMap::new(),
@@ -91,8 +94,8 @@ impl Supervisor {
     async fn serve(&mut self, request: Request) {
         // Whoever asked may have gone: an answer that nobody takes is dropped.
         match request {
-            Request::Start { room, answer } => {
-                let _taken = answer.send(self.start(room).await);
+            Request::Start { room, options, answer } => {
+                let _taken = answer.send(self.start(room, options).await);
             }
             Request::Find { egress_id, answer } => {
                 let _taken = answer.send(self.find(&egress_id));
@@ -100,7 +103,7 @@ impl Supervisor {
         }
     }
 
-    async fn start(&mut self, room: RoomName) -> Result<Started, ControlError> {
+    async fn start(&mut self, room: RoomName, options: RecordingOptions) -> Result<Started, ControlError> {
         let Ok(permit) = Arc::clone(&self.capacity).try_acquire_owned() else {
             return self.existing_or_full(&room).await;
         };
@@ -110,6 +113,7 @@ impl Supervisor {
             key: key::wanted(&room, started_at),
             room,
             started_at,
+            options,
         };
         match self.shared.store.insert_recording(new).await? {
             Inserted::Existing(row) => Ok(Started::from_row(row, false)),
@@ -128,10 +132,10 @@ impl Supervisor {
         }
     }
 
-    fn find(&self, egress_id: &EgressId) -> Option<mpsc::Sender<StopRequest>> {
+    fn find(&self, egress_id: &EgressId) -> Option<mpsc::Sender<Wish>> {
         let mut running = self.running.values();
         let found = running.find(|running| running.egress_id == *egress_id);
-        found.map(|running| running.stops.clone())
+        found.map(|running| running.wishes.clone())
     }
 
     fn salvage(&mut self, row: RecordingRow, failure: Failure) {
@@ -141,11 +145,11 @@ impl Supervisor {
     fn spawn(&mut self, row: RecordingRow, origin: Origin, attempt: Attempt) {
         let span = tracing::info_span!("recording", egress_id = %row.egress_id, room = %row.room);
         let egress_id = row.egress_id.clone();
-        let (stops, stopped) = mpsc::channel(STOP_QUEUE);
+        let (wishes, wished) = mpsc::channel(WISH_QUEUE);
         let recording = Recording::new(row, Arc::clone(&self.shared));
-        let run = recording.run(origin, stopped, self.stop_all.clone());
+        let run = recording.run(origin, wished, self.stop_all.clone());
         let task = self.tasks.spawn(run.instrument(span));
-        let running = Running { egress_id, stops, attempt };
+        let running = Running { egress_id, wishes, attempt };
         self.running.insert(task.id(), running);
     }
 

@@ -3,14 +3,15 @@
 use futures_util::future::BoxFuture;
 
 use crate::api::{Recorder, RecorderError};
-use crate::control::{ActiveRecording, ControlError, Handle, Started};
+use crate::control::{ActiveRecording, ControlError, Handle, RecordingState, Started};
 use crate::ids::{EgressId, RoomName};
+use crate::options::{AskedOptions, ViewChange};
 
 pub struct ControlRecorder(pub Handle);
 
 impl Recorder for ControlRecorder {
-    fn start(&self, room: RoomName) -> BoxFuture<'_, Result<Started, RecorderError>> {
-        Box::pin(async move { Ok(self.0.start(room).await?) })
+    fn start(&self, room: RoomName, asked: AskedOptions) -> BoxFuture<'_, Result<Started, RecorderError>> {
+        Box::pin(async move { Ok(self.0.start(room, asked).await?) })
     }
 
     fn stop<'a>(&'a self, room: &'a RoomName) -> BoxFuture<'a, Result<EgressId, RecorderError>> {
@@ -23,13 +24,29 @@ impl Recorder for ControlRecorder {
     ) -> BoxFuture<'a, Result<Option<ActiveRecording>, RecorderError>> {
         Box::pin(async move { Ok(self.0.active(room).await?) })
     }
+
+    fn change_view<'a>(
+        &'a self,
+        room: &'a RoomName,
+        change: ViewChange,
+    ) -> BoxFuture<'a, Result<ActiveRecording, RecorderError>> {
+        Box::pin(async move { Ok(self.0.change_view(room, change).await?) })
+    }
+
+    fn recording<'a>(
+        &'a self,
+        id: &'a EgressId,
+    ) -> BoxFuture<'a, Result<Option<RecordingState>, RecorderError>> {
+        Box::pin(async move { Ok(self.0.recording(id).await?) })
+    }
 }
 
 impl From<ControlError> for RecorderError {
     fn from(error: ControlError) -> Self {
         match error {
             ControlError::RoomNotFound => Self::RoomNotFound,
-            ControlError::NothingToStop => Self::NothingToStop,
+            ControlError::NothingToStop | ControlError::NothingToChange => Self::NothingActive,
+            ControlError::NoWatermark(_) => Self::NoWatermark,
             ControlError::NoCapacity { retry_after } => Self::NoCapacity { retry_after },
             ControlError::ShuttingDown => Self::ShuttingDown,
             ControlError::Livekit(cause) => {

@@ -7,6 +7,8 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, Type, ValueRef};
 use rusqlite::{Row, RowIndex};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 /// A time, kept as Unix milliseconds.
 pub struct Millis(pub Timestamp);
@@ -40,6 +42,25 @@ impl FromSql for Count {
         let count = u64::try_from(value.as_i64()?).map_err(FromSqlError::other)?;
         Ok(Self(count))
     }
+}
+
+/// A value of several fields, kept as JSON text.
+pub struct Json<'a, T>(pub &'a T);
+
+impl<T: Serialize> ToSql for Json<'_, T> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        let text = serde_json::to_string(self.0)
+            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
+        Ok(text.into())
+    }
+}
+
+/// What a column of [`Json`] holds.
+pub fn from_json<T: DeserializeOwned>(row: &Row<'_>, column: impl RowIndex) -> rusqlite::Result<T> {
+    let index = column.idx(row.as_ref())?;
+    let text = row.get_ref(index)?.as_str()?;
+    serde_json::from_str(text)
+        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(index, Type::Text, error.into()))
 }
 
 /// A text column that is one of our ids, names or enums.

@@ -11,6 +11,7 @@ mod deliveries;
 mod error;
 mod phase;
 mod recordings;
+mod reports;
 mod schema;
 mod webhooks;
 
@@ -29,8 +30,8 @@ pub use webhooks::WebhookRow;
 /// A handle to the database; clones share the connection.
 ///
 /// One connection behind a mutex, for reads and writes: SQLite lets only one writer through at a
-/// time anyway, a recording writes about five times in its life, and with a single connection no
-/// call of ours can meet a lock of ours. The mutex is only ever held on a blocking thread.
+/// time anyway, a recording writes about five times in its life and its report every ten seconds, and
+/// with a single connection no call of ours can meet a lock of ours. The mutex is only ever held on a blocking thread.
 #[derive(Clone)]
 pub struct Store {
     connection: Arc<Mutex<Connection>>,

@@ -6,11 +6,12 @@
 use jiff::Timestamp;
 use rusqlite::{Row, Transaction, named_params, params};
 
-use super::columns::{Count, Millis, parsed};
+use super::columns::{Count, Json, Millis, from_json, parsed};
 use super::deliveries::{OutboxEvent, add_deliveries};
 use super::phase::Phase;
 use super::{Store, StoreError};
 use crate::ids::{EgressId, RoomName};
+use crate::options::RecordingOptions;
 
 /// A recording that was just accepted.
 #[derive(Debug, Clone)]
@@ -20,6 +21,7 @@ pub struct NewRecording {
     pub started_at: Timestamp,
     /// The object key that is wanted; with a suffix before its extension if it is taken.
     pub key: String,
+    pub options: RecordingOptions,
 }
 
 /// What became of a [`NewRecording`].
@@ -38,6 +40,8 @@ pub struct RecordingRow {
     pub started_at: Timestamp,
     /// The object key that is reserved for this recording, in the bucket or not.
     pub key: String,
+    /// As they are now: its view may change while a recording runs.
+    pub options: RecordingOptions,
     pub first_media_at: Option<Timestamp>,
     pub ended_at: Option<Timestamp>,
     /// What lies in the bucket, once the recording has ended.
@@ -93,6 +97,19 @@ impl Store {
             let changed = tx.execute(
                 "UPDATE recordings SET phase = ?2 WHERE egress_id = ?1 AND ended_at IS NULL",
                 params![id.as_str(), phase.as_str()],
+            )?;
+            Ok(changed == 1)
+        })
+        .await
+    }
+
+    /// Changes what a recording is like that takes in media, or is about to. Answers whether there was one.
+    pub async fn set_options(&self, id: &EgressId, options: RecordingOptions) -> Result<bool, StoreError> {
+        let id = id.clone();
+        self.write("set_options", move |tx| {
+            let changed = tx.execute(
+                "UPDATE recordings SET options = ?2 WHERE egress_id = ?1 AND phase IN ('starting', 'active')",
+                params![id.as_str(), Json(&options)],
             )?;
             Ok(changed == 1)
         })
@@ -185,14 +202,15 @@ fn insert(tx: &Transaction<'_>, new: &NewRecording) -> rusqlite::Result<Inserted
     }
     let key = free_key(tx, &new.key)?;
     let row = tx.query_row(
-        "INSERT INTO recordings (egress_id, room, phase, started_at, object_key)
-         VALUES (:egress_id, :room, :phase, :started_at, :key) RETURNING *",
+        "INSERT INTO recordings (egress_id, room, phase, started_at, object_key, options)
+         VALUES (:egress_id, :room, :phase, :started_at, :key, :options) RETURNING *",
         named_params! {
             ":egress_id": new.egress_id.as_str(),
             ":room": new.room.as_str(),
             ":phase": Phase::Starting.as_str(),
             ":started_at": Millis(new.started_at),
             ":key": key,
+            ":options": Json(&new.options),
         },
         recording_row,
     )?;
@@ -282,6 +300,7 @@ fn recording_row(row: &Row<'_>) -> rusqlite::Result<RecordingRow> {
         phase: parsed(row, "phase")?,
         started_at,
         key: row.get("object_key")?,
+        options: from_json(row, "options")?,
         first_media_at: optional_time("first_media_at")?,
         ended_at: optional_time("ended_at")?,
         saved: file.map(|key| SavedFile { key, duration_s, size }),

@@ -12,7 +12,7 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use super::StoreError;
 
-const MIGRATIONS: &[&str] = &[include_str!("schema_1.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("schema_1.sql"), include_str!("schema_2.sql")];
 
 /// How long a call waits for somebody else's lock (an operator's `sqlite3`, a backup).
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -89,6 +89,21 @@ mod tests {
         let path = dir.path().join("egressd.db");
         drop(open(&path).unwrap());
         assert_eq!(user_version(&open(&path).unwrap()).unwrap(), MIGRATIONS.len());
+    }
+
+    #[test]
+    fn a_recording_of_the_first_version_has_no_options_of_its_own() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("egressd.db");
+        let mut connection = Connection::open(&path).unwrap();
+        connection.execute_batch(MIGRATIONS[0]).unwrap();
+        connection.pragma_update(None, "user_version", 1).unwrap();
+        let insert = "INSERT INTO recordings (egress_id, room, phase, started_at, object_key)
+                      VALUES ('EG_abcdefghijkl', 'room', 'active', 1, 'room/1.mp4')";
+        connection.execute(insert, []).unwrap();
+        migrate(&mut connection, 1).unwrap();
+        let options = "SELECT options FROM recordings";
+        assert_eq!(connection.query_row(options, [], |row| row.get::<_, String>(0)).unwrap(), "{}");
     }
 
     #[test]

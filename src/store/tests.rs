@@ -7,6 +7,9 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::ids::{EgressId, RoomName, WebhookId};
+use crate::media::{Decorations, Watermark};
+use crate::options::RecordingOptions;
+use crate::report::{QualityReport, TrackReport};
 
 const KEY: &str = "room/2024-04-21T10-00-00.mp4";
 const EVENT: &str = "egress_ended";
@@ -26,7 +29,13 @@ fn room() -> RoomName {
 }
 
 fn new_recording() -> NewRecording {
-    NewRecording { egress_id: EgressId::random(), room: room(), started_at: now(), key: KEY.to_owned() }
+    NewRecording {
+        egress_id: EgressId::random(),
+        room: room(),
+        started_at: now(),
+        key: KEY.to_owned(),
+        options: RecordingOptions::default(),
+    }
 }
 
 async fn started(store: &Store) -> RecordingRow {
@@ -208,4 +217,37 @@ async fn a_removed_webhook_gets_nothing_any_more() {
     assert!(!store.delete_webhook(&hook).await.unwrap());
     assert!(store.webhook(&hook).await.unwrap().is_none());
     assert!(store.due_deliveries(now(), 10).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn the_options_of_a_recording_are_kept_and_can_be_changed_while_it_takes_in_media() {
+    let (_dir, store) = opened();
+    let watermark = Watermark { file: "/etc/logo.png".into(), corner: Default::default(), opacity: 0.35 };
+    let decorations = Decorations { watermark: Some(watermark), ..Decorations::default() };
+    let options = RecordingOptions { decorations, ..RecordingOptions::default() };
+    let new = NewRecording { options: options.clone(), ..new_recording() };
+    let id = new.egress_id.clone();
+    store.insert_recording(new).await.unwrap();
+    assert_eq!(store.recording(&id).await.unwrap().unwrap().options, options);
+
+    let changed = RecordingOptions { width: 640, ..options };
+    assert!(store.set_options(&id, changed.clone()).await.unwrap());
+    assert_eq!(store.recording(&id).await.unwrap().unwrap().options, changed);
+    store.set_phase(&id, Phase::Stopping).await.unwrap();
+    assert!(!store.set_options(&id, RecordingOptions::default()).await.unwrap());
+    assert_eq!(store.recording(&id).await.unwrap().unwrap().options, changed);
+}
+
+#[tokio::test]
+async fn the_last_quality_report_of_a_recording_is_kept() {
+    let (_dir, store) = opened();
+    let id = started(&store).await.egress_id;
+    assert_eq!(store.report(&id).await.unwrap(), None);
+    for tracks in [1, 2] {
+        let track = TrackReport { clock_correction_ms: -1.25, ..TrackReport::default() };
+        let report = QualityReport { tracks: vec![track; tracks], ..QualityReport::default() };
+        store.keep_report(&id, report.clone()).await.unwrap();
+        assert_eq!(store.report(&id).await.unwrap(), Some(report));
+    }
+    assert!(store.keep_report(&EgressId::random(), QualityReport::default()).await.is_err());
 }

@@ -14,7 +14,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::ids::{EgressId, RoomName};
-use crate::media::{Codec, Decorations, View};
+use crate::media::{Codec, View};
+use crate::options::RecordingOptions;
 use crate::report::QualityReport;
 
 /// The longest line either side accepts. A start command is below 8 KiB, a report of a thousand tracks below 2 MiB.
@@ -47,26 +48,12 @@ pub struct WorkerSpec {
     pub spool: PathBuf,
     pub options: RecordingOptions,
     pub idle_timeout_ms: u64,
-    pub max_duration_ms: Option<u64>,
     /// PEM certificates that are trusted besides the system's.
     pub ca_file: Option<PathBuf>,
     /// How long LiveKit may be out of reach before the recording ends.
     pub give_up_after_ms: u64,
     /// Video codecs that are not to be decoded, whatever this machine can.
     pub disabled_codecs: Vec<Codec>,
-}
-
-/// What the file shall be like.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct RecordingOptions {
-    pub width: u32,
-    pub height: u32,
-    pub frame_rate: u32,
-    pub video_kbps: u32,
-    pub audio_kbps: u32,
-    pub view: View,
-    pub decorations: Decorations,
 }
 
 /// From the worker to the service.
@@ -86,7 +73,7 @@ pub enum Event {
     },
     /// LiveKit is out of reach, or is again within it.
     Reachable { reachable: bool },
-    /// What the recording was like. Once, before `Ended`; not if there was none.
+    /// What the recording has been like so far. Now and then, and once before `Ended`; not if there was none.
     Report { report: Box<QualityReport> },
     /// The spool is complete and closed; the last line.
     Ended { reason: EndReason, ticks: u64, final_bytes: u64, error: Option<String> },
@@ -115,20 +102,6 @@ pub struct InvalidMessage {
     source: serde_json::Error,
 }
 
-impl Default for RecordingOptions {
-    fn default() -> Self {
-        Self {
-            width: 1280,
-            height: 720,
-            frame_rate: 30,
-            video_kbps: 3000,
-            audio_kbps: 128,
-            view: View::default(),
-            decorations: Decorations::default(),
-        }
-    }
-}
-
 impl WorkerSpec {
     pub fn give_up_after(&self) -> Duration {
         Duration::from_millis(self.give_up_after_ms)
@@ -136,10 +109,6 @@ impl WorkerSpec {
 
     pub fn idle_timeout(&self) -> Duration {
         Duration::from_millis(self.idle_timeout_ms)
-    }
-
-    pub fn max_duration(&self) -> Option<Duration> {
-        self.max_duration_ms.map(Duration::from_millis)
     }
 }
 
@@ -186,7 +155,6 @@ mod tests {
             spool: "/spool/EG_abcdefghijkl.mp4".into(),
             options: RecordingOptions::default(),
             idle_timeout_ms: 1500,
-            max_duration_ms: None,
             ca_file: None,
             give_up_after_ms: 60_000,
             disabled_codecs: vec![Codec::H265],
@@ -204,7 +172,6 @@ mod tests {
         assert_eq!(read.livekit_api_secret.expose_secret(), "hunter2");
         assert_eq!(read.options, RecordingOptions::default());
         assert_eq!(read.idle_timeout(), Duration::from_millis(1500));
-        assert_eq!(read.max_duration(), None);
         assert!(line.contains(r#""disabledCodecs":["h265"]"#), "{line}");
     }
 
@@ -229,6 +196,9 @@ mod tests {
             assert_eq!(from_line::<Event>(line).unwrap(), event);
         }
         assert_eq!(to_line(&Command::Stop), "{\"type\":\"stop\"}\n");
+        let view = r#"{"type":"view","layout":"grid","theme":"dark","fit":"by-shape"}"#;
+        assert_eq!(to_line(&Command::View(View::default())).trim_end(), view);
+        assert!(matches!(from_line(view), Ok(Command::View(read)) if read == View::default()));
     }
 
     #[test]

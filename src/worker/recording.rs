@@ -192,7 +192,7 @@ impl Recording {
 
     fn stop_when_it_is_time(&mut self) {
         let now = self.now();
-        let limit = self.spec.max_duration();
+        let limit = self.spec.options.max_duration();
         if limit.is_some_and(|limit| now >= MediaTime::ZERO + limit) {
             return self.stop(EndReason::MaxDuration, None);
         }

@@ -1,9 +1,10 @@
 //! Owns the routes of the REST API, and what is answered where there is none.
 
 mod json;
+mod options;
 mod path;
 mod recording;
-mod start_options;
+mod recordings;
 mod webhooks;
 
 use std::sync::Arc;
@@ -28,7 +29,8 @@ pub fn router(state: ApiState) -> Router {
     let recordings = Router::new()
         .route("/v1/rooms/{room}/recording/start", post(recording::start))
         .route("/v1/rooms/{room}/recording/stop", post(recording::stop))
-        .route("/v1/rooms/{room}/recording", get(recording::show))
+        .route("/v1/rooms/{room}/recording", get(recording::show).patch(recording::change))
+        .route("/v1/recordings/{id}", get(recordings::show))
         .with_state(recorder);
     let webhooks = Router::new()
         .route("/v1/webhooks", post(webhooks::register).get(webhooks::list))

@@ -4,10 +4,13 @@ use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
 
 use crate::api::problem::{Kind, Problem};
-use crate::ids::{RoomName, WebhookId};
+use crate::ids::{EgressId, RoomName, WebhookId};
 
 /// The room that a path names.
 pub struct Room(pub RoomName);
+
+/// The recording that a path names, which need not exist.
+pub struct Recording(pub EgressId);
 
 /// The webhook that a path names, which need not exist.
 pub struct Webhook(pub WebhookId);
@@ -22,6 +25,17 @@ impl<S: Send + Sync> FromRequestParts<S> for Room {
     }
 }
 
+impl<S: Send + Sync> FromRequestParts<S> for Recording {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let id = segment(parts, state).await?;
+        // What is no id at all is the id of no recording.
+        let recording = id.parse().map(Self);
+        recording.map_err(|_| no_such_recording())
+    }
+}
+
 impl<S: Send + Sync> FromRequestParts<S> for Webhook {
     type Rejection = Problem;
 
@@ -31,6 +45,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Webhook {
         let webhook = id.parse().map(Self);
         webhook.map_err(|_| Problem::new(Kind::NotFound, "No such webhook"))
     }
+}
+
+pub fn no_such_recording() -> Problem {
+    Problem::new(Kind::NotFound, "No such recording")
 }
 
 /// The one segment of a route that varies.

@@ -1,4 +1,4 @@
-//! Owns the three recording calls (contract, part 1).
+//! Owns the calls on a room's recording: start, stop, show and change (contract, part 1).
 
 use std::sync::Arc;
 
@@ -9,8 +9,8 @@ use axum::http::StatusCode;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::options;
 use super::path::Room;
-use super::start_options;
 use crate::api::problem::Problem;
 use crate::api::recorder::{ActiveRecording, Recorder, StartStatus, Started};
 use crate::ids::EgressId;
@@ -51,8 +51,8 @@ pub async fn start(
     Room(room): Room,
     body: Bytes,
 ) -> Result<(StatusCode, Json<StartAnswer>), Problem> {
-    start_options::check(&body)?;
-    let Started { egress_id, started_at, status, created } = recorder.start(room).await?;
+    let asked = options::asked(&body)?;
+    let Started { egress_id, started_at, status, created } = recorder.start(room, asked).await?;
     let code = if created { StatusCode::CREATED } else { StatusCode::OK };
     let status = match status {
         StartStatus::Starting => "starting",
@@ -68,12 +68,29 @@ pub async fn stop(State(recorder): TheRecorder, Room(room): Room) -> Result<Json
 }
 
 pub async fn show(State(recorder): TheRecorder, Room(room): Room) -> Result<Json<ShowAnswer>, Problem> {
-    Ok(Json(match recorder.active(&room).await? {
-        Some(ActiveRecording { egress_id, started_at }) => {
-            ShowAnswer::Active { active: true, egress_id, started_at: millis(started_at) }
+    Ok(Json(recorder.active(&room).await?.into()))
+}
+
+/// Answers as [`show`] does.
+pub async fn change(
+    State(recorder): TheRecorder,
+    Room(room): Room,
+    body: Bytes,
+) -> Result<Json<ShowAnswer>, Problem> {
+    let change = options::view_change(&body)?;
+    let active = recorder.change_view(&room, change).await?;
+    Ok(Json(Some(active).into()))
+}
+
+impl From<Option<ActiveRecording>> for ShowAnswer {
+    fn from(active: Option<ActiveRecording>) -> Self {
+        match active {
+            Some(ActiveRecording { egress_id, started_at }) => {
+                Self::Active { active: true, egress_id, started_at: millis(started_at) }
+            }
+            None => Self::Inactive { active: false },
         }
-        None => ShowAnswer::Inactive { active: false },
-    }))
+    }
 }
 
 /// ISO 8601 in UTC with milliseconds and a `Z`.

@@ -68,7 +68,7 @@ async fn what_is_not_there_is_a_404_and_a_wrong_method_a_405_that_lists_the_righ
 
     let cases = [
         ("GET", "/v1/rooms/a/recording/start", "post"),
-        ("POST", "/v1/rooms/a/recording", "get,head"),
+        ("POST", "/v1/rooms/a/recording", "get,head,patch"),
         ("DELETE", "/v1/webhooks", "post,get,head"),
         ("POST", "/v1/health", "get,head"),
     ];

@@ -3,6 +3,7 @@
 
 mod gate;
 mod recording;
+mod recordings;
 mod webhooks;
 
 use std::collections::HashMap;
@@ -20,17 +21,28 @@ use tokio::net::TcpStream;
 
 use super::*;
 use crate::ids::{EgressId, RoomName};
+use crate::media::{Corner, Decorations, FitChoice, Layout, Theme, View, Watermark};
+use crate::options::{AskedOptions, RecordingOptions, ViewChange};
+use crate::report::QualityReport;
+use crate::store::{Phase, RecordingRow, SavedFile};
 use crate::webhook::TargetPolicy;
 
 const BODY_LIMIT: usize = 1000;
 const STARTED_AT: &str = "2024-04-21T10:00:00.000Z";
 
-/// Knows every room but `nowhere`, cannot reach LiveKit for `unreachable`, and has no place for `full`.
+/// Knows every room but `nowhere`, cannot reach LiveKit for `unreachable`, and has no place for `full`. Knows one past
+/// recording, too.
 #[derive(Default)]
 struct InMemory(Mutex<HashMap<RoomName, EgressId>>);
 
+/// The past recording.
+const PAST: &str = "EG_abcdefghijkl";
+
 impl Recorder for InMemory {
-    fn start(&self, room: RoomName) -> BoxFuture<'_, Result<Started, RecorderError>> {
+    fn start(&self, room: RoomName, asked: AskedOptions) -> BoxFuture<'_, Result<Started, RecorderError>> {
+        if asked.watermark.is_some() {
+            return async { Err(RecorderError::NoWatermark) }.boxed();
+        }
         let result = match room.as_str() {
             "nowhere" => Err(RecorderError::RoomNotFound),
             "unreachable" => Err(RecorderError::LivekitUnreachable),
@@ -53,7 +65,7 @@ impl Recorder for InMemory {
 
     fn stop<'a>(&'a self, room: &'a RoomName) -> BoxFuture<'a, Result<EgressId, RecorderError>> {
         let stopped = self.0.lock().unwrap().remove(room);
-        async { stopped.ok_or(RecorderError::NothingToStop) }.boxed()
+        async { stopped.ok_or(RecorderError::NothingActive) }.boxed()
     }
 
     fn active<'a>(
@@ -64,6 +76,47 @@ impl Recorder for InMemory {
         let active =
             egress_id.map(|egress_id| ActiveRecording { egress_id, started_at: STARTED_AT.parse().unwrap() });
         async { Ok(active) }.boxed()
+    }
+
+    fn change_view<'a>(
+        &'a self,
+        room: &'a RoomName,
+        _change: ViewChange,
+    ) -> BoxFuture<'a, Result<ActiveRecording, RecorderError>> {
+        async { self.active(room).await?.ok_or(RecorderError::NothingActive) }.boxed()
+    }
+
+    fn recording<'a>(
+        &'a self,
+        id: &'a EgressId,
+    ) -> BoxFuture<'a, Result<Option<RecordingState>, RecorderError>> {
+        async { Ok((id.as_str() == PAST).then(past_recording)) }.boxed()
+    }
+}
+
+fn past_recording() -> RecordingState {
+    let time = |text: &str| text.parse().unwrap();
+    let watermark = Watermark { file: "/etc/logo.png".into(), corner: Corner::TopLeft, opacity: 0.5 };
+    let options = RecordingOptions {
+        view: View { layout: Layout::Speaker, theme: Theme::Light, fit: FitChoice::Contain },
+        decorations: Decorations { names: true, watermark: Some(watermark), ..Decorations::default() },
+        ..RecordingOptions::default()
+    };
+    let key = "room/2024-04-21T10-00-00.mp4".to_owned();
+    RecordingState {
+        row: RecordingRow {
+            egress_id: PAST.parse().unwrap(),
+            room: "room".parse().unwrap(),
+            phase: Phase::Complete,
+            started_at: time(STARTED_AT),
+            key: key.clone(),
+            options,
+            first_media_at: Some(time("2024-04-21T10:00:01.5Z")),
+            ended_at: Some(time("2024-04-21T11:00:00Z")),
+            saved: Some(SavedFile { key, duration_s: 3598, size: 512_000_000 }),
+            error: None,
+        },
+        quality: Some(QualityReport::default()),
     }
 }
 

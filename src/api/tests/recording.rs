@@ -59,6 +59,30 @@ async fn an_option_that_cannot_be_honoured_starts_nothing() {
 }
 
 #[tokio::test]
+async fn a_watermark_that_there_is_none_for_is_a_400() {
+    let api = Api::start().await;
+    let answer = api.post("/v1/rooms/room/recording/start", r#"{"watermark":true}"#).await;
+    let detail = "watermark must be left out or false: this service has no picture for it";
+    assert_eq!(answer.problem("bad-request"), (400, detail.to_owned()));
+}
+
+#[tokio::test]
+async fn a_change_of_the_view_answers_as_the_state_does() {
+    let api = Api::start().await;
+    let change = async |body: &str| api.call("PATCH", "/v1/rooms/room/recording", body).await;
+    let layout = r#"{"layout":"grid-light"}"#;
+    let nothing = (404, "No active recording for this room".to_owned());
+    assert_eq!(change(layout).await.problem("not-found"), nothing);
+
+    api.post("/v1/rooms/room/recording/start", "").await;
+    let changed = change(layout).await;
+    assert_eq!(changed.status, 200);
+    assert_eq!(changed.body, api.get("/v1/rooms/room/recording").await.body);
+    assert_eq!(change(r#"{"layout":"mosaic"}"#).await.problem("bad-request").0, 400);
+    assert_eq!(change("").await.problem("bad-request").0, 400);
+}
+
+#[tokio::test]
 async fn a_room_name_is_percent_decoded_and_signed_as_sent() {
     let api = Api::start().await;
     for room in ["Z%C3%BCrich%20a", "a+b", "%2e%2e%2e", "x?query=%2F"] {

@@ -10,6 +10,8 @@ use faulty::Faulty;
 use world::{Setting, World, error_of, is_full, room, spool};
 
 use crate::control::{ControlError, StartStatus};
+use crate::media::{FitChoice, Layout, Theme, View};
+use crate::options::{AskedOptions, AskedWatermark, Look, RecordingOptions, ViewChange};
 use crate::storage::Folder;
 use crate::store::Phase;
 
@@ -134,14 +136,75 @@ async fn a_worker_that_exits_at_once_fails_the_recording() {
 }
 
 #[tokio::test]
+async fn an_interruption_that_ended_is_no_failure_and_the_last_report_is_kept() {
+    let world = World::new(Setting::new("interrupted")).await;
+    let id = world.start_recording().await;
+    assert_eq!(world.until_warned(&id).await, "so far");
+    world.handle.stop(&room()).await.unwrap();
+    assert_eq!(world.ended(&id).await.phase, Phase::Complete);
+    assert_eq!(world.until_warned(&id).await, "whole");
+}
+
+#[tokio::test]
+async fn a_recording_is_what_its_start_asked_for_and_a_second_start_changes_nothing() {
+    let world = World::new(Setting::new("until_stop")).await;
+    let asked = AskedOptions { width: Some(640), ..AskedOptions::default() };
+    let id = world.handle.start(room(), asked).await.unwrap().egress_id;
+    let other = AskedOptions { width: Some(1920), ..AskedOptions::default() };
+    assert_eq!(world.handle.start(room(), other).await.unwrap().egress_id, id);
+    let expected = RecordingOptions { width: 640, ..RecordingOptions::default() };
+    assert_eq!(world.handle.recording(&id).await.unwrap().unwrap().row.options, expected);
+}
+
+#[tokio::test]
+async fn a_watermark_that_nobody_configured_starts_nothing() {
+    let world = World::new(Setting::new("until_stop")).await;
+    let on = AskedWatermark::On { corner: None, opacity: None };
+    let asked = AskedOptions { watermark: Some(on), ..AskedOptions::default() };
+    let started = world.handle.start(room(), asked).await;
+    assert!(matches!(started, Err(ControlError::NoWatermark(_))), "{started:?}");
+    assert_eq!(world.handle.active(&room()).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_change_of_view_is_written_down_and_reaches_the_worker() {
+    let world = World::new(Setting::new("until_stop")).await;
+    let id = world.start_recording().await;
+    let look = ViewChange { look: Look::from_word("speaker-light"), fit: None };
+    let changed = world.handle.change_view(&room(), look).await.unwrap();
+    assert_eq!(changed.egress_id, id);
+    assert_eq!(world.until_warned(&id).await, "speaker light by-shape");
+
+    let fit = ViewChange { look: None, fit: Some(FitChoice::Contain) };
+    world.handle.change_view(&room(), fit).await.unwrap();
+    world.handle.stop(&room()).await.unwrap();
+    let row = world.ended(&id).await;
+    assert_eq!(world.until_warned(&id).await, "speaker light contain");
+    let view = View { layout: Layout::Speaker, theme: Theme::Light, fit: FitChoice::Contain };
+    assert_eq!(row.options.view, view);
+}
+
+#[tokio::test]
+async fn the_view_of_nothing_cannot_be_changed() {
+    let world = World::new(Setting::new("until_stop")).await;
+    let change = async || world.handle.change_view(&room(), ViewChange::default()).await;
+    assert!(matches!(change().await, Err(ControlError::NothingToChange)));
+    world.record().await;
+    assert!(matches!(change().await, Err(ControlError::NothingToChange)));
+}
+
+#[tokio::test]
 async fn racing_starts_make_one_recording() {
     let world = World::new(Setting { capacity: 1, ..Setting::new("until_stop") }).await;
-    let (a, b) = tokio::join!(world.handle.start(room()), world.handle.start(room()));
+    let (a, b) = tokio::join!(
+        world.handle.start(room(), AskedOptions::default()),
+        world.handle.start(room(), AskedOptions::default())
+    );
     let (a, b) = (a.unwrap(), b.unwrap());
     assert_eq!((&a.egress_id, a.started_at), (&b.egress_id, b.started_at));
     assert_eq!([a.created, b.created].iter().filter(|created| **created).count(), 1);
     world.until(&a.egress_id, |row| row.phase == Phase::Active).await;
-    let again = world.handle.start(room()).await.unwrap();
+    let again = world.handle.start(room(), AskedOptions::default()).await.unwrap();
     assert_eq!((again.egress_id, again.status), (a.egress_id, StartStatus::Active));
 }
 
@@ -165,9 +228,15 @@ async fn a_stop_of_nothing_is_refused_and_a_second_stop_answers_as_the_first() {
 #[tokio::test]
 async fn a_start_says_what_is_wrong_with_livekit() {
     let unknown = World::new(Setting { livekit_rooms: Some("{}"), ..Setting::new("until_stop") }).await;
-    assert!(matches!(unknown.handle.start(room()).await, Err(ControlError::RoomNotFound)));
+    assert!(matches!(
+        unknown.handle.start(room(), AskedOptions::default()).await,
+        Err(ControlError::RoomNotFound)
+    ));
     let gone = World::new(Setting { livekit_rooms: None, ..Setting::new("until_stop") }).await;
-    assert!(matches!(gone.handle.start(room()).await, Err(ControlError::Livekit(_))));
+    assert!(matches!(
+        gone.handle.start(room(), AskedOptions::default()).await,
+        Err(ControlError::Livekit(_))
+    ));
 }
 
 #[tokio::test]
@@ -177,11 +246,11 @@ async fn a_full_service_refuses_a_start_until_a_worker_is_gone() {
     let world = World::new(setting).await;
     world.start_recording().await;
     let other: crate::ids::RoomName = "other".parse().unwrap();
-    assert!(is_full(&world.handle.start(other.clone()).await));
+    assert!(is_full(&world.handle.start(other.clone(), AskedOptions::default()).await));
     world.handle.stop(&room()).await.unwrap();
-    let mut started = world.handle.start(other.clone()).await;
+    let mut started = world.handle.start(other.clone(), AskedOptions::default()).await;
     while is_full(&started) {
-        started = world.handle.start(other.clone()).await;
+        started = world.handle.start(other.clone(), AskedOptions::default()).await;
     }
     assert!(started.unwrap().created);
 }
@@ -274,7 +343,7 @@ async fn a_service_that_ends_stops_its_recordings_and_stores_them() {
     let (store, _folder) = world.terminate().await;
     let row = store.recording(&id).await.unwrap().unwrap();
     assert_eq!(row.phase, Phase::Complete);
-    assert!(matches!(handle.start(room()).await, Err(ControlError::ShuttingDown)));
+    assert!(matches!(handle.start(room(), AskedOptions::default()).await, Err(ControlError::ShuttingDown)));
 }
 
 /// Whether some upload below the folder has its second part.

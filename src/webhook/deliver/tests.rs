@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 
 use super::*;
 use crate::ids::{EgressId, RoomName, WebhookId};
+use crate::options::RecordingOptions;
 use crate::store::{DeliveryRow, DeliveryState, Ending, Inserted, NewRecording, Outcome, WebhookRow};
 use crate::webhook::event::egress_ended;
 
@@ -65,6 +66,7 @@ async fn end_a_recording(store: &Store) -> String {
         room: room.clone(),
         started_at: Timestamp::now(),
         key: "room/1.mp4".to_owned(),
+        options: RecordingOptions::default(),
     };
     assert!(matches!(store.insert_recording(new).await.unwrap(), Inserted::New(_)));
     let outcome = Outcome::Failed { error: "nothing came".to_owned(), saved: None };

@@ -33,8 +33,24 @@ def ended(reason, error=None):
     sys.exit(1 if error else 0)
 
 
+def report(message):
+    """A quality report with one warning."""
+    file = dict.fromkeys(
+        ["durationMs", "videoFrames", "hurriedFrames", "longestDelayMs", "packetsLost", "longestFreezeMs"], 0
+    )
+    warning = {"atMs": 0, "track": None, "message": message}
+    left_out = dict.fromkeys(["gapsLeftOut", "warningsLeftOut", "tracksLeftOut"], 0)
+    tell(type="report", report={"file": file, "gaps": [], "warnings": [warning], "tracks": [], **left_out})
+
+
 def wait_for_stop():
-    assert json.loads(sys.stdin.readline() or "{}") == {"type": "stop"}
+    """Reports every view that it is told until then."""
+    while True:
+        command = json.loads(sys.stdin.readline() or "{}")
+        if command.get("type") != "view":
+            assert command == {"type": "stop"}, command
+            return
+        report("{layout} {theme} {fit}".format(**command))
 
 
 whole = os.path.getsize(source)
@@ -45,6 +61,14 @@ print("a library that prints where it should not", flush=True)
 if plan == "until_stop":
     record(whole)
     wait_for_stop()
+    ended("stopped")
+elif plan == "interrupted":
+    record(whole)
+    tell(type="reachable", reachable=False)
+    tell(type="reachable", reachable=True)
+    report("so far")
+    wait_for_stop()
+    report("whole")
     ended("stopped")
 elif plan == "room_closes":
     record(whole)

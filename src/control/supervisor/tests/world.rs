@@ -18,6 +18,7 @@ use crate::control::{
 use crate::ids::{EgressId, RoomName, WebhookId};
 use crate::media::{EncodedSample, Size, StreamKind, StreamSetup};
 use crate::mp4::{FragmentWriter, MovieConfig, SpoolReader};
+use crate::options::{AskedOptions, RecordingOptions};
 use crate::storage::{Folder, Storage};
 use crate::store::{RecordingRow, Store, WebhookRow};
 
@@ -37,6 +38,7 @@ pub struct Setting {
     pub storage: Option<Arc<dyn Storage>>,
     pub capacity: u32,
     pub limits: Limits,
+    pub defaults: RecordingOptions,
     pub retry: RetryPolicy,
     /// LiveKit answers with these rooms; `None`: nobody answers.
     pub livekit_rooms: Option<&'static str>,
@@ -62,6 +64,7 @@ impl Setting {
             storage: None,
             capacity: 4,
             limits: Limits::default(),
+            defaults: RecordingOptions::default(),
             retry: RetryPolicy {
                 first_pause: Duration::from_millis(1),
                 longest_pause: Duration::from_millis(1),
@@ -117,8 +120,8 @@ impl World {
             spool_dir: spools.clone(),
             capacity: setting.capacity.try_into().unwrap(),
             idle_timeout: Duration::from_secs(300),
-            max_duration: None,
             disabled_codecs: Vec::new(),
+            defaults: setting.defaults.clone(),
             limits: setting.limits.clone(),
             retry: setting.retry.clone(),
         };
@@ -130,7 +133,7 @@ impl World {
     }
 
     pub async fn start_recording(&self) -> EgressId {
-        self.handle.start(room()).await.unwrap().egress_id
+        self.handle.start(room(), AskedOptions::default()).await.unwrap().egress_id
     }
 
     /// Starts, waits until the worker has recorded what it will, and stops.
@@ -156,6 +159,19 @@ impl World {
             }
         };
         tokio::time::timeout(PATIENCE, look).await.expect("it never came to that")
+    }
+
+    /// The warning of the recording's last quality report, once there is one.
+    pub async fn until_warned(&self, id: &EgressId) -> String {
+        let look = async {
+            loop {
+                if let Some(report) = self.store.report(id).await.unwrap() {
+                    return report.warnings[0].message.clone();
+                }
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, look).await.expect("there never was a report")
     }
 
     /// The bodies of the `egress_ended` events that wait to be delivered.

@@ -1,0 +1,277 @@
+//! Owns how the options of a start, and a change of view, are read from a body (contract, part 1). Pure.
+//!
+//! Contract: nothing is silently ignored. A key that is not known, and a value that cannot be honoured, is refused by
+//! the key's name with what is expected.
+
+use std::ops::RangeInclusive;
+
+use serde_json::Value;
+
+use super::json::{Object, object, unknown_key};
+use crate::api::problem::Problem;
+use crate::media::FitChoice;
+use crate::options::{
+    AUDIO_KBPS, AskedOptions, AskedWatermark, CORNER_WORDS, FIT_WORDS, FRAME_RATES, LAYOUT_WORDS, Look,
+    OPACITIES, PIXELS_MAX, SIDES, VIDEO_KBPS, ViewChange, corner_from_word, fit_from_word,
+};
+
+/// What a start asks for; no body at all asks for nothing.
+pub fn asked(body: &[u8]) -> Result<AskedOptions, Problem> {
+    let mut asked = AskedOptions::default();
+    if body.is_empty() {
+        return Ok(asked);
+    }
+    for (key, value) in &object(body)? {
+        take_option(&mut asked, key, value)?;
+    }
+    let pixels = asked.width.zip(asked.height).map(|(width, height)| width * height);
+    if pixels.is_some_and(|pixels| pixels > PIXELS_MAX) {
+        let detail = format!("width times height must be at most {PIXELS_MAX} pixels (3840 x 2160)");
+        return Err(Problem::bad_request(detail));
+    }
+    Ok(asked)
+}
+
+/// What is to look different from now on. `null` gives the choice of `fit` back.
+pub fn view_change(body: &[u8]) -> Result<ViewChange, Problem> {
+    let mut change = ViewChange::default();
+    for (key, value) in &object(body)? {
+        match (key.as_str(), value) {
+            ("layout", layout) => change.look = Some(look(layout)?),
+            ("fit", Value::Null) => change.fit = Some(FitChoice::ByShape),
+            ("fit", choice) => change.fit = Some(fit(choice)?),
+            (unknown, _) => return Err(unknown_key(unknown)),
+        }
+    }
+    match change == ViewChange::default() {
+        true => Err(Problem::bad_request("There is nothing to change: layout and fit are missing")),
+        false => Ok(change),
+    }
+}
+
+fn take_option(asked: &mut AskedOptions, key: &str, value: &Value) -> Result<(), Problem> {
+    match key {
+        "layout" => asked.view.look = Some(look(value)?),
+        "fit" => asked.view.fit = Some(fit(value)?),
+        "width" => asked.width = Some(side(key, value)?),
+        "height" => asked.height = Some(side(key, value)?),
+        "framerate" => asked.frame_rate = Some(whole(key, value, FRAME_RATES)?),
+        "videoBitrate" => asked.video_kbps = Some(whole(key, value, VIDEO_KBPS)?),
+        "audioBitrate" => asked.audio_kbps = Some(whole(key, value, AUDIO_KBPS)?),
+        "maxDurationSeconds" => asked.max_duration_seconds = Some(whole(key, value, 1..=u32::MAX)?),
+        "nameTags" => asked.name_tags = Some(truth(key, value)?),
+        "initials" => asked.initials = Some(truth(key, value)?),
+        "speakerBorder" => asked.speaker_border = Some(truth(key, value)?),
+        "watermark" => asked.watermark = Some(watermark(value)?),
+        // Every recording has both.
+        "audioOnly" | "videoOnly" if *value == Value::Bool(false) => {}
+        "audioOnly" | "videoOnly" => return Err(expected(key, "false in this version")),
+        "filepath" => {
+            return Err(Problem::bad_request("filepath is not supported by this version: leave it out"));
+        }
+        unknown => return Err(unknown_key(unknown)),
+    }
+    Ok(())
+}
+
+fn look(value: &Value) -> Result<Look, Problem> {
+    let look = value.as_str().and_then(Look::from_word);
+    look.ok_or_else(|| expected("layout", LAYOUT_WORDS))
+}
+
+fn fit(value: &Value) -> Result<FitChoice, Problem> {
+    value.as_str().and_then(fit_from_word).ok_or_else(|| expected("fit", FIT_WORDS))
+}
+
+fn side(key: &str, value: &Value) -> Result<u32, Problem> {
+    let even = number(value).filter(|side| SIDES.contains(side) && side % 2 == 0);
+    even.ok_or_else(|| {
+        expected(key, &format!("an even whole number from {} to {}", SIDES.start(), SIDES.end()))
+    })
+}
+
+fn whole(key: &str, value: &Value, range: RangeInclusive<u32>) -> Result<u32, Problem> {
+    let (from, to) = (range.start(), range.end());
+    let within = number(value).filter(|number| range.contains(number));
+    within.ok_or_else(|| expected(key, &format!("a whole number from {from} to {to}")))
+}
+
+fn truth(key: &str, value: &Value) -> Result<bool, Problem> {
+    value.as_bool().ok_or_else(|| expected(key, "true or false"))
+}
+
+fn watermark(value: &Value) -> Result<AskedWatermark, Problem> {
+    match value {
+        Value::Bool(false) => Ok(AskedWatermark::Off),
+        Value::Bool(true) => Ok(AskedWatermark::On { corner: None, opacity: None }),
+        Value::Object(details) => watermark_as_said(details),
+        Value::Null | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+            Err(expected("watermark", "true, false or an object with position and opacity"))
+        }
+    }
+}
+
+fn watermark_as_said(details: &Object) -> Result<AskedWatermark, Problem> {
+    let (mut corner, mut opacity) = (None, None);
+    for (key, value) in details {
+        match key.as_str() {
+            "position" => {
+                let word = value.as_str().and_then(corner_from_word);
+                corner = Some(word.ok_or_else(|| expected("watermark.position", CORNER_WORDS))?);
+            }
+            "opacity" => {
+                let within = value.as_f64().map(|n| n as f32).filter(|n| OPACITIES.contains(n));
+                let number = within.ok_or_else(|| expected("watermark.opacity", "a number from 0 to 1"))?;
+                opacity = Some(number);
+            }
+            unknown => return Err(unknown_key(&format!("watermark.{unknown}"))),
+        }
+    }
+    Ok(AskedWatermark::On { corner, opacity })
+}
+
+fn number(value: &Value) -> Option<u32> {
+    value.as_u64().and_then(|number| number.try_into().ok())
+}
+
+fn expected(key: &str, what: &str) -> Problem {
+    Problem::bad_request(format!("{key} must be {what}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::{Corner, Layout, Theme};
+
+    fn refusal<T: std::fmt::Debug>(result: Result<T, Problem>) -> String {
+        result.unwrap_err().detail
+    }
+
+    fn refused(body: &str) -> String {
+        refusal(asked(body.as_bytes()))
+    }
+
+    #[test]
+    fn no_body_and_an_empty_object_ask_for_nothing() {
+        for body in ["", "{}", r#"{"audioOnly":false,"videoOnly":false}"#] {
+            assert_eq!(asked(body.as_bytes()), Ok(AskedOptions::default()), "{body}");
+        }
+    }
+
+    #[test]
+    fn every_option_is_read() {
+        let body = r#"{"layout":"speaker-light","fit":"contain","width":1920,"height":1080,"framerate":25,
+            "videoBitrate":4500,"audioBitrate":192,"maxDurationSeconds":3600,"nameTags":true,"initials":true,
+            "speakerBorder":false,"watermark":{"position":"top-left","opacity":0.5}}"#;
+        let look = Look { layout: Layout::Speaker, theme: Theme::Light };
+        let expected = AskedOptions {
+            view: ViewChange { look: Some(look), fit: Some(FitChoice::Contain) },
+            width: Some(1920),
+            height: Some(1080),
+            frame_rate: Some(25),
+            video_kbps: Some(4500),
+            audio_kbps: Some(192),
+            max_duration_seconds: Some(3600),
+            name_tags: Some(true),
+            initials: Some(true),
+            speaker_border: Some(false),
+            watermark: Some(AskedWatermark::On { corner: Some(Corner::TopLeft), opacity: Some(0.5) }),
+        };
+        assert_eq!(asked(body.as_bytes()), Ok(expected));
+    }
+
+    #[test]
+    fn a_watermark_can_be_asked_for_and_left_out() {
+        let read = |body: &str| asked(body.as_bytes()).unwrap().watermark;
+        let on = AskedWatermark::On { corner: None, opacity: None };
+        assert_eq!(read(r#"{"watermark":true}"#), Some(on));
+        assert_eq!(read(r#"{"watermark":{}}"#), Some(on));
+        assert_eq!(read(r#"{"watermark":false}"#), Some(AskedWatermark::Off));
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused_by_name() {
+        assert_eq!(refused(r#"{"width":1280,"hieght":720}"#), "Unknown key \"hieght\"");
+        assert_eq!(refused(r#"{"watermark":{"file":"/etc/passwd"}}"#), "Unknown key \"watermark.file\"");
+    }
+
+    #[test]
+    fn a_size_that_no_encoder_takes_is_refused() {
+        for (key, value) in
+            [("width", "1279"), ("width", "0"), ("width", "\"1280\""), ("height", "3842"), ("height", "-2")]
+        {
+            let expected = format!("{key} must be an even whole number from 128 to 3840");
+            assert_eq!(refused(&format!("{{\"{key}\":{value}}}")), expected, "{value}");
+        }
+        let largest = r#"{"width":2160,"height":3840}"#;
+        assert!(asked(largest.as_bytes()).is_ok());
+        let detail = "width times height must be at most 8294400 pixels (3840 x 2160)";
+        assert_eq!(refused(r#"{"width":3840,"height":2162}"#), detail);
+    }
+
+    #[test]
+    fn a_rate_outside_of_its_range_is_refused_with_the_range() {
+        let cases = [
+            (r#"{"framerate":0}"#, "framerate must be a whole number from 1 to 60"),
+            (r#"{"framerate":61}"#, "framerate must be a whole number from 1 to 60"),
+            (r#"{"framerate":29.97}"#, "framerate must be a whole number from 1 to 60"),
+            (r#"{"videoBitrate":63}"#, "videoBitrate must be a whole number from 64 to 50000"),
+            (r#"{"audioBitrate":321}"#, "audioBitrate must be a whole number from 32 to 320"),
+            (r#"{"maxDurationSeconds":0}"#, "maxDurationSeconds must be a whole number from 1 to 4294967295"),
+        ];
+        for (body, detail) in cases {
+            assert_eq!(refused(body), detail);
+        }
+    }
+
+    #[test]
+    fn a_word_that_is_none_is_refused_with_those_there_are() {
+        let layout = "layout must be grid, speaker or single-speaker, alone or with -dark or -light";
+        for body in [r#"{"layout":"mosaic"}"#, r#"{"layout":null}"#, r#"{"layout":"grid-pink"}"#] {
+            assert_eq!(refused(body), layout);
+        }
+        let fit = "fit must be cover or contain";
+        for body in [r#"{"fit":"stretch"}"#, r#"{"fit":"by-shape"}"#, r#"{"fit":null}"#] {
+            assert_eq!(refused(body), fit);
+        }
+        let cases = [
+            (r#"{"nameTags":1}"#, "nameTags must be true or false"),
+            (r#"{"watermark":7}"#, "watermark must be true, false or an object with position and opacity"),
+            (
+                r#"{"watermark":{"position":"middle"}}"#,
+                "watermark.position must be top-left, top-right, bottom-left or bottom-right",
+            ),
+            (r#"{"watermark":{"opacity":1.1}}"#, "watermark.opacity must be a number from 0 to 1"),
+        ];
+        for (body, detail) in cases {
+            assert_eq!(refused(body), detail);
+        }
+    }
+
+    #[test]
+    fn what_this_version_cannot_do_is_refused() {
+        let filepath = "filepath is not supported by this version: leave it out";
+        assert_eq!(refused(r#"{"filepath":"x.mp4"}"#), filepath);
+        assert_eq!(refused(r#"{"audioOnly":true}"#), "audioOnly must be false in this version");
+        assert_eq!(refused(r#"{"videoOnly":true}"#), "videoOnly must be false in this version");
+    }
+
+    #[test]
+    fn a_body_that_is_no_json_object_is_refused() {
+        assert_eq!(refused("[]"), "The body must be a JSON object");
+        assert!(refused("{").starts_with("The body is not JSON"));
+        assert!(refusal(view_change(b"")).starts_with("The body is not JSON"));
+    }
+
+    #[test]
+    fn a_change_names_what_changes_and_nothing_else() {
+        let read = |body: &str| view_change(body.as_bytes());
+        let look = Look { layout: Layout::Grid, theme: Theme::Light };
+        let expected = ViewChange { look: Some(look), fit: None };
+        assert_eq!(read(r#"{"layout":"grid-light"}"#), Ok(expected));
+        let given_back = ViewChange { look: None, fit: Some(FitChoice::ByShape) };
+        assert_eq!(read(r#"{"fit":null}"#), Ok(given_back));
+        assert_eq!(refusal(read("{}")), "There is nothing to change: layout and fit are missing");
+        assert_eq!(refusal(read(r#"{"width":640}"#)), "Unknown key \"width\"");
+    }
+}

@@ -1,0 +1,138 @@
+//! Owns the full state of a recording, as users see it (`docs/api.md`).
+//!
+//! Contract: no path of the host is shown.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+
+use super::path;
+use super::recording::millis;
+use crate::api::problem::Problem;
+use crate::api::recorder::{Recorder, RecordingState};
+use crate::ids::{EgressId, RoomName};
+use crate::media::{Corner, FitChoice, Watermark};
+use crate::options::{Look, RecordingOptions};
+use crate::report::QualityReport;
+use crate::store::RecordingRow;
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RecordingAnswer {
+    egress_id: EgressId,
+    room_id: RoomName,
+    status: &'static str,
+    started_at: String,
+    /// When the first media came.
+    active_at: Option<String>,
+    ended_at: Option<String>,
+    options: OptionsAnswer,
+    file: Option<String>,
+    duration: u64,
+    size: u64,
+    error: Option<String>,
+    quality: Option<QualityReport>,
+}
+
+/// In the words of a start.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct OptionsAnswer {
+    layout: &'static str,
+    fit: Option<FitChoice>,
+    width: u32,
+    height: u32,
+    framerate: u32,
+    video_bitrate: u32,
+    audio_bitrate: u32,
+    max_duration_seconds: Option<u32>,
+    name_tags: bool,
+    initials: bool,
+    speaker_border: bool,
+    watermark: Option<WatermarkAnswer>,
+}
+
+#[derive(Serialize)]
+struct WatermarkAnswer {
+    position: Corner,
+    opacity: f32,
+}
+
+pub async fn show(
+    State(recorder): State<Arc<dyn Recorder>>,
+    path::Recording(id): path::Recording,
+) -> Result<Json<RecordingAnswer>, Problem> {
+    let found = recorder.recording(&id).await?;
+    Ok(Json(found.ok_or_else(path::no_such_recording)?.into()))
+}
+
+impl From<RecordingState> for RecordingAnswer {
+    fn from(state: RecordingState) -> Self {
+        let RecordingState { row, quality } = state;
+        let RecordingRow {
+            egress_id,
+            room,
+            phase,
+            started_at,
+            key: _,
+            options,
+            first_media_at,
+            ended_at,
+            saved,
+            error,
+        } = row;
+        let (duration, size) = saved.as_ref().map_or((0, 0), |saved| (saved.duration_s, saved.size));
+        Self {
+            egress_id,
+            room_id: room,
+            status: phase.as_str(),
+            started_at: millis(started_at),
+            active_at: first_media_at.map(millis),
+            ended_at: ended_at.map(millis),
+            options: options.into(),
+            file: saved.map(|saved| saved.key),
+            duration,
+            size,
+            error,
+            quality,
+        }
+    }
+}
+
+impl From<RecordingOptions> for OptionsAnswer {
+    fn from(options: RecordingOptions) -> Self {
+        let RecordingOptions {
+            width,
+            height,
+            frame_rate,
+            video_kbps,
+            audio_kbps,
+            max_duration_seconds,
+            view,
+            decorations,
+        } = options;
+        Self {
+            layout: Look { layout: view.layout, theme: view.theme }.as_word(),
+            fit: Some(view.fit).filter(|fit| *fit != FitChoice::ByShape),
+            width,
+            height,
+            framerate: frame_rate,
+            video_bitrate: video_kbps,
+            audio_bitrate: audio_kbps,
+            max_duration_seconds,
+            name_tags: decorations.names,
+            initials: decorations.initials,
+            speaker_border: decorations.speaker_border,
+            watermark: decorations.watermark.map(WatermarkAnswer::from),
+        }
+    }
+}
+
+impl From<Watermark> for WatermarkAnswer {
+    fn from(watermark: Watermark) -> Self {
+        let Watermark { file: _, corner, opacity } = watermark;
+        Self { position: corner, opacity }
+    }
+}
