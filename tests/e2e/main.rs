@@ -10,6 +10,8 @@ mod support;
 
 mod picture;
 
+mod codecs;
+
 mod membership;
 
 mod sync;

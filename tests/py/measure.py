@@ -2,6 +2,9 @@
 
     measure.py tones FILE HZ...         level of each frequency, in dB over the median of the spectrum
     measure.py flashes FILE             beep minus flash, in seconds, of each pair in the file
+    measure.py bars FILE FROM TO X,Y,W,H...
+                                        how the moving bar of the test picture (`pictures.Bar`) went on in each of these
+                                        tiles, between two times in seconds
 """
 
 import json
@@ -14,6 +17,8 @@ SAMPLE_RATE = 48_000
 # The beep's own envelope is looked at in steps of this: far below the tolerance of any test.
 STEP = SAMPLE_RATE // 1000
 BEEP_HZ = 1_000
+# As in `pictures.Bar`.
+BAR_STEPS = 30
 
 
 # --- sound -------------------------------------------------------------------------------------------
@@ -87,6 +92,41 @@ def flashes(path):
     return {"flashes": len(begun), "beeps": len(heard), "offsets": offsets}
 
 
+def frames(path, start, end):
+    """(width, height) and the luma of each frame from `start` until `end`."""
+    probe = ["ffprobe", "-v", "error", "-select_streams", "v", "-show_entries", "stream=width,height", "-of", "csv=p=0", path]
+    width, height = map(int, subprocess.run(probe, check=True, stdout=subprocess.PIPE, text=True).stdout.split(","))
+    raw = ["-ss", str(start), "-to", str(end), "-i", path, "-map", "0:v", "-fps_mode", "passthrough", "-pix_fmt", "gray", "-f", "rawvideo"]
+    command = ["ffmpeg", "-v", "error", "-nostdin", *raw, "-"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as decoder:
+        while len(luma := decoder.stdout.read(width * height)) == width * height:
+            yield np.frombuffer(luma, np.uint8).reshape(height, width)
+
+
+def bar_step(tile):
+    """Which step the bar is at, by the brightest piece of its width in the middle of the lowest quarter."""
+    height, width = tile.shape
+    rows = tile[height * 27 // 32 : height * 30 // 32].mean(axis=0)
+    bar = width // 16
+    brightness = np.convolve(rows, np.ones(bar) / bar, "valid")
+    return round(brightness.argmax() / (width - bar) * BAR_STEPS) % BAR_STEPS
+
+
+def bars(path, start, end, tiles):
+    """Of each tile: how many new pictures it showed, how many it left out, and how often it went back."""
+    steps = [[] for _ in tiles]
+    for frame in frames(path, start, end):
+        for (x, y, width, height), seen in zip(tiles, steps):
+            seen.append(bar_step(frame[y : y + height, x : x + width]))
+    answer = []
+    for seen in steps:
+        moves = np.diff(seen) % BAR_STEPS
+        forward = moves[(moves > 0) & (moves < BAR_STEPS // 2)]
+        back = int((moves >= BAR_STEPS // 2).sum())
+        answer.append({"frames": len(seen), "shown": len(forward), "missed": int(forward.sum() - len(forward)), "back": back})
+    return answer
+
+
 def main():
     what, path, *rest = sys.argv[1:]
     match what:
@@ -94,6 +134,9 @@ def main():
             answer = tones(path, [int(hertz) for hertz in rest])
         case "flashes":
             answer = flashes(path)
+        case "bars":
+            start, end, *tiles = rest
+            answer = bars(path, float(start), float(end), [tuple(map(int, tile.split(","))) for tile in tiles])
         case unknown:
             sys.exit(f"unknown measurement {unknown}")
     print(json.dumps(answer))

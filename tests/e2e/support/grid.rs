@@ -4,8 +4,8 @@ pub const WIDTH: u32 = 1280;
 pub const HEIGHT: u32 = 720;
 const GAP: u32 = 8;
 
-/// The centre of tile `index` of `count`, in pixels.
-pub fn centre(index: u32, count: u32) -> (u32, u32) {
+/// The cell of tile `index` of `count`: left, top, width and height.
+pub fn cell(index: u32, count: u32) -> (u32, u32, u32, u32) {
     let columns = match count {
         0..=1 => 1,
         2..=4 => 2,
@@ -17,5 +17,11 @@ pub fn centre(index: u32, count: u32) -> (u32, u32) {
     let width = (WIDTH - (columns - 1) * GAP) / columns;
     let height = (HEIGHT - (rows - 1) * GAP) / rows;
     let (column, row) = (index % columns, index / columns);
-    (column * (width + GAP) + width / 2, row * (height + GAP) + height / 2)
+    (column * (width + GAP), row * (height + GAP), width, height)
+}
+
+/// The centre of tile `index` of `count`, in pixels.
+pub fn centre(index: u32, count: u32) -> (u32, u32) {
+    let (x, y, width, height) = cell(index, count);
+    (x + width / 2, y + height / 2)
 }

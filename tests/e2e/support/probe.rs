@@ -13,6 +13,16 @@ pub struct Recording {
     file: PathBuf,
 }
 
+/// What became of the published pictures in one tile.
+#[derive(Clone, Copy, Debug)]
+pub struct Motion {
+    pub shown: u64,
+    /// Between two that were shown.
+    pub missed: u64,
+    /// An older one after a newer one.
+    pub back: u64,
+}
+
 /// One frame as RGB, full size.
 pub struct Frame(Vec<u8>);
 
@@ -93,6 +103,21 @@ impl Recording {
     pub fn beeps_after_flashes(&self) -> Vec<Option<f64>> {
         let measured = tools::json(tools::python("measure.py").arg("flashes").arg(&self.file));
         measured["offsets"].as_array().expect("a list of offsets").iter().map(Value::as_f64).collect()
+    }
+
+    /// How the test picture's bar went on in each of `tiles`, from one time until another in seconds.
+    pub fn bars(&self, (from, to): (f64, f64), tiles: &[(u32, u32, u32, u32)]) -> Vec<Motion> {
+        let mut command = tools::python("measure.py");
+        command.arg("bars").arg(&self.file).args([from.to_string(), to.to_string()]);
+        command.args(tiles.iter().map(|(x, y, width, height)| format!("{x},{y},{width},{height}")));
+        let measured = tools::json(&mut command);
+        let count = |motion: &Value, what: &str| motion[what].as_u64().expect("a count");
+        let motion = |motion: &Value| Motion {
+            shown: count(motion, "shown"),
+            missed: count(motion, "missed"),
+            back: count(motion, "back"),
+        };
+        measured.as_array().expect("a list of tiles").iter().map(motion).collect()
     }
 
     fn ffprobe(&self, arguments: &[&str]) -> Value {
