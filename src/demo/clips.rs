@@ -2,13 +2,14 @@
 //! by GStreamer before anybody joins. Blocking; a few seconds of one core for each participant.
 //!
 //! Contract: picture and sound have exactly the same length, frame `n` of the picture carries the
-//! number `n` (see `picture`), and there is a keyframe every second.
+//! number `n` if it is a figure's (see `picture`), and there is a keyframe every second.
 
 mod encoder;
 
 use std::sync::Arc;
 
 use self::encoder::{Encoded, Job, Raw};
+use super::card::Card;
 use super::picture::Figure;
 use super::voice::Voice;
 use crate::media::{AUDIO_RATE, Codec, Size};
@@ -32,12 +33,22 @@ pub struct ClipOptions {
     pub participant: u32,
     pub size: Size,
     pub codec: VideoCodec,
+    pub look: Look,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum VideoCodec {
     Vp8,
     H264,
+    H265,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Look {
+    /// A speaking figure, with the number of the frame.
+    Figure,
+    /// A plain colour of its own.
+    Card,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -79,10 +90,8 @@ fn video(options: ClipOptions) -> Result<Clip, ClipError> {
     if !fits(width) || !fits(height) {
         return Err(ClipError::Size { width, height });
     }
-    let figure = Figure::new(options.size, options.participant, FRAMES);
-    let voice = Voice::of(options.participant);
-    let raw = (0..FRAMES).map(move |n| Raw {
-        data: figure.draw(n, voice.loudness(f64::from(n) / f64::from(FRAME_RATE))),
+    let raw = (0..FRAMES).zip(pictures(options)).map(|(n, data)| Raw {
+        data,
         at: gst::ClockTime::SECOND * u64::from(n) / u64::from(FRAME_RATE),
         duration: gst::ClockTime::SECOND / u64::from(FRAME_RATE),
     });
@@ -96,12 +105,28 @@ fn video(options: ClipOptions) -> Result<Clip, ClipError> {
     })
 }
 
+fn pictures(options: ClipOptions) -> Box<dyn Iterator<Item = Vec<u8>> + Send> {
+    let ClipOptions { participant, size, .. } = options;
+    match options.look {
+        Look::Figure => {
+            let (figure, voice) = (Figure::new(size, participant, FRAMES), Voice::of(participant));
+            let loudness = move |n: u32| voice.loudness(f64::from(n) / f64::from(FRAME_RATE));
+            Box::new((0..FRAMES).map(move |n| figure.draw(n, loudness(n))))
+        }
+        Look::Card => {
+            let card = Card::new(size, participant, FRAMES);
+            Box::new((0..FRAMES).map(move |n| card.draw(n)))
+        }
+    }
+}
+
 fn video_job(options: ClipOptions) -> Job {
     let Size { width, height } = options.size;
     let bits = f64::from(width * height * FRAME_RATE) * BITS_PER_PIXEL;
     let (description, bitrate) = match options.codec {
         VideoCodec::Vp8 => (include_str!("../../pipelines/clip-vp8.txt"), ("target-bitrate", bits as i32)),
         VideoCodec::H264 => (include_str!("../../pipelines/clip-h264.txt"), ("bitrate", (bits / 1e3) as i32)),
+        VideoCodec::H265 => (include_str!("../../pipelines/clip-h265.txt"), ("bitrate", (bits / 1e3) as i32)),
     };
     Job {
         codec: options.codec.into(),
@@ -177,6 +202,7 @@ impl From<VideoCodec> for Codec {
         match codec {
             VideoCodec::Vp8 => Self::Vp8,
             VideoCodec::H264 => Self::H264,
+            VideoCodec::H265 => Self::H265,
         }
     }
 }
@@ -189,7 +215,7 @@ mod tests {
     const SMALL: Size = Size { width: 160, height: 90 };
 
     fn clips(codec: VideoCodec) -> Vec<Arc<Clip>> {
-        encode(ClipOptions { participant: 1, size: SMALL, codec }).unwrap()
+        encode(ClipOptions { participant: 1, size: SMALL, codec, look: Look::Figure }).unwrap()
     }
 
     fn seconds(clip: &Clip) -> f64 {
@@ -209,7 +235,7 @@ mod tests {
 
     #[test]
     fn no_frame_is_missing_and_a_keyframe_comes_every_second() {
-        for codec in [VideoCodec::Vp8, VideoCodec::H264] {
+        for codec in [VideoCodec::Vp8, VideoCodec::H264, VideoCodec::H265] {
             let video = clips(codec).swap_remove(0);
             assert_eq!(video.frames.len(), 180);
             for (n, frame) in video.frames.iter().enumerate() {
@@ -252,7 +278,7 @@ mod tests {
     #[test]
     fn an_odd_size_is_refused() {
         let size = Size { width: 161, height: 90 };
-        let refused = encode(ClipOptions { participant: 0, size, codec: VideoCodec::Vp8 });
+        let refused = encode(ClipOptions { participant: 0, size, codec: VideoCodec::Vp8, look: Look::Card });
         assert!(matches!(refused, Err(ClipError::Size { width: 161, .. })));
     }
 

@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::clips::{self, ClipOptions, VideoCodec};
+use super::clips::{self, ClipOptions, Look, VideoCodec};
 use crate::ids::RoomName;
 use crate::media::Size;
 use crate::room::publisher::{Clip, PublishEnd, PublishError, Publisher, PublisherOptions};
@@ -22,6 +22,7 @@ pub struct CrowdOptions {
     pub count: u32,
     pub size: Size,
     pub codec: VideoCodec,
+    pub look: Look,
 }
 
 /// Clips for everybody, ready to be sent.
@@ -41,7 +42,8 @@ impl Prepared {
     pub async fn encode(options: CrowdOptions) -> anyhow::Result<Self> {
         let mut encoding = JoinSet::new();
         for participant in 0..options.count {
-            let options = ClipOptions { participant, size: options.size, codec: options.codec };
+            let CrowdOptions { size, codec, look, .. } = options;
+            let options = ClipOptions { participant, size, codec, look };
             encoding.spawn_blocking(move || (participant, clips::encode(options)));
         }
         let mut encoded = Vec::new();
@@ -57,13 +59,20 @@ impl Prepared {
     pub async fn join(self) -> anyhow::Result<Crowd> {
         let cancel = CancellationToken::new();
         let mut publishing = JoinSet::new();
-        for (number, clips) in (1..).zip(self.clips) {
-            let publisher = Publisher::join(publisher_options(&self.options, number, clips))
+        for number in 1..=self.options.count {
+            let publisher = Publisher::join(self.publisher(number)?)
                 .await
                 .with_context(|| format!("participant {number} cannot join"))?;
             publishing.spawn(publisher.run(cancel.clone()));
         }
         Ok(Crowd { publishing, cancel })
+    }
+
+    /// What participant `number`, counted from 1, publishes.
+    pub fn publisher(&self, number: u32) -> anyhow::Result<PublisherOptions> {
+        let clips = number.checked_sub(1).and_then(|index| self.clips.get(index as usize));
+        let clips = clips.with_context(|| format!("there is no participant {number}"))?.clone();
+        Ok(publisher_options(&self.options, number, clips))
     }
 }
 

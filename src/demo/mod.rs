@@ -8,7 +8,9 @@
 //! Contract: every process that it started is ended however it comes out, and it succeeds only if
 //! the file is there and as long as was asked for.
 
+mod card;
 mod clips;
+mod commands;
 mod contents;
 mod crowd;
 mod livekit;
@@ -29,7 +31,7 @@ use rand::distr::Alphanumeric;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep, timeout};
 
-use self::clips::VideoCodec;
+use self::clips::{Look, VideoCodec};
 use self::contents::Contents;
 use self::crowd::{CrowdOptions, Prepared};
 use self::livekit::LiveKit;
@@ -177,6 +179,7 @@ fn crowd_options(args: &DemoArgs, livekit: &LiveKit, room: RoomName) -> CrowdOpt
         count: args.participants,
         size: CAMERA,
         codec: VideoCodec::Vp8,
+        look: Look::Figure,
     }
 }
 

@@ -32,14 +32,14 @@ pub struct Figure {
 }
 
 /// Red, green and blue, 0 to 1.
-type Rgb = (f64, f64, f64);
+pub(super) type Rgb = (f64, f64, f64);
 
 const SKINS: [Rgb; 4] = [(0.93, 0.76, 0.62), (0.55, 0.38, 0.27), (0.98, 0.85, 0.74), (0.76, 0.57, 0.42)];
 const HAIRS: [Rgb; 5] =
     [(0.16, 0.13, 0.14), (0.10, 0.08, 0.08), (0.72, 0.47, 0.20), (0.35, 0.22, 0.14), (0.62, 0.62, 0.64)];
 
 #[derive(Clone, Copy)]
-struct Colour {
+pub(super) struct Colour {
     y: u8,
     u: u8,
     v: u8,
@@ -53,7 +53,7 @@ struct Ellipse {
     ry: f64,
 }
 
-struct Canvas {
+pub(super) struct Planes {
     size: Size,
     planes: [Vec<u8>; 3],
 }
@@ -66,16 +66,16 @@ impl Figure {
 
     /// `mouth`: how far it is open, 0 to 1.
     pub fn draw(&self, frame: u32, mouth: f64) -> Vec<u8> {
-        let mut canvas = Canvas::new(self.size);
+        let mut canvas = Planes::new(self.size);
         // Nobody moves in step with his neighbour.
         let phase = f64::from(frame) / f64::from(self.period) + f64::from(self.participant) * HUE_STEP;
         self.background(&mut canvas, phase);
         self.person(&mut canvas, phase, mouth.clamp(0.0, 1.0));
         canvas.number(frame);
-        canvas.planes.concat()
+        canvas.concat()
     }
 
-    fn background(&self, canvas: &mut Canvas, phase: f64) {
+    fn background(&self, canvas: &mut Planes, phase: f64) {
         let (width, height) = (f64::from(self.size.width), f64::from(self.size.height));
         canvas.fill(self.colour(0.62, 0.55));
         // Two lights wander over the wall, so that there is motion in the whole picture.
@@ -94,7 +94,7 @@ impl Figure {
         }
     }
 
-    fn person(&self, canvas: &mut Canvas, phase: f64, mouth: f64) {
+    fn person(&self, canvas: &mut Planes, phase: f64, mouth: f64) {
         let unit = f64::from(self.size.height);
         let x = f64::from(self.size.width) * (0.5 + 0.06 * (TAU * phase).sin());
         let y = unit * (0.42 + 0.012 * (TAU * 3.0 * phase).sin());
@@ -134,7 +134,7 @@ impl Colour {
     }
 
     /// ITU-R BT.601, limited range.
-    fn rgb((r, g, b): Rgb) -> Self {
+    pub(super) fn rgb((r, g, b): Rgb) -> Self {
         Self {
             y: (16.0 + 65.481 * r + 128.553 * g + 24.966 * b).round() as u8,
             u: (128.0 - 37.797 * r - 74.203 * g + 112.0 * b).round() as u8,
@@ -147,13 +147,17 @@ impl Colour {
     }
 }
 
-impl Canvas {
-    fn new(size: Size) -> Self {
+impl Planes {
+    pub(super) fn new(size: Size) -> Self {
         let luma = (size.width * size.height) as usize;
         Self { size, planes: [vec![BLACK; luma], vec![GREY; luma / 4], vec![GREY; luma / 4]] }
     }
 
-    fn fill(&mut self, colour: Colour) {
+    pub(super) fn concat(&self) -> Vec<u8> {
+        self.planes.concat()
+    }
+
+    pub(super) fn fill(&mut self, colour: Colour) {
         for (plane, value) in self.planes.iter_mut().zip(colour.planes()) {
             plane.fill(value);
         }
@@ -191,6 +195,17 @@ impl Canvas {
             let shape =
                 Ellipse { x: centre[0] + dx * half, y: centre[1] + dy * half, rx: rx * half, ry: ry * half };
             self.ellipse(shape, Colour::rgb((1.0, 1.0, 1.0)));
+        }
+    }
+
+    /// A white block; what lies between even pixels only touches the luma plane's.
+    pub(super) fn bar(&mut self, (left, top): (u32, u32), size: Size) {
+        for (index, plane) in self.planes.iter_mut().enumerate() {
+            let (scale, value) = if index == 0 { (1, WHITE) } else { (2, GREY) };
+            let [left, top, width, height] =
+                [left, top, size.width, size.height].map(|length| (length / scale) as usize);
+            let rows = plane.chunks_exact_mut((self.size.width / scale) as usize).skip(top).take(height);
+            rows.for_each(|row| row[left..left + width].fill(value));
         }
     }
 

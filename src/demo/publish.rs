@@ -6,7 +6,8 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 
-use super::clips::VideoCodec;
+use super::clips::{Look, VideoCodec};
+use super::commands;
 use super::crowd::{CrowdOptions, Prepared};
 use super::interrupted;
 use crate::ids::RoomName;
@@ -35,13 +36,22 @@ pub struct PublishArgs {
     pub seconds: Option<u64>,
     #[arg(long, value_enum, default_value = "vp8")]
     pub codec: VideoCodec,
+    #[arg(long, value_enum, default_value = "figure")]
+    pub look: Look,
+    /// Let nobody in before standard input says so, in JSON lines.
+    #[arg(long, conflicts_with = "seconds")]
+    pub commands: bool,
 }
 
 /// # Errors
 /// If a participant cannot be encoded, cannot join or is thrown out.
 pub async fn run(args: PublishArgs) -> anyhow::Result<()> {
-    let seconds = args.seconds;
-    let mut crowd = Prepared::encode(args.into()).await?.join().await?;
+    let PublishArgs { seconds, commands, .. } = args;
+    let prepared = Prepared::encode(args.into()).await?;
+    if commands {
+        return commands::obey(prepared).await;
+    }
+    let mut crowd = prepared.join().await?;
     println!("publishing");
     let over = async {
         match seconds {
@@ -59,7 +69,8 @@ pub async fn run(args: PublishArgs) -> anyhow::Result<()> {
 
 impl From<PublishArgs> for CrowdOptions {
     fn from(args: PublishArgs) -> Self {
-        let PublishArgs { url, room, api_key, api_secret, count, width, height, seconds: _, codec } = args;
-        Self { url, api_key, api_secret, room, count, size: Size { width, height }, codec }
+        let PublishArgs { url, room, api_key, api_secret, count, codec, look, .. } = args;
+        let size = Size { width: args.width, height: args.height };
+        Self { url, api_key, api_secret, room, count, size, codec, look }
     }
 }

@@ -25,3 +25,5 @@ mod upload;
 mod crash;
 
 mod endings;
+
+mod chaos;

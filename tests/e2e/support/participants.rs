@@ -33,6 +33,7 @@ pub struct Participants {
     stdin: Option<ChildStdin>,
     stdout: BufReader<ChildStdout>,
     commands: u64,
+    unanswered: u32,
     /// How long the process may take to end when it is no longer needed.
     farewell: Duration,
 }
@@ -59,6 +60,17 @@ impl Participants {
         Self::spawn(Self::in_room(&mut command, livekit, room), &folder.join("browser.log"), CHROMIUM_ENDS)
     }
 
+    /// `count` participants of egressd's own, with cards encoded beforehand: dozens of them cost less than one that
+    /// encodes. They know `join` and `leave` and are called "1", "2" ...
+    pub fn start_crowd(folder: &Path, livekit: &LiveKit, room: &str, count: u32) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_egressd"));
+        command
+            .args(["publish", "--commands", "--look", "card", "--width", "160", "--height", "90"])
+            .args(["--url", &livekit.url(), "--room", room, "--count", &count.to_string()])
+            .args(["--api-key", LiveKit::KEY, "--api-secret", LiveKit::SECRET]);
+        Self::spawn(&mut command, &folder.join("crowd.log"), Duration::ZERO)
+    }
+
     fn in_room<'a>(command: &'a mut Command, livekit: &LiveKit, room: &str) -> &'a mut Command {
         command
             .args(["--url", &livekit.url(), "--room", room, "--key", LiveKit::KEY])
@@ -71,7 +83,7 @@ impl Participants {
         let mut child = pipes.spawn().expect("the participants' process can be started");
         let stdin = child.stdin.take();
         let stdout = BufReader::new(child.stdout.take().expect("standard output is a pipe"));
-        Self { child, stdin, stdout, commands: 0, farewell }
+        Self { child, stdin, stdout, commands: 0, unanswered: 0, farewell }
     }
 
     /// Returns once LiveKit knows the participant and its tracks.
@@ -146,25 +158,44 @@ impl Participants {
         self.tell(json!({"do": "others", "identity": identity}))
     }
 
+    /// Joins or leaves, without waiting for it; [`Participants::settle`] does.
+    pub fn begin(&mut self, what: &'static str, identity: &str) {
+        self.send(json!({"do": what, "identity": identity}));
+        self.unanswered += 1;
+    }
+
+    /// Waits for the answers to all that was begun.
+    pub fn settle(&mut self) {
+        for _ in 0..std::mem::take(&mut self.unanswered) {
+            let answer = self.hear();
+            assert_eq!(answer["ok"], true, "{answer}");
+        }
+    }
+
     fn order(&mut self, what: &str, identity: &str) {
         self.tell(json!({"do": what, "identity": identity}));
     }
 
-    fn tell(&mut self, mut command: Value) -> Value {
+    fn tell(&mut self, command: Value) -> Value {
+        assert_eq!(self.unanswered, 0, "the answer to {command} would be another's");
+        let id = self.send(command.clone());
+        let answer = self.hear();
+        assert_eq!((&answer["id"], &answer["ok"]), (&id.into(), &Value::Bool(true)), "{command}: {answer}");
+        answer
+    }
+
+    fn send(&mut self, mut command: Value) -> u64 {
         self.commands += 1;
         command["id"] = self.commands.into();
         let stdin = self.stdin.as_mut().expect("standard input is a pipe until the end");
         writeln!(stdin, "{command}").expect("the participants take commands");
+        self.commands
+    }
+
+    fn hear(&mut self) -> Value {
         let mut line = String::new();
         self.stdout.read_line(&mut line).expect("the participants answer");
-        let answer: Value =
-            serde_json::from_str(&line).unwrap_or_else(|error| panic!("no answer to {command}: {error}"));
-        assert_eq!(
-            (&answer["id"], &answer["ok"]),
-            (&command["id"], &Value::Bool(true)),
-            "{command}: {answer}"
-        );
-        answer
+        serde_json::from_str(&line).unwrap_or_else(|error| panic!("no answer but {line:?}: {error}"))
     }
 }
 

@@ -23,8 +23,12 @@ pub struct Motion {
     pub back: u64,
 }
 
-/// One frame as RGB, full size.
-pub struct Frame(Vec<u8>);
+/// One frame as RGB.
+pub struct Frame {
+    pixels: Vec<u8>,
+    /// How much smaller than the canvas it is, in each direction.
+    shrunk: u32,
+}
 
 impl Recording {
     pub fn new(file: PathBuf) -> Self {
@@ -84,7 +88,22 @@ impl Recording {
             "a whole frame at {seconds} s of {}",
             self.file.display()
         );
-        Frame(pixels)
+        Frame { pixels, shrunk: 1 }
+    }
+
+    /// Every `step`th frame, shrunk to an eighth, from one pass over the file.
+    pub fn thumbnails(&self, step: u32) -> Vec<Frame> {
+        let size = (WIDTH / Frame::SHRUNK, HEIGHT / Frame::SHRUNK);
+        let filter = format!("select=not(mod(n\\,{step})),scale={}:{}:flags=area", size.0, size.1);
+        let mut command = Command::new("ffmpeg");
+        command
+            .args(["-v", "error", "-nostdin", "-i"])
+            .arg(&self.file)
+            .args(["-vf", &filter, "-fps_mode", "passthrough"])
+            .args(["-f", "rawvideo", "-pix_fmt", "rgb24", "-"]);
+        let pixels = tools::output(&mut command);
+        let frames = pixels.chunks_exact((size.0 * size.1 * 3) as usize);
+        frames.map(|pixels| Frame { pixels: pixels.to_owned(), shrunk: Frame::SHRUNK }).collect()
     }
 
     /// The box structure by mp4box.js (tests/js/boxes.mjs says what is in it).
@@ -129,19 +148,21 @@ impl Recording {
 impl Frame {
     /// Half the side of the square that [`Frame::colour`] averages: large enough to level out coding noise.
     const HALF: u32 = 8;
+    const SHRUNK: u32 = 8;
 
-    /// The mean colour around a point.
+    /// The mean colour around a point of the canvas.
     pub fn colour(&self, (x, y): (u32, u32)) -> [u8; 3] {
+        let [x, y, half, width] = [x, y, Self::HALF, WIDTH].map(|length| length / self.shrunk);
         let mut sums = [0_u32; 3];
-        for row in y - Self::HALF..y + Self::HALF {
-            for column in x - Self::HALF..x + Self::HALF {
-                let at = ((row * WIDTH + column) * 3) as usize;
-                for (sum, value) in sums.iter_mut().zip(&self.0[at..at + 3]) {
+        for row in y - half..y + half {
+            for column in x - half..x + half {
+                let at = ((row * width + column) * 3) as usize;
+                for (sum, value) in sums.iter_mut().zip(&self.pixels[at..at + 3]) {
                     *sum += u32::from(*value);
                 }
             }
         }
-        let count = 4 * Self::HALF * Self::HALF;
+        let count = 4 * half * half;
         sums.map(|sum| u8::try_from(sum / count).expect("a mean of bytes is a byte"))
     }
 }

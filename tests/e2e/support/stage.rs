@@ -77,6 +77,11 @@ impl Stage {
         browser.get_or_insert_with(|| Participants::start_browser(folder.path(), livekit, room))
     }
 
+    /// As many participants of egressd's own, none of whom is in the room yet.
+    pub fn crowd(&self, count: u32) -> Participants {
+        Participants::start_crowd(self.folder.path(), &self.livekit, self.room, count)
+    }
+
     pub fn caller(&self) -> &Caller {
         &self.caller
     }
