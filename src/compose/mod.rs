@@ -40,7 +40,9 @@ mod mixer;
 
 mod voice;
 
-mod slip;
+mod resample;
+
+mod follow;
 
 mod limiter;
 

@@ -1,25 +1,28 @@
 //! One audio track on the sample grid of the recording: where its blocks lie, what fills the gaps,
 //! and how a clock that runs too fast or too slow is followed. Knows nothing of other voices.
 //!
-//! Contract: the sound of a voice has no click that was not in it. A block lies within 5 ms of its
-//! true time; one that would not is brought there gently (0.5 %) from up to 100 ms away, and from
-//! farther away it is put there at once, the edges faded.
+//! Contract: the sound of a voice has no click that was not in it. Blocks that follow one another are read
+//! on without a seam, so slowly faster or slower that it is not heard, and stay within milliseconds of their
+//! true time. A gap between two blocks is silence of its exact length, the edges faded; sound of a time that
+//! was heard already is left out.
 
 use std::collections::VecDeque;
 
 use crate::media::{AUDIO_CHANNELS, AUDIO_RATE, MediaTime, Sound};
 
+use super::follow::Follower;
 use super::limiter::Sum;
-use super::slip::Slip;
+use super::resample::Resampler;
 
 /// One sample of each channel.
 pub(super) type Frame = [i16; AUDIO_CHANNELS];
 
 const FRAMES_PER_MS: i64 = AUDIO_RATE as i64 / 1000;
-/// Time stamps tremble by a few milliseconds; following them would do more harm than good.
-const TOLERANCE: i64 = 5 * FRAMES_PER_MS;
-/// Beyond this it is no clock that drifts but sound that is missing: a pause of the sender's, a
-/// loss, a mute. At 0.5 %, 100 ms are caught up in 20 s.
+/// Between two blocks, less than this is a time stamp that trembles; no packet of sound is shorter than half
+/// of it.
+const TREMBLE: i64 = 5 * FRAMES_PER_MS;
+/// Beyond this a voice is not brought to its place but put there: at 0.5 %, 100 ms would take 20 s. Corrections
+/// of a clock come no faster than that, so it takes a machine that stood still to get there.
 const REANCHOR: i64 = 100 * FRAMES_PER_MS;
 /// Long enough not to click, too short to be heard as a fade.
 const FADE: usize = 5 * FRAMES_PER_MS as usize;
@@ -30,11 +33,11 @@ const AHEAD_MAX: i64 = 10 * AUDIO_RATE as i64;
 /// What became of a voice's frames (1/48000 s each).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct VoiceCounters {
-    /// Came after their tick was made.
+    /// Came after their tick was made, or for a time that had its sound already.
     pub late: u64,
     /// Carried a time beyond all that can be waiting, and were not kept.
     pub too_early: u64,
-    /// How often the sound broke off: pauses, losses, steps of the clock.
+    /// How often the sound broke off: pauses, losses that were too long to be concealed, steps of the clock.
     pub breaks: u64,
 }
 
@@ -46,6 +49,7 @@ pub(super) struct Voice {
     /// The frame before `frames`.
     previous: Frame,
     flow: Flow,
+    follower: Follower,
     counters: VoiceCounters,
     /// What is about to be added to `frames`; kept to be used again.
     out: Vec<Frame>,
@@ -56,13 +60,18 @@ enum Flow {
     /// The next block begins anew wherever it belongs.
     #[default]
     Idle,
-    /// The next block goes on at `cursor`.
-    Running {
-        cursor: i64,
-        slip: Slip,
-        /// How much of the fade-in has been given out.
-        faded: usize,
-    },
+    Running(Run),
+}
+
+/// Blocks that follow one another.
+struct Run {
+    /// Where the next frame to come out of the resampler lies.
+    cursor: i64,
+    /// Where the next block begins by its own time.
+    next: i64,
+    resampler: Resampler,
+    /// How much of the fade-in has been given out.
+    faded: usize,
 }
 
 impl Voice {
@@ -78,14 +87,21 @@ impl Voice {
             self.counters.too_early += frames.len() as u64;
             return;
         }
-        if let Some(error) = self.error_of(at) {
-            if error.abs() <= REANCHOR {
-                self.append(frames, error);
-                return;
-            }
+        let Flow::Running(run) = &mut self.flow else {
+            return self.start_run(at, frames);
+        };
+        let gap = at - run.next;
+        let error = run.error_of(at);
+        if gap.abs() <= TREMBLE && error.abs() <= REANCHOR as f64 {
+            run.next = at + frames.len() as i64;
+            self.append(frames, error);
+        } else if gap >= -TREMBLE {
             self.end_run(at);
+            self.start_run(at, frames);
+        } else {
+            let next = run.next;
+            self.push_overlapping(next, gap.unsigned_abs() as usize, frames);
         }
-        self.start_run(at, frames);
     }
 
     /// Adds the next frames to be mixed to `sum`, as many as it has; silence follows them.
@@ -104,10 +120,10 @@ impl Voice {
     /// not last that long.
     pub(super) fn prepare(&mut self, frames: usize) {
         let end = self.head + frames as i64;
-        if let Flow::Running { cursor, .. } = self.flow
-            && cursor < end
+        if let Flow::Running(run) = &self.flow
+            && run.cursor < end
         {
-            self.end_run(cursor);
+            self.end_run(i64::MAX);
         }
     }
 
@@ -131,12 +147,13 @@ impl Voice {
         self.counters
     }
 
-    /// How much later than the end of what there is a block at `at` begins; nothing if there is no
-    /// run that it could go on with.
-    fn error_of(&self, at: i64) -> Option<i64> {
-        match &self.flow {
-            Flow::Idle => None,
-            Flow::Running { cursor, slip, .. } => Some(at - cursor - slip.pending() as i64),
+    /// Goes on with the part of a block that begins `over` frames before the time which its sound has come to.
+    fn push_overlapping(&mut self, next: i64, over: usize, frames: &[Frame]) {
+        let fresh = frames.get(over..).unwrap_or_default();
+        self.counters.late += (frames.len() - fresh.len()) as u64;
+        if !fresh.is_empty() {
+            self.end_run(next);
+            self.start_run(next, fresh);
         }
     }
 
@@ -147,37 +164,33 @@ impl Voice {
         if in_time.is_empty() {
             return;
         }
-        self.flow = Flow::Running { cursor: at + late, slip: Slip::default(), faded: 0 };
-        self.append(in_time, 0);
+        self.follower.start();
+        let (cursor, next) = (at + late, at + frames.len() as i64);
+        self.flow = Flow::Running(Run { cursor, next, resampler: Resampler::default(), faded: 0 });
+        self.append(in_time, 0.0);
     }
 
     /// Goes on with the run; the block belongs `error` frames later than it would begin.
-    fn append(&mut self, block: &[Frame], error: i64) {
-        let Flow::Running { cursor, slip, faded } = &mut self.flow else {
+    fn append(&mut self, block: &[Frame], error: f64) {
+        let Flow::Running(run) = &mut self.flow else {
             return;
         };
-        if slip.is_correcting() || error.abs() > TOLERANCE {
-            slip.correct(error);
-        }
-        let out = &mut self.out;
-        out.clear();
-        slip.feed(block, out);
-        for frame in out.iter_mut().take(FADE - *faded) {
-            *faded += 1;
-            *frame = scaled(*frame, fade_in(*faded));
-        }
-        add(&mut self.frames, (*cursor - self.head) as usize, out);
-        *cursor += out.len() as i64;
+        self.out.clear();
+        run.resampler.feed(block, self.follower.more(error, block.len()), &mut self.out);
+        run.give(&mut self.out, &mut self.frames, self.head);
     }
 
     /// Ends the run where it ends, or already at `at` if that is earlier. Whatever level it ends at
     /// is let down to nothing after it, so that no frame of it has to be known in advance.
     fn end_run(&mut self, at: i64) {
-        let Flow::Running { cursor, .. } = std::mem::take(&mut self.flow) else {
+        let Flow::Running(mut run) = std::mem::take(&mut self.flow) else {
             return;
         };
         self.counters.breaks += 1;
-        let end = (cursor.min(at).max(self.head) - self.head) as usize;
+        self.out.clear();
+        run.resampler.finish(self.follower.drift(), &mut self.out);
+        run.give(&mut self.out, &mut self.frames, self.head);
+        let end = (run.cursor.min(at).max(self.head) - self.head) as usize;
         self.frames.truncate(end);
         let last = match end {
             0 => self.previous,
@@ -186,6 +199,23 @@ impl Voice {
         self.out.clear();
         self.out.extend((0..FADE).rev().map(|step| scaled(last, fade_in(step))));
         add(&mut self.frames, end, &self.out);
+    }
+}
+
+impl Run {
+    /// How much later than the end of what there is a block at `at` begins.
+    fn error_of(&self, at: i64) -> f64 {
+        (at - self.cursor) as f64 - self.resampler.pending()
+    }
+
+    /// Puts what came out of the resampler behind what came out before; `head` is where `frames` begin.
+    fn give(&mut self, out: &mut [Frame], frames: &mut VecDeque<Frame>, head: i64) {
+        for frame in out.iter_mut().take(FADE - self.faded) {
+            self.faded += 1;
+            *frame = scaled(*frame, fade_in(self.faded));
+        }
+        add(frames, (self.cursor - head).max(0) as usize, out);
+        self.cursor += out.len() as i64;
     }
 }
 
