@@ -29,6 +29,8 @@ struct Image {
 struct Case {
     tracks: usize,
     size: Size,
+    rotation: Rotation,
+    names: bool,
 }
 
 impl I420 for Image {
@@ -45,24 +47,35 @@ impl I420 for Image {
 }
 
 fn main() {
-    println!("tracks  picture     CPU-s per s   us per picture");
+    println!("tracks  picture                   CPU-s per s   us per picture");
     for (width, height) in [(320, 180), (640, 360), (1280, 720)] {
         for tracks in [1, 4, 9, 16, 25] {
             let size = Size { width, height };
-            report(&Case { tracks, size });
+            report(&Case { tracks, size, rotation: Rotation::Upright, names: false });
         }
     }
+    let size = Size { width: 640, height: 360 };
+    for rotation in [Rotation::By90, Rotation::By180, Rotation::By270] {
+        report(&Case { tracks: 9, size, rotation, names: false });
+    }
+    report(&Case { tracks: 9, size, rotation: Rotation::Upright, names: true });
 }
 
 fn report(case: &Case) {
     let runs = (0..RUNS).map(|_| cpu_time_of(case));
     let least = runs.min().unwrap_or_default();
     let cost = least.as_secs_f64() / SECONDS as f64;
+    let extras = match (case.rotation, case.names) {
+        (Rotation::Upright, false) => String::new(),
+        (Rotation::Upright, true) => "names".to_owned(),
+        (rotation, _) => format!("{rotation:?}"),
+    };
     println!(
-        "{:6}  {:4}x{:<4}   {:11.4}   {:14.0}",
+        "{:6}  {:4}x{:<4} {:12}   {:11.4}   {:14.0}",
         case.tracks,
         case.size.width,
         case.size.height,
+        extras,
         cost,
         cost / (case.tracks as f64 * f64::from(FRAME_RATE)) * 1e6,
     );
@@ -73,7 +86,7 @@ fn cpu_time_of(case: &Case) -> Duration {
         size: Size { width: 1280, height: 720 },
         frame_rate: FRAME_RATE,
         view: View::default(),
-        decorations: Decorations::default(),
+        decorations: Decorations { names: case.names, ..Decorations::default() },
     })
     .expect("these options are valid");
     let tracks: Vec<_> = (0..case.tracks).map(|track| TrackSid(format!("TR_{track}"))).collect();
@@ -82,7 +95,7 @@ fn cpu_time_of(case: &Case) -> Duration {
         composer.add_video(
             VideoTrack {
                 sid: sid.clone(),
-                publisher: String::new(),
+                publisher: format!("Participant {order}"),
                 source: VideoSource::Camera,
                 order: order as u64,
             },
@@ -97,7 +110,7 @@ fn cpu_time_of(case: &Case) -> Duration {
         let time = composer.next_tick_time();
         for (track, sid) in tracks.iter().enumerate() {
             let image = Arc::clone(&images[track * PICTURES + tick as usize % PICTURES]);
-            composer.picture(sid, Picture { time, rotation: Rotation::Upright, image });
+            composer.picture(sid, Picture { time, rotation: case.rotation, image });
             let samples = block.clone();
             composer.sound(sid, &Sound { time, samples });
         }

@@ -60,7 +60,8 @@ const LIVES_IN: &[(&[&str], &[&str])] = &[
     (&["rusqlite"], &["store/"]),
     // The demo tells what is in its file.
     (&["mp4_atom"], &["mp4/", "demo/contents.rs"]),
-    (&["fast_image_resize"], &["compose/"]),
+    (&["cosmic_text"], &["compose/decor/text.rs"]),
+    (&["png"], &["compose/decor/watermark.rs"]),
     // Where errors need not be told apart any more.
     (&["anyhow"], &["main.rs", "demo/"]),
 ];

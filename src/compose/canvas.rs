@@ -45,8 +45,13 @@ impl Canvas {
 
     /// Puts the background back where a tile can have been drawn in `cell`.
     pub(super) fn clear_cell(&mut self, cell: Rect, theme: Theme) {
-        let parts = [cell, cell.chroma(), cell.chroma()];
-        for ((plane, part), value) in self.planes().into_iter().zip(parts).zip(background(theme)) {
+        self.fill(cell, background(theme));
+    }
+
+    /// Gives a part of the frame one colour, as Y, U and V.
+    pub(super) fn fill(&mut self, part: Rect, colour: [u8; 3]) {
+        let parts = [part, part.chroma(), part.chroma()];
+        for ((plane, part), value) in self.planes().into_iter().zip(parts).zip(colour) {
             plane.fill(part, value);
         }
     }

@@ -111,14 +111,12 @@ impl Cast {
         self.people.iter().map(|person| &**person)
     }
 
-    #[expect(dead_code, reason = "name tags are drawn by the next commit")]
     /// What a participant is called; his identity, if he has no name.
     pub(super) fn name_of<'a>(&'a self, identity: &'a str) -> &'a str {
         let person = self.people.iter().find(|person| person.identity == identity);
         person.map(|person| person.name.trim()).filter(|name| !name.is_empty()).unwrap_or(identity)
     }
 
-    #[expect(dead_code, reason = "borders are drawn by the next commit")]
     pub(super) fn speaks(&self, identity: &str) -> bool {
         self.speaking.iter().any(|speaking| speaking == identity)
     }

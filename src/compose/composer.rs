@@ -2,6 +2,7 @@
 //! ticks and which video tracks there are; everything else is done by the files beside it.
 
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::ids::TrackSid;
@@ -10,10 +11,12 @@ use crate::media::{
 };
 
 use super::cast::{Cast, Change, TileId, Track, TrackChange};
+use super::decor::{self, Lettering, WatermarkFault};
 use super::figures::{VideoCounters, VideoFigures};
 use super::fit;
-use super::frame::{Frame, Shown};
+use super::frame::Frame;
 use super::layout::Rect;
+use super::looks;
 use super::mixer::Mixer;
 use super::plan::Seat;
 use super::scene::Scene;
@@ -42,6 +45,10 @@ pub enum ComposeError {
     Size { width: u32, height: u32 },
     #[error("the frame rate must be 1 to {max} per second, not {frame_rate}", max = AUDIO_RATE)]
     FrameRate { frame_rate: u32 },
+    #[error("names and initials need a font, and this machine has none (on Debian: fonts-dejavu-core)")]
+    NoFont,
+    #[error("the watermark {} {fault}", file.display())]
+    Watermark { file: PathBuf, fault: WatermarkFault },
 }
 
 /// A video track as it is announced.
@@ -87,6 +94,7 @@ pub struct Composer {
     past: VideoCounters,
     /// The same, until somebody takes them.
     ended: Vec<(TrackSid, VideoFigures)>,
+    decorations: Decorations,
     scene: Scene,
     frame: Frame,
     mixer: Mixer,
@@ -102,6 +110,15 @@ impl Composer {
         if frame_rate == 0 || frame_rate > AUDIO_RATE {
             return Err(ComposeError::FrameRate { frame_rate });
         }
+        let mut lettering = Lettering::default();
+        if (decorations.names || decorations.initials) && !lettering.load() {
+            return Err(ComposeError::NoFont);
+        }
+        let watermark = decorations.watermark.as_ref().map(|watermark| {
+            let faulty = |fault| ComposeError::Watermark { file: watermark.file.clone(), fault };
+            decor::load_watermark(watermark, size).map_err(faulty)
+        });
+        let watermark = watermark.transpose()?;
         Ok(Self {
             frame_rate,
             next_tick: 0,
@@ -113,7 +130,8 @@ impl Composer {
             past: VideoCounters::default(),
             ended: Vec::new(),
             scene: Scene::new(size, view, decorations.initials),
-            frame: Frame::new(size, view),
+            frame: Frame::new(size, view, watermark, lettering),
+            decorations,
             mixer: Mixer::default(),
         })
     }
@@ -235,7 +253,8 @@ impl Composer {
             video.advance(now);
         }
         self.scene.advance(&self.cast, &mut self.videos, now);
-        self.draw();
+        let shown = |id| looks::look_of(id, &self.cast, &self.videos, &self.decorations);
+        self.frame.show(self.scene.view(), self.scene.seats(), shown);
         for video in &mut self.videos {
             video.count(self.scene.is_seated(video.id), now);
         }
@@ -338,20 +357,23 @@ impl Composer {
         }
     }
 
-    fn draw(&mut self) {
-        let shown = |id| {
-            let video = self.videos.iter().find(|video| video.id == id)?;
-            let track = self.cast.active_tracks().find(|track| track.id == id)?;
-            match video.showing()? {
-                Showing::Picture(picture) => Some(Shown { source: track.source, picture }),
-                Showing::Label(_) => None,
-            }
-        };
-        self.frame.show(self.scene.view(), self.scene.seats(), shown);
-    }
-
     /// Audio frames that belong to the first `ticks` ticks.
     fn frames_before(&self, ticks: u64) -> u64 {
         ticks * u64::from(AUDIO_RATE) / u64::from(self.frame_rate)
+    }
+}
+
+#[cfg(test)]
+impl Composer {
+    pub(super) fn seats(&self) -> &[Seat] {
+        self.scene.seats()
+    }
+
+    /// The frame of the last tick (without a watermark), drawn from nothing.
+    pub(super) fn drawn_anew(&self) -> Vec<u8> {
+        let mut frame = Frame::new(self.scene.frame(), self.scene.view(), None, Lettering::default());
+        let shown = |id| looks::look_of(id, &self.cast, &self.videos, &self.decorations);
+        frame.show(self.scene.view(), self.scene.seats(), shown);
+        frame.canvas().to_vec()
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Owns who is seen and where, how a picture is fitted and scaled into it, when a track is on the
 //! picture, and how voices are placed on the sample grid and added up. Owns no clock, no thread,
-//! no socket and no codec: every time is an argument, and what is not given in does not exist.
+//! no socket and no codec: every time is an argument, and what is not given in does not exist. Only
+//! what is drawn with is read from disk: the watermark at the start, fonts with the first text.
 //!
 //! Contract: the caller announces tracks, hands in pictures and sound with their capture times, and
 //! calls [`Composer::tick`] whenever it decides that the next tick is ripe. Each call makes exactly
@@ -34,7 +35,13 @@ mod scale;
 
 mod canvas;
 
+mod looks;
+
 mod frame;
+
+mod tile;
+
+mod decor;
 
 mod mixer;
 
@@ -53,5 +60,6 @@ mod fakes;
 mod tests;
 
 pub use composer::{ComposeError, ComposeOptions, Composer, Tick, VideoTrack};
+pub use decor::WatermarkFault;
 pub use figures::{Freeze, VideoCounters, VideoFigures};
 pub use voice::VoiceCounters;

@@ -76,6 +76,11 @@ impl Drawing {
         self.picture
     }
 
+    /// The pixels that it draws.
+    pub(super) fn target(&self) -> Rect {
+        self.luma.target
+    }
+
     /// Draws a picture of the size that this was made for, and that passed [`check`].
     pub(super) fn draw(&self, picture: &dyn I420, canvas: &mut Canvas, scratch: &mut Scratch) {
         let planes = [&self.luma, &self.chroma, &self.chroma];

@@ -63,6 +63,11 @@ impl Scene {
         self.note_who_is_asked(videos);
     }
 
+    #[cfg(test)]
+    pub(super) fn frame(&self) -> Size {
+        self.frame
+    }
+
     pub(super) fn view(&self) -> View {
         self.view
     }

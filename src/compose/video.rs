@@ -66,7 +66,7 @@ enum Phase {
 #[derive(Clone, Copy)]
 pub(super) enum Showing<'a> {
     Picture(&'a Picture),
-    Label(#[expect(dead_code, reason = "placeholders are drawn by the next commit")] &'a Arc<str>),
+    Label(&'a str),
 }
 
 impl VideoState {
@@ -160,7 +160,7 @@ impl VideoState {
     pub(super) fn showing(&self) -> Option<Showing<'_>> {
         match &self.phase {
             Phase::Shown(picture) => Some(Showing::Picture(picture)),
-            Phase::Waiting { .. } => self.label.as_ref().map(Showing::Label),
+            Phase::Waiting { .. } => self.label.as_deref().map(Showing::Label),
             Phase::Expected | Phase::Muted => None,
         }
     }

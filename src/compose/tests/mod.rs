@@ -1,7 +1,9 @@
 //! What the composer promises, seen from outside: what is told to it, and what is on its frames. Here is the room
 //! that the tests play in.
 
+mod decorations;
 mod pixels;
+mod random;
 mod timeline;
 mod views;
 

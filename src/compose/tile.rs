@@ -1,0 +1,163 @@
+//! One tile on the canvas: its cell, and what was drawn in it, so that it is drawn again only when it looks
+//! different.
+
+use std::sync::Arc;
+
+use crate::media::{I420, Picture, Rotation, VideoSource, View};
+
+use super::canvas::Canvas;
+use super::decor::{self, Lettering, Stamp};
+use super::fit;
+use super::plan::Seat;
+use super::scale::{Drawing, Scratch};
+use super::turn::{self, Upright};
+
+/// What a tile is to show.
+#[derive(Clone, Copy)]
+pub(super) struct Shown<'a> {
+    pub content: Content<'a>,
+    /// In the corner of the tile.
+    pub name: Option<&'a str>,
+    /// With a border around it.
+    pub speaks: bool,
+}
+
+#[derive(Clone, Copy)]
+pub(super) enum Content<'a> {
+    Picture {
+        picture: &'a Picture,
+        source: VideoSource,
+    },
+    /// Instead of a track's picture: why there is none.
+    Notice(&'a str),
+    /// Of a participant without a camera: his name.
+    Initials(&'a str),
+}
+
+/// Memory that is used again for every tile.
+pub(super) struct Brushes {
+    scratch: Scratch,
+    upright: Upright,
+    lettering: Lettering,
+}
+
+pub(super) struct Tile {
+    pub seat: Seat,
+    drawn: Drawn,
+    tag: Option<Tag>,
+    /// A border was drawn.
+    speaks: bool,
+}
+
+/// What lies in a tile's cell on the canvas.
+#[expect(clippy::large_enum_variant, reason = "there are 25 at most, and nearly all are images")]
+enum Drawn {
+    Background,
+    Image { image: Arc<dyn I420>, drawing: Drawing },
+    Notice(String),
+    Initials(String),
+}
+
+struct Tag {
+    name: String,
+    /// None if the tile is too small for it.
+    stamp: Option<Stamp>,
+}
+
+impl Brushes {
+    pub(super) fn new(lettering: Lettering) -> Self {
+        Self { scratch: Scratch::default(), upright: Upright::default(), lettering }
+    }
+}
+
+impl Tile {
+    pub(super) fn new(seat: Seat) -> Self {
+        Self { seat, drawn: Drawn::Background, tag: None, speaks: false }
+    }
+
+    /// Whether nothing need be drawn.
+    pub(super) fn looks_like(&self, shown: &Shown<'_>) -> bool {
+        let same_content = match (&self.drawn, shown.content) {
+            (Drawn::Image { image, .. }, Content::Picture { picture, .. }) => {
+                Arc::ptr_eq(image, &picture.image)
+            }
+            (Drawn::Notice(drawn), Content::Notice(notice)) => drawn == notice,
+            (Drawn::Initials(drawn), Content::Initials(name)) => drawn == name,
+            (Drawn::Background | Drawn::Image { .. } | Drawn::Notice(_) | Drawn::Initials(_), _) => false,
+        };
+        let same_name = self.tag.as_ref().map(|tag| tag.name.as_str()) == shown.name;
+        self.seat.cell.is_empty() || (same_content && same_name && self.speaks == shown.speaks)
+    }
+
+    pub(super) fn draw(&mut self, shown: &Shown<'_>, view: View, canvas: &mut Canvas, brushes: &mut Brushes) {
+        if self.looks_like(shown) {
+            return;
+        }
+        let (cell, lettering) = (self.seat.cell, &mut brushes.lettering);
+        match shown.content {
+            Content::Picture { picture, source } => self.draw_picture(picture, source, view, canvas, brushes),
+            Content::Notice(notice) => {
+                decor::notice_panel(notice, cell, view.theme, canvas, lettering);
+                self.drawn = Drawn::Notice(notice.to_owned());
+            }
+            Content::Initials(name) => {
+                decor::initials_panel(name, cell, view.theme, canvas, lettering);
+                self.drawn = Drawn::Initials(name.to_owned());
+            }
+        }
+        self.draw_tag(shown.name, canvas, &mut brushes.lettering);
+        self.speaks = shown.speaks;
+        if self.speaks {
+            decor::draw_border(cell, canvas);
+        }
+    }
+
+    fn draw_picture(
+        &mut self,
+        picture: &Picture,
+        source: VideoSource,
+        view: View,
+        canvas: &mut Canvas,
+        brushes: &mut Brushes,
+    ) {
+        let Picture { image, rotation, .. } = picture;
+        let (drawing, is_new) = self.drawing_for(picture, source, view);
+        // What lies beside a picture that does not fill its cell is drawn over by nothing else.
+        let is_decorated = self.tag.is_some() || self.speaks;
+        if drawing.target() != self.seat.cell && (is_new || is_decorated) {
+            canvas.clear_cell(self.seat.cell, view.theme);
+        }
+        match rotation {
+            Rotation::Upright => drawing.draw(&**image, canvas, &mut brushes.scratch),
+            Rotation::By90 | Rotation::By180 | Rotation::By270 => {
+                let upright = brushes.upright.turn(&**image, *rotation);
+                drawing.draw(upright, canvas, &mut brushes.scratch);
+            }
+        }
+        self.drawn = Drawn::Image { image: Arc::clone(image), drawing };
+    }
+
+    /// The drawing in use, or a new one if the size is another; and whether it is new.
+    fn drawing_for(&mut self, picture: &Picture, source: VideoSource, view: View) -> (Drawing, bool) {
+        let size = turn::upright(picture.image.size(), picture.rotation);
+        match std::mem::replace(&mut self.drawn, Drawn::Background) {
+            Drawn::Image { drawing, .. } if drawing.picture() == size => (drawing, false),
+            Drawn::Background | Drawn::Image { .. } | Drawn::Notice(_) | Drawn::Initials(_) => {
+                let fit = fit::fit_of(source, size, view.fit);
+                (Drawing::new(size, fit::place(size, self.seat.cell, fit)), true)
+            }
+        }
+    }
+
+    fn draw_tag(&mut self, name: Option<&str>, canvas: &mut Canvas, lettering: &mut Lettering) {
+        if self.tag.as_ref().map(|tag| tag.name.as_str()) != name {
+            self.tag = name.map(|name| Tag {
+                name: name.to_owned(),
+                stamp: decor::name_tag(name, self.seat.cell, lettering),
+            });
+        }
+        if let Some(stamp) = self.tag.as_ref().and_then(|tag| tag.stamp.as_ref()) {
+            stamp.blend(canvas);
+        }
+    }
+}
