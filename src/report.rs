@@ -1,12 +1,13 @@
 //! The quality report of a recording: what an operator must see to tell what went wrong, where and when. Pure data
 //! with the names and units that users see; the worker fills it in, the store keeps it as JSON, the API shows it.
 //!
-//! All times are milliseconds of the recording: 0 is the first frame of the file.
+//! All times are milliseconds of the recording: 0 is the first frame of the file. A figure that is added later is 0 in
+//! what was written before.
 
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", default)]
 pub struct QualityReport {
     pub file: FileReport,
     /// When the server was out of reach; the picture is frozen and the sound silent in between.
@@ -17,6 +18,10 @@ pub struct QualityReport {
     pub warnings: Vec<Warning>,
     /// Warnings that found no place in `warnings`, which is bounded.
     pub warnings_left_out: u64,
+    /// Everybody who was seen in the room, in the order in which they came.
+    pub participants: Vec<ParticipantReport>,
+    /// Participants that found no place in `participants`, which is bounded.
+    pub participants_left_out: u64,
     /// In the order in which they were published.
     pub tracks: Vec<TrackReport>,
     /// Tracks that found no place in `tracks`, which is bounded.
@@ -25,7 +30,7 @@ pub struct QualityReport {
 
 /// The whole file.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", default)]
 pub struct FileReport {
     pub duration_ms: u64,
     pub video_frames: u64,
@@ -39,7 +44,7 @@ pub struct FileReport {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", default)]
 pub struct Gap {
     pub from_ms: u64,
     pub to_ms: u64,
@@ -47,7 +52,7 @@ pub struct Gap {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", default)]
 pub struct Warning {
     pub at_ms: u64,
     /// The track that it is about, if it is about one.
@@ -55,8 +60,20 @@ pub struct Warning {
     pub message: String,
 }
 
+/// Somebody whom others in the room could see.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ParticipantReport {
+    pub identity: String,
+    /// What he was called at last; may be empty.
+    pub name: String,
+    /// From when he first came to when he last went.
+    pub from_ms: u64,
+    pub to_ms: u64,
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", default)]
 pub struct TrackReport {
     pub sid: String,
     pub participant: String,
@@ -96,7 +113,7 @@ pub struct TrackReport {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", default)]
 pub struct LayerReport {
     pub width: u32,
     pub height: u32,

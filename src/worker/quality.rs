@@ -6,6 +6,8 @@
 //! that comes back has new sources, which are added to what it was. What is kept is bounded.
 
 mod figures;
+mod findings;
+mod people;
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -13,11 +15,13 @@ use std::time::Duration;
 use super::feed::Counters;
 use crate::compose::{VideoFigures, VoiceCounters};
 use crate::ids::TrackSid;
-use crate::media::{Codec, MediaTime, TrackKind, VideoSource};
+use crate::media::{Codec, MediaTime, Participant, TrackKind, VideoSource};
 use crate::report::{FileReport, Gap, QualityReport, TrackReport, Warning};
 use crate::room::{PublishedTrack, ReceiveFigures};
 
 use figures::Figures;
+use findings::Finding;
+use people::People;
 
 pub use figures::Source;
 
@@ -27,8 +31,8 @@ const TRACKS_MAX: usize = 1000;
 const GAPS_MAX: usize = 200;
 /// Who reads more than that reads the log.
 const WARNINGS_MAX: usize = 200;
-/// Identities and reasons are other people's texts.
-const TEXT_MAX_CHARS: usize = 256;
+/// Identities, names and reasons are other people's texts.
+const TEXT_MAX_BYTES: usize = 256;
 
 pub struct Quality {
     frame_rate: u32,
@@ -39,6 +43,7 @@ pub struct Quality {
     tracks: Vec<Track>,
     places: HashMap<TrackSid, usize>,
     tracks_left_out: u64,
+    people: People,
     gaps: Vec<Gap>,
     gaps_left_out: u64,
     /// Since when, and why, the server has been out of reach.
@@ -77,6 +82,7 @@ impl Quality {
             tracks: Vec::new(),
             places: HashMap::new(),
             tracks_left_out: 0,
+            people: People::default(),
             gaps: Vec::new(),
             gaps_left_out: 0,
             interrupted: None,
@@ -89,6 +95,14 @@ impl Quality {
         self.frames += 1;
         self.hurried_frames += u64::from(tick.hurried);
         self.longest_delay = self.longest_delay.max(tick.delay);
+    }
+
+    pub fn joined(&mut self, participant: &Participant, at: MediaTime) {
+        self.people.joined(participant, at);
+    }
+
+    pub fn left(&mut self, identity: &str, at: MediaTime) {
+        self.people.left(identity, at);
     }
 
     pub fn published(&mut self, published: &PublishedTrack, at: MediaTime) {
@@ -171,6 +185,14 @@ impl Quality {
         }
     }
 
+    /// The report of the whole recording, with what follows from its figures.
+    pub fn conclude(mut self) -> QualityReport {
+        for Finding { at, track, message } in findings::of(&self.report()) {
+            self.warn(at, track.map(TrackSid).as_ref(), message);
+        }
+        self.report()
+    }
+
     /// The report of what was made so far.
     pub fn report(&self) -> QualityReport {
         let now = self.duration();
@@ -193,6 +215,8 @@ impl Quality {
             gaps_left_out: self.gaps_left_out,
             warnings: self.warnings.clone(),
             warnings_left_out: self.warnings_left_out,
+            participants: self.people.report(now),
+            participants_left_out: self.people.left_out(),
             tracks,
             tracks_left_out: self.tracks_left_out,
         }
@@ -253,8 +277,11 @@ fn within(gap: Gap, end_ms: u64) -> Option<Gap> {
     (gap.from_ms < end_ms).then(|| Gap { to_ms: gap.to_ms.min(end_ms), ..gap })
 }
 
+/// As much of a text as is kept, without control characters, each of which JSON makes six of.
 fn bounded(text: &str) -> String {
-    text.chars().take(TEXT_MAX_CHARS).collect()
+    let mut kept: String = text.chars().filter(|c| !c.is_control()).take(TEXT_MAX_BYTES).collect();
+    kept.truncate(kept.floor_char_boundary(TEXT_MAX_BYTES));
+    kept
 }
 
 fn millis(duration: Duration) -> u64 {

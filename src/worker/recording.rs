@@ -248,7 +248,9 @@ impl Recording {
         // The session leaves the room; a server that does not answer must not keep the file.
         let _ = tokio::time::timeout(Duration::from_secs(1), session.join_next()).await;
         quality::take_last_figures(&mut quality, &mut room_events);
-        events.tell(&Event::Report { report: Box::new(quality.report()) }).await;
+        let quality = quality.conclude();
+        quality::log(&quality);
+        events.tell(&Event::Report { report: Box::new(quality) }).await;
         tracing::info!(reason = ?ending.reason, ticks, final_bytes, "ended");
         Event::Ended { reason: ending.reason, ticks, final_bytes, error: ending.error }
     }

@@ -211,21 +211,64 @@ fn a_warning_is_kept_once() {
 fn what_is_kept_is_bounded_and_what_was_left_out_is_counted() {
     let mut quality = quality();
     ticks(&mut quality, 1);
+    // JSON makes two of each.
+    let long = "\"".repeat(5000);
     for n in 0..2000 {
         let name = format!("TR_{n}");
-        quality.published(&PublishedTrack { publisher: "\u{1}".repeat(5000), ..camera(&name) }, seconds(0));
-        quality.warn(seconds(0), Some(&sid(&name)), "\u{1}".repeat(5000));
-        quality.interrupted(MediaTime::ZERO, &"\u{1}".repeat(5000));
+        quality.published(&PublishedTrack { publisher: long.clone(), ..camera(&name) }, seconds(0));
+        let identity = format!("{name}{long}");
+        quality.joined(&Participant { name: long.clone(), identity, order: n }, seconds(0));
+        quality.warn(seconds(0), Some(&sid(&name)), long.clone());
+        quality.interrupted(MediaTime::ZERO, &long);
         quality.restored(seconds(1));
     }
     let report = quality.report();
     assert_eq!((report.tracks.len(), report.tracks_left_out), (TRACKS_MAX, 1000));
+    assert_eq!((report.participants.len(), report.participants_left_out), (1000, 1000));
     assert_eq!((report.warnings.len(), report.warnings_left_out), (WARNINGS_MAX, 1800));
     assert_eq!((report.gaps.len(), report.gaps_left_out), (GAPS_MAX, 1800));
     let line = crate::worker::messages::to_line(&crate::worker::messages::Event::Report {
         report: Box::new(report),
     });
     assert!(line.len() < crate::worker::messages::MAX_LINE_BYTES, "{} bytes", line.len());
+}
+
+#[test]
+fn everybody_is_listed_once_from_his_first_coming_to_his_last_going() {
+    let mut quality = quality();
+    ticks(&mut quality, 10);
+    let somebody = |identity: &str, name: &str| Participant {
+        identity: identity.to_owned(),
+        name: name.to_owned(),
+        order: 1,
+    };
+    quality.joined(&somebody("ann", "Ann"), seconds(1));
+    quality.joined(&somebody("bob", ""), seconds(2));
+    quality.left("ann", seconds(3));
+    quality.joined(&somebody("ann", "Ann B."), seconds(4));
+    quality.left("bob", seconds(5));
+    let report = quality.report();
+    let listed: Vec<_> =
+        report.participants.iter().map(|p| (&*p.identity, &*p.name, p.from_ms, p.to_ms)).collect();
+    assert_eq!(listed, [("ann", "Ann B.", 1000, 10_000), ("bob", "", 2000, 5000)]);
+}
+
+#[test]
+fn what_follows_from_the_figures_is_among_the_warnings_at_the_end() {
+    let mut quality = quality();
+    quality.published(&camera("TR_1"), seconds(0));
+    quality.fed(&sid("TR_1"), Counters { received: 30, ..Counters::default() }, Source::GoesOn);
+    assert!(quality.report().warnings.is_empty());
+    let warnings = quality.conclude().warnings;
+    assert_eq!(warnings[0].message, "of 30 frames none could be decoded");
+    assert_eq!(warnings[0].track.as_deref(), Some("TR_1"));
+}
+
+#[test]
+fn a_text_is_cut_between_its_characters_and_has_no_control_characters() {
+    assert_eq!(bounded("a\u{1}b\nc"), "abc");
+    assert_eq!(bounded(&"\u{1f600}".repeat(100)), "\u{1f600}".repeat(64));
+    assert_eq!(bounded(&format!("a{}", "\u{1f600}".repeat(100))).len(), 253);
 }
 
 #[test]

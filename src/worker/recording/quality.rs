@@ -5,6 +5,7 @@ use tokio::sync::mpsc;
 use super::Recording;
 use crate::compose::Composer;
 use crate::ids::TrackSid;
+use crate::report::{FileReport, QualityReport};
 use crate::room::RoomEvent;
 use crate::worker::feed::TrackFeed;
 use crate::worker::messages::Event;
@@ -52,4 +53,28 @@ pub(super) fn take_last_figures(quality: &mut Quality, room_events: &mut mpsc::R
             quality.received(&sid, figures);
         }
     }
+}
+
+/// One line from which an operator sees whether to look closer; what went wrong has had its own.
+pub(super) fn log(report: &QualityReport) {
+    let FileReport {
+        duration_ms,
+        video_frames,
+        hurried_frames,
+        longest_delay_ms,
+        packets_lost,
+        longest_freeze_ms,
+    } = report.file;
+    tracing::info!(
+        duration_ms,
+        video_frames,
+        hurried_frames,
+        longest_delay_ms,
+        packets_lost,
+        longest_freeze_ms,
+        tracks = report.tracks.len(),
+        gaps = report.gaps.len(),
+        warnings = report.warnings.len(),
+        "quality"
+    );
 }

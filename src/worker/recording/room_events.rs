@@ -34,10 +34,12 @@ impl Recording {
             }
             RoomEvent::ParticipantJoined { participant, at } => {
                 tracing::info!(identity = participant.identity, "participant joined");
+                self.quality.joined(&participant, at);
                 self.composer.add_participant(participant, at);
             }
             RoomEvent::ParticipantLeft { identity, at } => {
                 tracing::info!(identity, "participant left");
+                self.quality.left(&identity, at);
                 self.composer.remove_participant(&identity, at);
             }
             RoomEvent::Speakers { speakers, at } => self.composer.set_speakers(&speakers, at),
