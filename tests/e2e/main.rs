@@ -27,3 +27,5 @@ mod crash;
 mod endings;
 
 mod chaos;
+
+mod report;

@@ -106,6 +106,25 @@ impl Recording {
         frames.map(|pixels| Frame { pixels: pixels.to_owned(), shrunk: Frame::SHRUNK }).collect()
     }
 
+    /// The mean colour around a point in every frame.
+    pub fn colours(&self, (x, y): (u32, u32)) -> Vec<[u8; 3]> {
+        let (side, half) = (Frame::HALF * 2, Frame::HALF);
+        let square = format!("crop={side}:{side}:{}:{},scale=1:1:flags=area", x - half, y - half);
+        let mut command = Command::new("ffmpeg");
+        command.args(["-v", "error", "-nostdin", "-i"]).arg(&self.file).args([
+            "-vf",
+            &square,
+            "-fps_mode",
+            "passthrough",
+            "-f",
+            "rawvideo",
+            "-pix_fmt",
+            "rgb24",
+            "-",
+        ]);
+        tools::output(&mut command).chunks_exact(3).map(|rgb| [rgb[0], rgb[1], rgb[2]]).collect()
+    }
+
     /// The box structure by mp4box.js (tests/js/boxes.mjs says what is in it).
     pub fn boxes(&self) -> Value {
         tools::json(tools::node("boxes.mjs").arg(&self.file))
@@ -164,5 +183,12 @@ impl Frame {
         }
         let count = 4 * half * half;
         sums.map(|sum| u8::try_from(sum / count).expect("a mean of bytes is a byte"))
+    }
+
+    /// A single pixel of the canvas, for what is narrower than that.
+    pub fn pixel(&self, (x, y): (u32, u32)) -> [u8; 3] {
+        let [x, y, width] = [x, y, WIDTH].map(|length| length / self.shrunk);
+        let at = ((y * width + x) * 3) as usize;
+        [self.pixels[at], self.pixels[at + 1], self.pixels[at + 2]]
     }
 }
