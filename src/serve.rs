@@ -23,7 +23,8 @@ use tokio_util::sync::CancellationToken;
 use crate::api::{self, ApiKey, ApiKeys, ApiSettings, ApiState, RateLimit};
 use crate::config::Config;
 use crate::control::{
-    ControlError, Handle, Limits, Livekit, LivekitAccess, RetryPolicy, Shared, Supervisor, WorkerProgram,
+    ControlError, Handle, Limits, Livekit, LivekitAccess, LivekitError, RetryPolicy, Shared, Supervisor,
+    WorkerProgram,
 };
 use crate::storage::{self, Storage};
 use crate::store::Store;
@@ -59,6 +60,8 @@ pub enum ServeError {
     },
     #[error("cannot find this program's own file")]
     Program(#[source] io::Error),
+    #[error("cannot use the LiveKit server's settings")]
+    Livekit(#[from] LivekitError),
     #[error("cannot set up an HTTP client")]
     HttpClient(#[from] reqwest::Error),
     #[error("cannot listen on {address}")]
@@ -227,15 +230,18 @@ async fn supervisor(
     storage: Arc<dyn Storage>,
 ) -> Result<(Handle, Supervisor), ServeError> {
     let livekit = &config.livekit;
-    let rooms = Livekit::new(&livekit.http_url(), &livekit.api_key, livekit.api_secret.clone())?;
+    let access = LivekitAccess {
+        url: livekit.url.clone(),
+        api_key: livekit.api_key.clone(),
+        api_secret: livekit.api_secret.clone(),
+        ca_file: livekit.ca_file.clone(),
+        give_up_after: livekit.reconnect_timeout,
+    };
+    let rooms = Livekit::new(&livekit.http_url(), &access)?;
     let shared = Shared {
         store,
         storage,
-        livekit: LivekitAccess {
-            url: livekit.url.clone(),
-            api_key: livekit.api_key.clone(),
-            api_secret: livekit.api_secret.clone(),
-        },
+        livekit: access,
         program: WorkerProgram::this_executable().map_err(ServeError::Program)?,
         spool_dir: config.data_dir.spool(),
         capacity: config.recording.capacity(cores()),

@@ -52,6 +52,7 @@ const ONLY_PART: &[(&str, &str, &[&str])] = &[("control", "crate::worker::", &["
 /// A foreign library (the first words of its crates) and the only places that may name it.
 const LIVES_IN: &[(&[&str], &[&str])] = &[
     (&["livekit_signaling", "livekit_protocol", "livekit_net", "str0m"], &["room/"]),
+    (&["tokio_rustls", "rustls_native_certs", "tokio_tungstenite"], &["room/"]),
     // Asking LiveKit whether a room exists takes a token, too.
     (&["livekit_token"], &["room/", "control/livekit.rs"]),
     (&["gst", "gst_app", "gst_video", "gstreamer"], &["decode/", "encode/", "demo/clips.rs", "demo/clips/"]),

@@ -26,7 +26,7 @@ use sources::Sources;
 pub const FILE_VARIABLE: &str = "EGRESSD_CONFIG";
 
 /// Everything that can be set, as named in the environment. In the file the names are lower case.
-pub const SETTINGS: [&str; 34] = [
+pub const SETTINGS: [&str; 36] = [
     "API_HOST",
     "API_PORT",
     "API_KEY",
@@ -37,6 +37,8 @@ pub const SETTINGS: [&str; 34] = [
     "LIVEKIT_URL_INTERNAL",
     "LIVEKIT_API_KEY",
     "LIVEKIT_API_SECRET",
+    "EGRESSD_LIVEKIT_CA_FILE",
+    "EGRESSD_RECONNECT_TIMEOUT_SECONDS",
     "MINIO_ENDPOINT",
     "MINIO_PORT",
     "MINIO_USE_SSL",
@@ -111,6 +113,11 @@ pub struct LivekitConfig {
     pub api_key: String,
     /// `LIVEKIT_API_SECRET`; required.
     pub api_secret: SecretString,
+    /// `EGRESSD_LIVEKIT_CA_FILE`: PEM certificates that are trusted besides the system's; default none.
+    pub ca_file: Option<PathBuf>,
+    /// `EGRESSD_RECONNECT_TIMEOUT_SECONDS`: how long the server may be out of reach before a recording ends;
+    /// default 60.
+    pub reconnect_timeout: Duration,
 }
 
 /// Delivery of events.

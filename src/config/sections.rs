@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -27,6 +28,9 @@ const DEFAULT_DATA_DIR: &str = "./data";
 /// Long enough for everybody to drop out and come back, as after a network failure.
 const DEFAULT_IDLE_TIMEOUT_SECONDS: NonZeroU32 = NonZeroU32::new(300).expect("not zero");
 
+/// A server restarts in seconds; a machine that takes over for another may need most of a minute.
+const DEFAULT_RECONNECT_TIMEOUT_SECONDS: NonZeroU32 = NonZeroU32::new(60).expect("not zero");
+
 pub fn api(sources: &mut Sources) -> ApiConfig {
     let host = sources.optional("API_HOST", (Shown, "an IP address"), parse::<IpAddr>);
     let host = host.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
@@ -50,10 +54,13 @@ pub fn livekit(sources: &mut Sources) -> LivekitConfig {
         Some(_) => sources.optional(URL, (Hidden, EXPECTED), websocket_url),
         None => Some(sources.required(URL, EXPECTED)),
     };
+    let reconnect_timeout = positive(sources, "EGRESSD_RECONNECT_TIMEOUT_SECONDS");
     LivekitConfig {
         url: url.unwrap_or_default(),
         api_key: sources.required("LIVEKIT_API_KEY", "an API key of the LiveKit server"),
         api_secret: sources.required_secret("LIVEKIT_API_SECRET", "the secret of LIVEKIT_API_KEY"),
+        ca_file: sources.get("EGRESSD_LIVEKIT_CA_FILE").map(PathBuf::from),
+        reconnect_timeout: seconds(reconnect_timeout.unwrap_or(DEFAULT_RECONNECT_TIMEOUT_SECONDS)),
     }
 }
 

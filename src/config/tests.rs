@@ -108,6 +108,7 @@ fn a_wrong_value_is_never_replaced_by_a_default() {
         ("EGRESSD_IDLE_TIMEOUT_SECONDS", "0"),
         ("EGRESSD_MAX_DURATION_SECONDS", "forever"),
         ("EGRESSD_MAX_RECORDINGS", "0"),
+        ("EGRESSD_RECONNECT_TIMEOUT_SECONDS", "0"),
         ("EGRESSD_DISABLE_CODECS", "av1,opus"),
         ("EGRESSD_DISABLE_CODECS", "theora"),
         ("EGRESSD_LAYOUT", "mosaic"),

@@ -2,13 +2,15 @@
 //!
 //! Does not join anything: that is the worker's. Contract: an answer or an error within [`TIMEOUT`].
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use livekit_token::{AccessToken, AccessTokenError, VideoGrants};
-use reqwest::{Client, StatusCode, redirect};
+use reqwest::{Certificate, Client, StatusCode, redirect};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
+use super::shared::LivekitAccess;
 use crate::ids::RoomName;
 
 /// A caller of `start` waits for it; a LiveKit server answers in milliseconds.
@@ -27,6 +29,12 @@ pub struct Livekit {
 
 #[derive(Debug, thiserror::Error)]
 pub enum LivekitError {
+    #[error("cannot read the certificates in {file}")]
+    CaFile { file: PathBuf, source: std::io::Error },
+    #[error("cannot use the certificates in {file}")]
+    Certificates { file: PathBuf, source: reqwest::Error },
+    #[error("cannot set up an HTTP client")]
+    Client(#[source] reqwest::Error),
     #[error("no token could be made")]
     Token(#[source] AccessTokenError),
     #[error("no answer from LiveKit")]
@@ -54,18 +62,21 @@ struct Room {
 
 impl Livekit {
     /// `http_url` is the server's URL without a slash at its end. Fails where the TLS set-up of the
-    /// host does.
-    pub fn new(http_url: &str, api_key: &str, api_secret: SecretString) -> Result<Self, reqwest::Error> {
-        let client = Client::builder()
+    /// host does, or that of `access`.
+    pub fn new(http_url: &str, access: &LivekitAccess) -> Result<Self, LivekitError> {
+        let mut client = Client::builder()
             .timeout(TIMEOUT)
             // The token must not go to somebody else.
-            .redirect(redirect::Policy::none())
-            .build()?;
+            .redirect(redirect::Policy::none());
+        if let Some(file) = &access.ca_file {
+            client = client.tls_certs_merge(certificates(file)?);
+        }
+        let client = client.build().map_err(LivekitError::Client)?;
         Ok(Self {
             client,
             list_rooms: format!("{http_url}/twirp/livekit.RoomService/ListRooms"),
-            api_key: api_key.to_owned(),
-            api_secret,
+            api_key: access.api_key.clone(),
+            api_secret: access.api_secret.clone(),
         })
     }
 
@@ -92,4 +103,10 @@ impl Livekit {
             .to_jwt()
             .map_err(LivekitError::Token)
     }
+}
+
+fn certificates(file: &Path) -> Result<Vec<Certificate>, LivekitError> {
+    let pem = std::fs::read(file).map_err(|source| LivekitError::CaFile { file: file.to_owned(), source })?;
+    Certificate::from_pem_bundle(&pem)
+        .map_err(|source| LivekitError::Certificates { file: file.to_owned(), source })
 }

@@ -40,6 +40,10 @@ pub struct LivekitAccess {
     pub url: String,
     pub api_key: String,
     pub api_secret: SecretString,
+    /// PEM certificates that are trusted besides the system's.
+    pub ca_file: Option<PathBuf>,
+    /// How long it may be out of reach before a recording ends.
+    pub give_up_after: Duration,
 }
 
 /// How long a worker may take.
@@ -84,8 +88,8 @@ impl Shared {
             spool,
             options: row.options.clone(),
             idle_timeout_ms: millis(self.idle_timeout),
-            ca_file: None,
-            give_up_after_ms: 60_000,
+            ca_file: self.livekit.ca_file.clone(),
+            give_up_after_ms: millis(self.livekit.give_up_after),
             disabled_codecs: self.disabled_codecs.clone(),
         }
     }

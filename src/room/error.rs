@@ -1,13 +1,21 @@
 //! What can go wrong between the recorder and LiveKit, with the peer's own words where it gave any.
 
 use std::io;
+use std::path::PathBuf;
 
 use livekit_signaling::SignalError;
+use tokio_rustls::rustls;
 
 #[derive(Debug, thiserror::Error)]
 pub enum RoomError {
     #[error("cannot make an access token for LiveKit")]
     Token(#[source] livekit_token::AccessTokenError),
+    #[error("cannot use the certificates in {file}: {reason}")]
+    CaFile { file: PathBuf, reason: String },
+    #[error("cannot set up TLS")]
+    Tls(#[source] rustls::Error),
+    #[error("another file of certificates is in use in this process")]
+    TrustIsSettled,
     #[error("cannot join the room at {url}")]
     Join { url: String, source: Box<SignalError> },
     #[error("no usable network address towards {host}")]

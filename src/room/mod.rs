@@ -7,20 +7,30 @@
 //! Contract: [`join`] answers once this participant is in the room, or says why not. From then on the
 //! session tells by [`RoomEvent`] what happens, the last one being [`RoomEvent::Ended`].
 
+mod absent;
 mod access_unit;
+mod connection;
 mod error;
+mod framing;
 mod keyframes;
+mod media_path;
+mod observer;
 mod peer;
 pub mod publisher;
 mod received;
+mod reconnect;
 mod roster;
 mod sdp;
 mod session;
 mod signalling;
 mod sockets;
 mod speakers;
+mod tcp;
+mod tcp_candidates;
 mod timeline;
+mod tls;
 mod track;
+mod websocket;
 
 pub use error::RoomError;
 pub use roster::PublishedTrack;
@@ -91,7 +101,8 @@ pub enum RoomEvent {
         at: MediaTime,
         reason: String,
     },
-    /// Media comes again. What went in the meantime has been told by the events before.
+    /// Media comes again. Who and what has gone in the meantime is told as usual; but after a new session with the
+    /// server only when there was time to come back, and a track that has a successor goes with its first picture.
     Restored {
         at: MediaTime,
     },

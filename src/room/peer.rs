@@ -17,6 +17,8 @@ use str0m::{Candidate, Event, IceConnectionState, Input, Rtc, RtcError};
 use super::error::RoomError;
 use super::received::{ReceivedFrame, received};
 use super::sdp::{self, MediaSection};
+use super::sockets::{Path, Transport};
+use super::tcp_candidates::TcpCandidates;
 use super::timeline::SenderReport;
 use crate::ids::TrackSid;
 use crate::media::{Codec, TrackKind};
@@ -37,6 +39,9 @@ pub struct Peer {
     tracks: HashMap<Mid, TrackSid>,
     /// Something came that is no frame: the next one does not go on from the last.
     broken: HashSet<Mid>,
+    tcp: TcpCandidates,
+    /// The server's, of the last offer.
+    ice_ufrag: Option<String>,
 }
 
 /// What an accepted offer changed.
@@ -45,19 +50,18 @@ pub struct Answered {
     /// Tracks whose media comes from now on.
     pub added: Vec<(TrackSid, TrackKind)>,
     pub removed: Vec<TrackSid>,
+    /// The server looks for another path: TCP connections of before are of no use any more.
+    pub ice_restarted: bool,
 }
 
 pub enum Output {
     /// Nothing more until then.
     Wait(Instant),
-    Transmit {
-        from: SocketAddr,
-        to: SocketAddr,
-        datagram: Vec<u8>,
-    },
+    Transmit(Path, Vec<u8>),
+    /// ICE and DTLS are through.
     Connected,
-    /// ICE gets no answer any more; it goes on trying.
-    Unreachable,
+    /// ICE has a path, for the first time or again.
+    PathFound,
     Report(TrackSid, SenderReport),
     Frame(TrackSid, ReceivedFrame),
     Counts(TrackSid, IngressCounts),
@@ -96,32 +100,66 @@ impl Peer {
             let candidate = Candidate::host(address, "udp").map_err(peer_error)?;
             rtc.add_local_candidate(candidate);
         }
-        Ok(Self { rtc, sections: Vec::new(), tracks: HashMap::new(), broken: HashSet::new() })
+        Ok(Self {
+            rtc,
+            sections: Vec::new(),
+            tracks: HashMap::new(),
+            broken: HashSet::new(),
+            tcp: TcpCandidates::default(),
+            ice_ufrag: None,
+        })
     }
 
     pub fn accept_offer(&mut self, offer: &str) -> Result<Answered, RoomError> {
         let sections = sdp::media_sections(offer);
+        let ice_restarted = self.new_ice_generation(offer);
         self.take_down_recycled(&sections);
         self.remember(&sections);
         let rewritten = sdp::as_sent_to_a_subscriber(offer);
         let parsed = SdpOffer::from_sdp_string(&rewritten).map_err(peer_error)?;
         let answer = self.rtc.sdp_api().accept_offer(parsed).map_err(peer_error)?;
         let (added, removed) = self.remap(&sections);
-        Ok(Answered { sdp: answer.to_sdp_string(), added, removed })
+        for candidate in sdp::candidates(offer).filter_map(|c| Candidate::from_sdp_string(c).ok()) {
+            self.tcp.add_remote(candidate);
+        }
+        Ok(Answered { sdp: answer.to_sdp_string(), added, removed, ice_restarted })
     }
 
-    /// A candidate of the server's, in SDP form. TCP candidates are left alone.
+    /// A candidate of the server's, in SDP form. One of TCP waits until there is a connection to it.
     pub fn add_remote_candidate(&mut self, candidate: &str) -> Result<(), RoomError> {
         let candidate = Candidate::from_sdp_string(candidate).map_err(peer_error)?;
-        if candidate.proto() == Protocol::Udp {
-            self.rtc.add_remote_candidate(candidate);
+        match candidate.proto() {
+            Protocol::Udp => self.rtc.add_remote_candidate(candidate),
+            Protocol::Tcp | Protocol::SslTcp | Protocol::Tls => self.tcp.add_remote(candidate),
         }
         Ok(())
     }
 
-    pub fn receive(&mut self, from: SocketAddr, to: SocketAddr, datagram: &[u8], now: Instant) {
+    /// Where the server can be reached by TCP.
+    pub fn tcp_remotes(&self) -> impl Iterator<Item = SocketAddr> {
+        self.tcp.remotes()
+    }
+
+    pub fn tcp_opened(&mut self, path: Path) {
+        self.tcp.opened(path, &mut self.rtc);
+    }
+
+    pub fn tcp_closed(&mut self, path: Path) {
+        self.tcp.closed(path, &mut self.rtc);
+    }
+
+    /// Nothing comes out of it or goes into it any more.
+    pub fn shut(&mut self) {
+        self.rtc.disconnect();
+    }
+
+    pub fn receive(&mut self, path: Path, datagram: &[u8], now: Instant) {
         let Ok(contents) = datagram.try_into() else { return };
-        let receive = Receive { proto: Protocol::Udp, source: from, destination: to, contents };
+        let proto = match path.transport {
+            Transport::Udp => Protocol::Udp,
+            Transport::Tcp => Protocol::Tcp,
+        };
+        let receive = Receive { proto, source: path.remote, destination: path.local, contents };
         if let Err(error) = self.rtc.handle_input(Input::Receive(now, receive)) {
             tracing::debug!(%error, "datagram not understood");
         }
@@ -156,8 +194,12 @@ impl Peer {
             match output {
                 str0m::Output::Timeout(at) => return Ok(Output::Wait(at)),
                 str0m::Output::Transmit(t) => {
-                    let datagram = t.contents.to_vec();
-                    return Ok(Output::Transmit { from: t.source, to: t.destination, datagram });
+                    let transport = match t.proto {
+                        Protocol::Udp => Transport::Udp,
+                        Protocol::Tcp | Protocol::SslTcp | Protocol::Tls => Transport::Tcp,
+                    };
+                    let path = Path { transport, local: t.source, remote: t.destination };
+                    return Ok(Output::Transmit(path, t.contents.to_vec()));
                 }
                 str0m::Output::Event(event) => {
                     if let Some(output) = self.event(event) {
@@ -171,7 +213,9 @@ impl Peer {
     fn event(&mut self, event: Event) -> Option<Output> {
         match event {
             Event::Connected => Some(Output::Connected),
-            Event::IceConnectionStateChange(IceConnectionState::Disconnected) => Some(Output::Unreachable),
+            Event::IceConnectionStateChange(
+                IceConnectionState::Connected | IceConnectionState::Completed,
+            ) => Some(Output::PathFound),
             Event::SenderFeedback(feedback) => {
                 let sid = self.tracks.get(&feedback.mid)?.clone();
                 let info = feedback.sender_info;
@@ -194,6 +238,17 @@ impl Peer {
             // str0m's events are many and grow; what a recorder has no use for is left alone.
             _ => None,
         }
+    }
+
+    /// Whether the offer restarts ICE.
+    fn new_ice_generation(&mut self, offer: &str) -> bool {
+        let ufrag = sdp::ice_ufrag(offer).map(str::to_owned);
+        let restarted = self.ice_ufrag.is_some() && self.ice_ufrag != ufrag;
+        if restarted {
+            self.tcp.restart(&mut self.rtc);
+        }
+        self.ice_ufrag = ufrag;
+        restarted
     }
 
     fn take_down_recycled(&mut self, sections: &[MediaSection]) {

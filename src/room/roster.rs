@@ -3,8 +3,9 @@
 
 use std::collections::HashMap;
 
-use livekit_protocol::{ParticipantInfo, TrackSource, TrackType, participant_info};
+use livekit_protocol::{ParticipantInfo, TrackInfo, TrackSource, TrackType, participant_info};
 
+use super::absent::{Absent, Succession};
 use crate::ids::TrackSid;
 use crate::media::{Participant, TrackKind, VideoSource};
 
@@ -39,6 +40,7 @@ pub enum Change {
 pub struct Roster {
     /// By identity.
     members: HashMap<String, Member>,
+    absent: Absent,
     /// Participants and tracks, to tell apart those of the same millisecond.
     seen: u64,
 }
@@ -46,7 +48,16 @@ pub struct Roster {
 struct Member {
     /// Of the present session of this identity.
     sid: String,
+    presence: Presence,
     tracks: Vec<PublishedTrack>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Presence {
+    Present,
+    /// Was there before the connection to the server was lost, has not been seen since, and counts as there
+    /// until he is given up.
+    Absent,
 }
 
 /// Bits of an order that count; those above are the join time in milliseconds.
@@ -56,6 +67,34 @@ impl Roster {
     /// Takes an update in; a participant that it does not name is unchanged.
     pub fn update(&mut self, infos: &[ParticipantInfo]) -> Vec<Change> {
         infos.iter().flat_map(|info| self.update_one(info)).collect()
+    }
+
+    /// Takes in who is in the room after joining it anew. Who and what is missing counts as there until it is
+    /// given up; what comes in its place takes its place.
+    pub fn rejoined(&mut self, infos: &[ParticipantInfo]) -> Vec<Change> {
+        for member in self.members.values_mut() {
+            member.presence = Presence::Absent;
+            self.absent.add(member.tracks.drain(..));
+        }
+        self.update(infos)
+    }
+
+    /// Whether anybody or anything is waited for.
+    pub fn has_absent(&self) -> bool {
+        !self.absent.is_empty() || self.members.values().any(|m| m.presence == Presence::Absent)
+    }
+
+    /// A picture of `sid` is there: the track in whose place it came, if that is over now.
+    pub fn succeeded(&mut self, sid: &TrackSid) -> Option<TrackSid> {
+        self.absent.succeeded(sid)
+    }
+
+    /// Who and what has not come back by now has gone.
+    pub fn give_up_absent(&mut self) -> Vec<Change> {
+        let mut changes: Vec<_> = self.absent.give_up().into_iter().map(Change::Unpublished).collect();
+        let gone = self.members.extract_if(|_, member| member.presence == Presence::Absent);
+        changes.extend(gone.map(|(identity, _)| Change::Left(identity)));
+        changes
     }
 
     /// How many participants are in the room. LiveKit does not show hidden ones to one another.
@@ -88,13 +127,20 @@ impl Roster {
         changes.extend(compared);
         let gone = before.into_iter().filter(|t| !now.iter().any(|n| n.sid == t.sid));
         changes.extend(gone.map(|t| Change::Unpublished(t.sid)));
-        self.members.insert(info.identity.clone(), Member { sid: info.sid.clone(), tracks: now });
+        let member = Member { sid: info.sid.clone(), presence: Presence::Present, tracks: now };
+        self.members.insert(info.identity.clone(), member);
         changes
     }
 
     fn left(&mut self, info: &ParticipantInfo) -> Vec<Change> {
+        // The end of an earlier session of somebody who is back already is none of the present one.
+        let is_present_session = |m: &Member| info.sid.is_empty() || m.sid == info.sid;
+        if !self.members.get(&info.identity).is_some_and(is_present_session) {
+            return Vec::new();
+        }
         let Some(member) = self.members.remove(&info.identity) else { return Vec::new() };
         let mut changes: Vec<_> = member.tracks.into_iter().map(|t| Change::Unpublished(t.sid)).collect();
+        changes.extend(self.absent.gone(&info.identity).into_iter().map(Change::Unpublished));
         changes.push(Change::Left(info.identity.clone()));
         changes
     }
@@ -115,35 +161,42 @@ impl Roster {
                 TrackType::Video => TrackKind::Video,
                 TrackType::Data => continue,
             };
-            match before.iter().find(|b| b.sid.as_str() == track.sid) {
-                Some(known) => {
-                    if known.muted != track.muted {
-                        changes.push(Change::Muted(known.sid.clone(), track.muted));
-                    }
-                    now.push(PublishedTrack { muted: track.muted, ..known.clone() });
+            let known = before.iter().find(|b| b.sid.as_str() == track.sid).cloned();
+            let Some(known) = known.or_else(|| self.absent.returned(&track.sid)) else {
+                let mut published = self.published(info, track, kind);
+                let succession = self.absent.succeed(&mut published);
+                changes.push(Change::Published(published.clone()));
+                now.push(published);
+                match succession {
+                    Succession::AtOnce(old) => changes.push(Change::Unpublished(old)),
+                    Succession::None | Succession::WithItsFirstPicture => {}
                 }
-                None => {
-                    let published = PublishedTrack {
-                        sid: TrackSid(track.sid.clone()),
-                        publisher: info.identity.clone(),
-                        kind,
-                        mime: track.mime_type.clone(),
-                        source: match track.source() {
-                            TrackSource::ScreenShare => VideoSource::ScreenShare,
-                            TrackSource::Unknown
-                            | TrackSource::Camera
-                            | TrackSource::Microphone
-                            | TrackSource::ScreenShareAudio => VideoSource::Camera,
-                        },
-                        muted: track.muted,
-                        order: self.next_order(info),
-                    };
-                    changes.push(Change::Published(published.clone()));
-                    now.push(published);
-                }
+                continue;
+            };
+            if known.muted != track.muted {
+                changes.push(Change::Muted(known.sid.clone(), track.muted));
             }
+            now.push(PublishedTrack { muted: track.muted, ..known });
         }
         (now, changes)
+    }
+
+    fn published(&mut self, info: &ParticipantInfo, track: &TrackInfo, kind: TrackKind) -> PublishedTrack {
+        PublishedTrack {
+            sid: TrackSid(track.sid.clone()),
+            publisher: info.identity.clone(),
+            kind,
+            mime: track.mime_type.clone(),
+            source: match track.source() {
+                TrackSource::ScreenShare => VideoSource::ScreenShare,
+                TrackSource::Unknown
+                | TrackSource::Camera
+                | TrackSource::Microphone
+                | TrackSource::ScreenShareAudio => VideoSource::Camera,
+            },
+            muted: track.muted,
+            order: self.next_order(info),
+        }
     }
 
     fn next_order(&mut self, info: &ParticipantInfo) -> u64 {
@@ -154,88 +207,4 @@ impl Roster {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use livekit_protocol::TrackInfo;
-
-    fn participant(identity: &str, joined_at_ms: i64, tracks: &[(&str, TrackType, bool)]) -> ParticipantInfo {
-        let track = |&(sid, kind, muted): &(&str, TrackType, bool)| TrackInfo {
-            sid: sid.into(),
-            r#type: kind as i32,
-            muted,
-            ..Default::default()
-        };
-        ParticipantInfo {
-            sid: format!("PA_{identity}"),
-            identity: identity.into(),
-            joined_at_ms,
-            state: participant_info::State::Active as i32,
-            tracks: tracks.iter().map(track).collect(),
-            ..Default::default()
-        }
-    }
-
-    fn sid(s: &str) -> TrackSid {
-        TrackSid(s.into())
-    }
-
-    #[test]
-    fn a_track_is_published_once() {
-        let mut roster = Roster::default();
-        let alice = participant("alice", 5, &[("TR_a", TrackType::Video, false)]);
-        let changes = roster.update(std::slice::from_ref(&alice));
-        let [Change::Joined(joined), Change::Published(track)] = &changes[..] else {
-            panic!("first the participant, then the track: {changes:?}");
-        };
-        assert_eq!((joined.identity.as_str(), track.publisher.as_str()), ("alice", "alice"));
-        assert_eq!(roster.identity_of("PA_alice"), Some("alice"));
-        assert_eq!(roster.update(&[alice]), []);
-    }
-
-    #[test]
-    fn mute_and_unmute_are_changes() {
-        let mut roster = Roster::default();
-        roster.update(&[participant("alice", 5, &[("TR_a", TrackType::Video, false)])]);
-        let muted = roster.update(&[participant("alice", 5, &[("TR_a", TrackType::Video, true)])]);
-        assert_eq!(muted, [Change::Muted(sid("TR_a"), true)]);
-        let unmuted = roster.update(&[participant("alice", 5, &[("TR_a", TrackType::Video, false)])]);
-        assert_eq!(unmuted, [Change::Muted(sid("TR_a"), false)]);
-    }
-
-    #[test]
-    fn tracks_end_with_their_participant_or_alone() {
-        let mut roster = Roster::default();
-        let both = [("TR_a", TrackType::Video, false), ("TR_b", TrackType::Audio, false)];
-        roster.update(&[participant("alice", 5, &both)]);
-        assert_eq!(roster.update(&[participant("alice", 5, &both[1..])]), [Change::Unpublished(sid("TR_a"))]);
-        let mut left = participant("alice", 5, &both[1..]);
-        left.state = participant_info::State::Disconnected as i32;
-        let gone = [Change::Unpublished(sid("TR_b")), Change::Left("alice".into())];
-        assert_eq!(roster.update(std::slice::from_ref(&left)), gone);
-        assert_eq!(roster.update(&[left]), [], "who has left cannot leave");
-        assert_eq!(roster.participants(), 0);
-    }
-
-    #[test]
-    fn tiles_are_ordered_by_joining_then_by_publishing() {
-        let mut roster = Roster::default();
-        let changes = roster.update(&[
-            participant("late", 2000, &[("TR_3", TrackType::Video, false)]),
-            participant(
-                "early",
-                1000,
-                &[("TR_1", TrackType::Video, false), ("TR_2", TrackType::Video, false)],
-            ),
-        ]);
-        let mut tracks: Vec<_> = changes
-            .iter()
-            .filter_map(|c| match c {
-                Change::Published(t) => Some(t),
-                Change::Joined(_) | Change::Left(_) | Change::Muted(..) | Change::Unpublished(_) => None,
-            })
-            .collect();
-        tracks.sort_by_key(|t| t.order);
-        let sids: Vec<_> = tracks.iter().map(|t| t.sid.as_str()).collect();
-        assert_eq!(sids, ["TR_1", "TR_2", "TR_3"]);
-    }
-}
+mod tests;

@@ -47,6 +47,17 @@ pub fn media_sections(offer: &str) -> Vec<MediaSection> {
     sections
 }
 
+/// Tells one generation of ICE from the next: another one is a restart.
+pub fn ice_ufrag(offer: &str) -> Option<&str> {
+    offer.lines().find_map(|line| line.trim_end().strip_prefix("a=ice-ufrag:"))
+}
+
+/// The candidates that the offer names itself; others are trickled.
+pub fn candidates(offer: &str) -> impl Iterator<Item = &str> {
+    let attributes = offer.lines().filter_map(|line| line.trim_end().strip_prefix("a="));
+    attributes.filter(|attribute| attribute.starts_with("candidate:"))
+}
+
 /// LiveKit gives the m-line of a track that went to the next one that comes. The streams of `old` must
 /// be taken down before such an offer is accepted, or the new track yields no frame.
 pub fn is_recycled(old: &MediaSection, new: &MediaSection) -> bool {
@@ -92,6 +103,15 @@ mod tests {
             .collect();
         assert_eq!(directions, ["a=sendrecv", "a=sendrecv", "a=sendonly", "a=inactive"]);
         assert_eq!(rewritten.lines().count(), OFFER.lines().count());
+    }
+
+    #[test]
+    fn an_offer_tells_its_ice_generation_and_candidates() {
+        let offer = "v=0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=ice-ufrag:abc\r\na=candidate:1 1 tcp 5 ::1 7 typ host\r\n\
+            m=video 9 UDP/TLS/RTP/SAVPF 96\r\na=ice-ufrag:abc\r\n";
+        assert_eq!(ice_ufrag(offer), Some("abc"));
+        assert_eq!(candidates(offer).collect::<Vec<_>>(), ["candidate:1 1 tcp 5 ::1 7 typ host"]);
+        assert_eq!(ice_ufrag(OFFER), None);
     }
 
     #[test]

@@ -1,42 +1,38 @@
-//! The room's event loop: one task that joins signalling, sockets and peer connection.
+//! The room's event loop: one task that joins the connection, what is observed through it, and what is done when
+//! it breaks.
 //!
 //! Contract: [`Session::run`] ends when cancelled, when the room ends, or when the server is lost for
 //! good; its last event is [`RoomEvent::Ended`]. It applies back-pressure: while its receiver is behind,
 //! datagrams wait in the socket's buffer.
 
 use std::collections::HashMap;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use livekit_protocol as proto;
-use livekit_signaling::{SignalClient, SignalEvent, SignalEvents};
+use livekit_signaling::{SignalError, SignalEvent};
 use proto::{signal_request as request, signal_response as response};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::connection::{Connection, Entered};
 use super::error::RoomError;
-use super::keyframes::Verdict;
-use super::peer::{Output, Peer};
-use super::received::ReceivedFrame;
-use super::roster::{Change, Roster};
-use super::signalling::{self, AutoSubscribe};
-use super::sockets::Sockets;
-use super::speakers::Speakers;
-use super::timeline::Timeline;
-use super::track::Track;
-use super::{RoomCommand, RoomEnd, RoomEvent, RoomOptions};
+use super::observer::{Keyframe, Observer};
+use super::peer::Output;
+use super::reconnect::{self, AfterLeave, Failure, Reconnect, Step, Way};
+use super::sockets::Ready;
+use super::{RoomCommand, RoomEnd, RoomEvent, RoomOptions, signalling, websocket};
 use crate::ids::TrackSid;
-use crate::media::{EncodedFrame, MediaTime, TrackKind};
 
 /// About a second of 25 tracks; then the sockets' buffers fill.
 const EVENT_QUEUE: usize = 2048;
 const COMMAND_QUEUE: usize = 256;
 /// Datagrams taken per wake-up, so that signalling and timers get their turn.
 const DATAGRAMS_PER_TURN: usize = 64;
-/// Larger than any datagram that a path with an MTU of 1500 brings; jumbo frames fit too.
-const DATAGRAM_BYTES: usize = 16 << 10;
-/// The server forgets a participant whose signalling is gone for about this long.
-const RESUME_ATTEMPTS: u32 = 20;
-const RESUME_PAUSE: Duration = Duration::from_millis(500);
+/// LiveKit's clients try again for about ten seconds after their server was restarted.
+const COMING_BACK: Duration = Duration::from_secs(15);
 
 /// A joined room: the task to run, and the two ends that its owner holds.
 pub struct Joined {
@@ -49,26 +45,26 @@ pub struct Joined {
 }
 
 pub struct Session {
+    options: Arc<RoomOptions>,
+    connection: Connection,
+    reconnect: Reconnect,
+    attempt: Option<Attempt>,
+    observer: Observer,
     /// Who was there before us.
     joined_with: Vec<proto::ParticipantInfo>,
-    signal: SignalClient,
-    signals: SignalEvents,
-    sockets: Sockets,
-    peer: Peer,
-    roster: Roster,
-    speakers: Speakers,
-    timeline: Timeline,
-    tracks: HashMap<TrackSid, Track>,
-    epoch: Instant,
-    negotiated: Option<Negotiated>,
-    events: mpsc::Sender<RoomEvent>,
+    /// What the server was told last of each track's size: a new session does not know it.
+    shown: HashMap<TrackSid, proto::UpdateTrackSettings>,
+    /// Until when those who have not come back after a rejoin are waited for.
+    waits_for_absent: Option<Instant>,
     commands: mpsc::Receiver<RoomCommand>,
 }
 
-/// The last offer and answer: a resume tells the server where we stand.
-struct Negotiated {
-    offer: proto::SessionDescription,
-    answer: proto::SessionDescription,
+/// An attempt to be connected again that is under way.
+type Attempt = Pin<Box<dyn Future<Output = Attempted> + Send>>;
+
+enum Attempted {
+    Resumed(Result<(), SignalError>),
+    Rejoined(Box<Result<Entered, RoomError>>),
 }
 
 /// What one turn of the loop found out.
@@ -79,53 +75,44 @@ enum Turn {
 
 /// Joins as a hidden recorder.
 pub async fn join(options: RoomOptions) -> Result<Joined, RoomError> {
-    let token = signalling::recorder_token(&options)?;
-    let (host, port) = signalling::host(&options.url);
-    let sockets = Sockets::open(&host, port).await?;
-    let connect =
-        SignalClient::connect(&options.url, &token, signalling::options(AutoSubscribe::Yes), None).await;
-    let (signal, join, signals) =
-        connect.map_err(|e| RoomError::Join { url: options.url.clone(), source: Box::new(e) })?;
+    websocket::install(options.ca_file.as_deref())?;
+    let entered = Connection::enter(&options).await?;
     let epoch = Instant::now();
-    let peer = Peer::new(sockets.addresses(), &options.codecs, epoch)?;
     let (event_sender, events) = mpsc::channel(EVENT_QUEUE);
     let (commands, command_receiver) = mpsc::channel(COMMAND_QUEUE);
     let session = Session {
-        joined_with: join.other_participants,
-        signal,
-        signals,
-        sockets,
-        peer,
-        roster: Roster::default(),
-        speakers: Speakers::default(),
-        timeline: Timeline::default(),
-        tracks: HashMap::new(),
-        epoch,
-        negotiated: None,
-        events: event_sender,
+        reconnect: Reconnect::new(options.give_up_after, epoch),
+        options: Arc::new(options),
+        connection: entered.connection,
+        attempt: None,
+        observer: Observer::new(epoch, event_sender),
+        joined_with: entered.participants,
+        shown: HashMap::new(),
+        waits_for_absent: None,
         commands: command_receiver,
     };
-    let room_sid = join.room.map(|r| r.sid).unwrap_or_default();
-    Ok(Joined { session, room_sid, epoch, events, commands })
+    Ok(Joined { session, room_sid: entered.room_sid, epoch, events, commands })
 }
 
 impl Session {
     pub async fn run(mut self, cancel: CancellationToken) {
         let joined_with = std::mem::take(&mut self.joined_with);
-        self.participants(&joined_with).await;
+        self.observer.participants(&joined_with).await;
         let end = loop {
-            let wait = match self.drain().await {
-                Ok(wait) => wait,
-                Err(error) => break RoomEnd::Lost(error.to_string()),
-            };
+            let polled = self.drain().await;
+            if let Turn::End(end) = self.recover().await {
+                break end;
+            }
+            let wait = self.deadline(polled);
             let turn = tokio::select! {
                 biased;
                 () = cancel.cancelled() => Turn::End(RoomEnd::Left),
-                signal = self.signals.recv() => self.signalled(signal).await,
+                signal = self.connection.signals.recv() => self.signalled(signal).await,
                 Some(command) = self.commands.recv() => self.command(command).await,
-                readable = self.sockets.readable() => self.receive(readable).await,
+                attempted = attempt(&mut self.attempt) => self.attempted(attempted).await,
+                ready = self.connection.sockets.ready() => self.receive(ready).await,
                 () = tokio::time::sleep_until(wait.into()) => {
-                    self.peer.timeout(Instant::now());
+                    self.connection.timeout(Instant::now());
                     Turn::Continue
                 }
             };
@@ -134,124 +121,209 @@ impl Session {
                 Turn::End(end) => break end,
             }
         };
-        let last: Vec<TrackSid> = self.tracks.keys().cloned().collect();
-        for sid in &last {
-            self.tell_figures(sid).await;
-        }
-        self.leave().await;
-        self.tell(RoomEvent::Ended(end)).await;
-    }
-
-    async fn leave(&self) {
-        let leave = signalling::leave();
-        self.signal.send(request::Message::Leave(leave)).await;
-        self.signal.close().await;
+        self.observer.tell_last_figures().await;
+        self.connection.leave().await;
+        self.observer.tell(RoomEvent::Ended(end)).await;
     }
 
     /// Lets str0m say all it has to say; answers when it wants to be called again.
-    async fn drain(&mut self) -> Result<Instant, RoomError> {
+    async fn drain(&mut self) -> Instant {
         loop {
-            match self.peer.poll()? {
-                Output::Wait(until) => return Ok(until),
-                Output::Transmit { from, to, datagram } => self.sockets.send(from, to, &datagram),
-                Output::Connected => {
+            match self.connection.poll() {
+                Ok(Output::Wait(until)) => return until,
+                // The connection's own.
+                Ok(Output::Transmit(..) | Output::PathFound) => {}
+                Ok(Output::Connected) => {
                     tracing::debug!("media path connected");
-                    self.tell(RoomEvent::Connected).await;
+                    self.observer.tell(RoomEvent::Connected).await;
                 }
-                Output::Unreachable => tracing::warn!("livekit does not answer on the media path"),
-                Output::Report(sid, report) => self.timeline.sender_report(&sid, report),
-                Output::Frame(sid, frame) => self.frame(sid, frame).await,
-                Output::Counts(sid, counts) => {
-                    if let Some(track) = self.tracks.get_mut(&sid) {
-                        track.counted(counts);
-                        self.tell_figures(&sid).await;
+                Ok(Output::Report(sid, report)) => self.observer.sender_report(&sid, report),
+                Ok(Output::Counts(sid, counts)) => self.observer.counts(&sid, counts).await,
+                Ok(Output::Frame(sid, frame)) => {
+                    if self.observer.frame(sid.clone(), frame).await == Keyframe::Ask {
+                        self.connection.request_keyframe(&sid);
                     }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "peer connection failed");
+                    self.connection.shut_peer();
+                    self.reconnect.session_lost(Instant::now());
                 }
             }
         }
     }
 
-    async fn receive(&mut self, readable: std::io::Result<usize>) -> Turn {
-        let index = match readable {
-            Ok(index) => index,
-            Err(error) => return Turn::End(RoomEnd::Lost(format!("media socket failed: {error}"))),
-        };
-        let mut buffer = [0_u8; DATAGRAM_BYTES];
-        for _ in 0..DATAGRAMS_PER_TURN {
-            let Some((len, from, to)) = self.sockets.receive(index, &mut buffer) else { break };
-            self.peer.receive(from, to, &buffer[..len], Instant::now());
-            if let Err(error) = self.drain().await {
-                return Turn::End(RoomEnd::Lost(error.to_string()));
+    /// Does what is to be done about a connection that is broken, or well again.
+    async fn recover(&mut self) -> Turn {
+        loop {
+            let now = Instant::now();
+            let Some(step) = self.reconnect.step(self.connection.path.media(now), now) else { break };
+            match step {
+                Step::Interrupted(since) => self.interrupted(since).await,
+                Step::Restored => {
+                    tracing::info!("media path is up again");
+                    let at = self.observer.media_time(now);
+                    self.observer.tell(RoomEvent::Restored { at }).await;
+                }
+                Step::Try(way) => self.attempt = Some(self.begin(way)),
+                Step::GiveUp => {
+                    let seconds = self.options.give_up_after.as_secs();
+                    return Turn::End(RoomEnd::Lost(format!("livekit was out of reach for {seconds} s")));
+                }
             }
+        }
+        if self.waits_for_absent.is_some_and(|until| until <= Instant::now()) {
+            self.waits_for_absent = None;
+            self.observer.give_up_absent().await;
         }
         Turn::Continue
     }
 
-    async fn frame(&mut self, sid: TrackSid, received: ReceivedFrame) {
-        let arrival = self.media_time(received.arrival);
-        let Some(track) = self.tracks.get_mut(&sid) else { return };
-        match track.receive(&received, Instant::now()) {
-            Verdict::Pass => {}
-            Verdict::Drop => return,
-            Verdict::DropAndRequest => return self.peer.request_keyframe(&sid),
+    fn begin(&mut self, way: Way) -> Attempt {
+        tracing::info!(?way, "connecting again");
+        match way {
+            Way::Resume(reason) => {
+                let resume = self.connection.resume(reason);
+                Box::pin(async move { Attempted::Resumed(resume.await) })
+            }
+            Way::Rejoin => {
+                let abandon = self.connection.abandon();
+                let options = Arc::clone(&self.options);
+                Box::pin(async move {
+                    abandon.await;
+                    Attempted::Rejoined(Box::new(Connection::enter(&options).await))
+                })
+            }
         }
-        let Some(time) = self.timeline.place(&sid, received.rtp, arrival) else { return };
-        let frame = EncodedFrame {
-            codec: received.codec,
-            time,
-            data: received.data,
-            keyframe: received.keyframe,
-            rotation: received.rotation,
-            discontinuity: !received.contiguous,
+    }
+
+    async fn attempted(&mut self, attempted: Attempted) -> Turn {
+        let now = Instant::now();
+        match attempted {
+            // It may be gone again already.
+            Attempted::Resumed(Ok(())) if self.connection.is_signalling().await => {
+                tracing::info!("signalling resumed");
+                self.connection.resumed().await;
+                self.reconnect.resumed(now);
+            }
+            Attempted::Resumed(Ok(())) => self.failed(Failure::Unreachable).await,
+            Attempted::Resumed(Err(SignalError::LeaveRequest { reason, action })) => {
+                tracing::info!(?reason, ?action, "resume refused");
+                match reconnect::after_leave(reason, action) {
+                    AfterLeave::End(end) => return Turn::End(end),
+                    AfterLeave::Resume => self.failed(Failure::Unreachable).await,
+                    AfterLeave::Rejoin => self.failed(Failure::Refused).await,
+                }
+            }
+            Attempted::Resumed(Err(error)) => {
+                tracing::info!(%error, "signalling not resumed");
+                self.failed(Failure::Unreachable).await;
+            }
+            Attempted::Rejoined(entered) => match *entered {
+                Ok(entered) => self.rejoined(entered).await,
+                Err(error) => {
+                    tracing::info!(error = &error as &dyn std::error::Error, "room not joined again");
+                    self.failed(Failure::Unreachable).await;
+                }
+            },
+        }
+        Turn::Continue
+    }
+
+    async fn failed(&mut self, failure: Failure) {
+        self.connection.resume_over().await;
+        self.reconnect.failed(failure, Instant::now(), rand::random());
+    }
+
+    /// Goes on with a new session as if it were the old one.
+    async fn rejoined(&mut self, entered: Entered) {
+        tracing::info!(room_sid = entered.room_sid, "room joined again");
+        let now = Instant::now();
+        if let Some(Step::Interrupted(since)) = self.reconnect.rejoined(now) {
+            self.interrupted(since).await;
+        }
+        self.connection = entered.connection;
+        self.observer.rejoined(&entered.participants).await;
+        self.waits_for_absent = self.observer.has_absent().then(|| now + COMING_BACK);
+        self.shown.retain(|sid, _| self.observer.is_published(sid));
+        for settings in self.shown.values() {
+            self.connection.send(request::Message::TrackSetting(settings.clone())).await;
+        }
+    }
+
+    async fn interrupted(&mut self, since: Instant) {
+        let reason = match self.reconnect.is_trying() {
+            true => "livekit ended the session",
+            false => "no answer from livekit on the media path",
         };
-        self.tell(RoomEvent::Frame { sid, frame }).await;
+        let at = self.observer.media_time(since);
+        self.observer.tell(RoomEvent::Interrupted { at, reason: reason.into() }).await;
+    }
+
+    async fn receive(&mut self, ready: io::Result<Ready>) -> Turn {
+        let index = match ready {
+            Ok(Ready::Datagrams(index)) => index,
+            Ok(Ready::Opened(path)) => {
+                self.connection.tcp_opened(path);
+                return Turn::Continue;
+            }
+            Err(error) => return Turn::End(RoomEnd::Lost(format!("media socket failed: {error}"))),
+        };
+        for _ in 0..DATAGRAMS_PER_TURN {
+            if !self.connection.receive(index) {
+                break;
+            }
+            self.drain().await;
+        }
+        Turn::Continue
     }
 
     async fn command(&mut self, command: RoomCommand) -> Turn {
         match command {
             RoomCommand::RequestKeyframe(sid) => {
-                let wanted = self.tracks.get_mut(&sid).is_some_and(|t| t.keyframe_wanted(Instant::now()));
-                if wanted {
-                    self.peer.request_keyframe(&sid);
+                if self.observer.keyframe_wanted(&sid) == Keyframe::Ask {
+                    self.connection.request_keyframe(&sid);
                 }
             }
             RoomCommand::ShownAt { sid, size } => {
-                if let Some(track) = self.tracks.get_mut(&sid) {
-                    track.set_shown(true);
-                }
-                let settings = signalling::shown_at(&sid, size);
-                self.signal.send(request::Message::TrackSetting(settings)).await;
+                self.observer.set_shown(&sid, true);
+                self.set(sid.clone(), signalling::shown_at(&sid, size)).await;
             }
             RoomCommand::Hidden(sid) => {
-                if let Some(track) = self.tracks.get_mut(&sid) {
-                    track.set_shown(false);
-                }
-                let settings = signalling::hidden(&sid);
-                self.signal.send(request::Message::TrackSetting(settings)).await;
+                self.observer.set_shown(&sid, false);
+                self.set(sid.clone(), signalling::hidden(&sid)).await;
             }
         }
         Turn::Continue
     }
 
+    async fn set(&mut self, sid: TrackSid, settings: proto::UpdateTrackSettings) {
+        self.connection.send(request::Message::TrackSetting(settings.clone())).await;
+        self.shown.insert(sid, settings);
+    }
+
     async fn signalled(&mut self, event: Option<SignalEvent>) -> Turn {
         match event {
-            Some(SignalEvent::Message(message)) => self.message(*message).await,
-            Some(SignalEvent::Close(reason)) => self.signal_closed(&reason).await,
-            None => Turn::End(RoomEnd::Lost("the signalling connection is gone".into())),
+            Some(SignalEvent::Message(message)) => return self.message(*message).await,
+            // The close of a stream that is being replaced, or has been.
+            Some(SignalEvent::Close(_)) if self.reconnect.is_trying() => {}
+            Some(SignalEvent::Close(_)) if self.connection.is_signalling().await => {}
+            Some(SignalEvent::Close(reason)) => {
+                tracing::warn!(%reason, "signalling lost");
+                self.reconnect.signalling_lost(Instant::now());
+            }
+            None => self.reconnect.session_lost(Instant::now()),
         }
+        Turn::Continue
     }
 
     async fn message(&mut self, message: response::Message) -> Turn {
         match message {
-            response::Message::Offer(offer) => return self.offer(offer).await,
-            response::Message::Trickle(trickle) => self.trickle(&trickle),
-            response::Message::Update(update) => self.participants(&update.participants).await,
-            response::Message::SpeakersChanged(changed) => {
-                self.speakers.update(&changed.speakers);
-                let speakers = self.speakers.list(&self.roster);
-                self.tell(RoomEvent::Speakers { speakers, at: self.media_time(Instant::now()) }).await;
-            }
-            response::Message::Leave(leave) => return Turn::End(end_of(&leave)),
+            response::Message::Offer(offer) => self.offer(offer).await,
+            response::Message::Trickle(trickle) => self.connection.trickle(&trickle),
+            response::Message::Update(update) => self.observer.participants(&update.participants).await,
+            response::Message::SpeakersChanged(changed) => self.observer.speakers(&changed.speakers).await,
+            response::Message::Leave(leave) => return self.told_to_leave(&leave),
             // Quality and stream states are of no use to a recorder; tokens and pings are the
             // signal client's own business.
             _ => {}
@@ -259,171 +331,50 @@ impl Session {
         Turn::Continue
     }
 
-    async fn offer(&mut self, offer: proto::SessionDescription) -> Turn {
-        let answered = match self.peer.accept_offer(&offer.sdp) {
-            Ok(answered) => answered,
-            Err(error) => {
-                // The streams that were negotiated before go on.
-                tracing::error!(%error, offer = offer.id, "offer not understood");
-                return Turn::Continue;
-            }
-        };
-        for sid in &answered.removed {
-            self.tell_figures(sid).await;
-            self.tracks.remove(sid);
-            self.timeline.remove(sid);
-        }
-        for (sid, kind) in answered.added {
-            self.add_track(sid, kind);
-        }
-        let first = self.negotiated.is_none();
-        let answer = proto::SessionDescription {
-            r#type: "answer".into(),
-            sdp: answered.sdp,
-            id: offer.id,
-            ..Default::default()
-        };
-        self.negotiated = Some(Negotiated { offer, answer: answer.clone() });
-        self.signal.send(request::Message::Answer(answer)).await;
-        if first {
-            self.send_candidates().await;
+    fn told_to_leave(&mut self, leave: &proto::LeaveRequest) -> Turn {
+        let (reason, action) = (leave.reason(), leave.action());
+        tracing::info!(?reason, ?action, "livekit ends the session");
+        let now = Instant::now();
+        match reconnect::after_leave(reason, action) {
+            AfterLeave::End(end) => return Turn::End(end),
+            AfterLeave::Resume => self.reconnect.signalling_lost(now),
+            AfterLeave::Rejoin => self.reconnect.session_lost(now),
         }
         Turn::Continue
     }
 
-    fn add_track(&mut self, sid: TrackSid, kind: TrackKind) {
-        // An offer may overtake the update that tells whose its tracks are; until that comes, the
-        // track stands for a publisher of its own.
-        let publisher = self.roster.track(&sid).map_or_else(|| sid.0.clone(), |t| t.publisher.clone());
-        tracing::debug!(track = %sid, publisher, ?kind, "track negotiated");
-        self.timeline.add(sid.clone(), publisher, kind);
-        self.tracks.insert(sid, Track::default());
-    }
-
-    async fn send_candidates(&self) {
-        let candidates: Vec<String> =
-            self.sockets.addresses().filter_map(signalling::candidate_init).collect();
-        let last = candidates.len().saturating_sub(1);
-        for (n, candidate_init) in candidates.into_iter().enumerate() {
-            let trickle = proto::TrickleRequest {
-                candidate_init,
-                target: proto::SignalTarget::Subscriber as i32,
-                r#final: n == last,
-            };
-            self.signal.send(request::Message::Trickle(trickle)).await;
-        }
-    }
-
-    fn trickle(&mut self, trickle: &proto::TrickleRequest) {
-        let Some(candidate) = signalling::candidate(trickle, proto::SignalTarget::Subscriber) else { return };
-        if let Err(error) = self.peer.add_remote_candidate(&candidate) {
-            tracing::debug!(%error, candidate, "candidate not understood");
-        }
-    }
-
-    async fn participants(&mut self, infos: &[proto::ParticipantInfo]) {
-        let before = self.roster.participants();
-        let at = self.media_time(Instant::now());
-        for change in self.roster.update(infos) {
-            match change {
-                Change::Joined(participant) => {
-                    self.tell(RoomEvent::ParticipantJoined { participant, at }).await;
+    async fn offer(&mut self, offer: proto::SessionDescription) {
+        let id = offer.id;
+        match self.connection.answer(offer).await {
+            Ok(answered) => {
+                for sid in &answered.removed {
+                    self.observer.remove_track(sid).await;
                 }
-                Change::Left(identity) => self.tell(RoomEvent::ParticipantLeft { identity, at }).await,
-                Change::Published(track) => {
-                    if self.tracks.contains_key(&track.sid) {
-                        self.timeline.add(track.sid.clone(), track.publisher.clone(), track.kind);
-                    }
-                    self.tell(RoomEvent::Published(track)).await;
-                }
-                Change::Unpublished(sid) => self.tell(RoomEvent::Unpublished { sid, at }).await,
-                Change::Muted(sid, muted) => {
-                    if let Some(track) = self.tracks.get_mut(&sid).filter(|_| !muted) {
-                        track.restart();
-                    }
-                    self.tell(RoomEvent::Muted { sid, muted, at }).await;
+                for (sid, kind) in answered.added {
+                    self.observer.add_track(sid, kind);
                 }
             }
-        }
-        if self.roster.participants() != before {
-            self.tell(RoomEvent::Participants(self.roster.participants())).await;
-        }
-    }
-
-    async fn signal_closed(&mut self, reason: &str) -> Turn {
-        // The close of a stream that a resume has replaced already.
-        if self.signal.is_connected().await {
-            return Turn::Continue;
-        }
-        tracing::warn!(reason, "signalling lost, resuming");
-        for attempt in 1..=RESUME_ATTEMPTS {
-            match self.signal.restart(proto::ReconnectReason::RrSignalDisconnected).await {
-                Ok(_) => {
-                    self.resumed().await;
-                    tracing::info!(attempt, "signalling resumed");
-                    return Turn::Continue;
-                }
-                Err(error) => tracing::debug!(%error, attempt, "resume failed"),
-            }
-            if let Err(error) = self.media_during_resume().await {
-                return Turn::End(RoomEnd::Lost(error.to_string()));
-            }
-        }
-        Turn::End(RoomEnd::Lost(format!("signalling to livekit was lost: {reason}")))
-    }
-
-    /// Media needs no signalling: between two attempts it goes on.
-    async fn media_during_resume(&mut self) -> Result<(), RoomError> {
-        let until = tokio::time::Instant::now() + RESUME_PAUSE;
-        loop {
-            let wait = self.drain().await?;
-            tokio::select! {
-                () = tokio::time::sleep_until(until) => return Ok(()),
-                readable = self.sockets.readable() => drop(self.receive(readable).await),
-                () = tokio::time::sleep_until(wait.into()) => self.peer.timeout(Instant::now()),
-            }
+            // The streams that were negotiated before go on.
+            Err(error) => tracing::error!(%error, offer = id, "offer not understood"),
         }
     }
 
-    async fn resumed(&self) {
-        let (offer, answer) = match &self.negotiated {
-            Some(n) => (Some(n.offer.clone()), Some(n.answer.clone())),
-            None => (None, None),
-        };
-        let subscription = Some(proto::UpdateSubscription { subscribe: true, ..Default::default() });
-        let state = proto::SyncState { answer, offer, subscription, ..Default::default() };
-        self.signal.send(request::Message::SyncState(state)).await;
-        self.signal.set_reconnected().await;
-    }
-
-    /// Tells a track's figures if they have changed.
-    async fn tell_figures(&mut self, sid: &TrackSid) {
-        let Some(track) = self.tracks.get_mut(sid) else { return };
-        if let Some(clock) = self.timeline.figures(sid) {
-            track.clocked(clock);
-        }
-        if let Some(figures) = track.news() {
-            self.tell(RoomEvent::Received { sid: sid.clone(), figures }).await;
-        }
-    }
-
-    async fn tell(&self, event: RoomEvent) {
-        // A receiver that is gone has cancelled this session or is about to.
-        let _ = self.events.send(event).await;
-    }
-
-    fn media_time(&self, instant: Instant) -> MediaTime {
-        let nanos = match instant.checked_duration_since(self.epoch) {
-            Some(after) => i64::try_from(after.as_nanos()).unwrap_or(i64::MAX),
-            None => -i64::try_from((self.epoch - instant).as_nanos()).unwrap_or(i64::MAX),
-        };
-        MediaTime::from_nanos(nanos)
+    /// When something is to be done even if nothing happens; `polled` is when str0m wants to be called.
+    fn deadline(&self, polled: Instant) -> Instant {
+        let path = self.connection.path.deadline(Instant::now());
+        let others = [path, self.reconnect.deadline(), self.waits_for_absent];
+        others.into_iter().flatten().fold(polled, Instant::min)
     }
 }
 
-fn end_of(leave: &proto::LeaveRequest) -> RoomEnd {
-    match leave.reason() {
-        proto::DisconnectReason::RoomDeleted | proto::DisconnectReason::RoomClosed => RoomEnd::Closed,
-        reason => RoomEnd::Lost(format!("livekit ended the connection: {}", reason.as_str_name())),
+/// Waits for the end of the attempt that is under way; for ever, if none is.
+async fn attempt(attempt: &mut Option<Attempt>) -> Attempted {
+    match attempt {
+        Some(running) => {
+            let attempted = running.await;
+            *attempt = None;
+            attempted
+        }
+        None => std::future::pending().await,
     }
 }

@@ -1,4 +1,5 @@
-//! The UDP sockets that media comes in by: one for each local address that LiveKit may reach.
+//! The sockets that media comes in by: UDP on each local address that LiveKit may reach, and TCP connections
+//! where UDP does not get through.
 //!
 //! An ICE host candidate needs a real address, so no socket is bound to the wildcard. The addresses
 //! are those that this machine would use towards the signalling host and towards the internet.
@@ -6,21 +7,59 @@
 use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket as StdUdpSocket};
-use std::task::Poll;
+use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use socket2::{Domain, Socket, Type};
 use tokio::net::{UdpSocket, lookup_host};
+use tokio::task::JoinSet;
 
 use super::error::RoomError;
+use super::tcp::TcpPath;
 
 /// Room for about a second of 25 busy tracks, should the machine stall. The kernel may grant less.
 const RECEIVE_BUFFER_BYTES: usize = 4 << 20;
+/// Larger than any datagram that a path with an MTU of 1500 brings; jumbo frames fit too.
+const DATAGRAM_BYTES: usize = 16 << 10;
 /// Documentation addresses (RFC 5737, RFC 3849): never routed, nothing is sent, only the route is asked.
 const ANYWHERE: [&str; 2] = ["192.0.2.1:9", "[2001:db8::1]:9"];
 
 pub struct Sockets {
-    sockets: Vec<(SocketAddr, UdpSocket)>,
+    udp: Vec<(SocketAddr, UdpSocket)>,
+    tcp: Vec<TcpPath>,
+    connecting: JoinSet<io::Result<TcpPath>>,
     next: usize,
+    buffer: Box<[u8; DATAGRAM_BYTES]>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    Udp,
+    Tcp,
+}
+
+/// The two ends of a path for datagrams, and what is between them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Path {
+    pub transport: Transport,
+    pub local: SocketAddr,
+    pub remote: SocketAddr,
+}
+
+/// What there is to do.
+pub enum Ready {
+    /// Datagrams can be read from the socket with this index.
+    Datagrams(usize),
+    /// A TCP connection is there.
+    Opened(Path),
+}
+
+pub enum Received {
+    Datagram(Path, Bytes),
+    /// Nothing more for now.
+    Empty,
+    /// The TCP connection is gone, and other sockets have other indices from now on.
+    Closed(Path),
 }
 
 impl Sockets {
@@ -37,25 +76,49 @@ impl Sockets {
         if addresses.is_empty() {
             return Err(RoomError::NoAddress { host: host.to_owned() });
         }
-        let sockets = addresses
+        let udp = addresses
             .into_iter()
             .map(|address| bind(address).map_err(|source| RoomError::Socket { address, source }));
-        Ok(Self { sockets: sockets.collect::<Result<_, _>>()?, next: 0 })
+        Ok(Self {
+            udp: udp.collect::<Result<_, _>>()?,
+            tcp: Vec::new(),
+            connecting: JoinSet::new(),
+            next: 0,
+            buffer: Box::new([0; DATAGRAM_BYTES]),
+        })
     }
 
+    /// Those of UDP.
     pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
-        self.sockets.iter().map(|(address, _)| *address)
+        self.udp.iter().map(|(address, _)| *address)
     }
 
-    /// Waits until a datagram can be read from the socket whose index is the answer.
-    pub async fn readable(&mut self) -> io::Result<usize> {
+    /// Makes a TCP connection; [`Ready::Opened`] tells when it is there.
+    pub fn open_tcp(&mut self, remote: SocketAddr) {
+        if !self.tcp.iter().any(|path| path.remote() == remote) {
+            self.connecting.spawn(TcpPath::connect(remote));
+        }
+    }
+
+    /// Ends all TCP connections, also those that are being made; answers with those that were there.
+    pub fn close_tcp(&mut self) -> Vec<Path> {
+        self.connecting = JoinSet::new();
+        self.tcp.drain(..).map(|path| path_of(&path)).collect()
+    }
+
+    /// Waits for something to do.
+    pub async fn ready(&mut self) -> io::Result<Ready> {
         poll_fn(|cx| {
-            for offset in 0..self.sockets.len() {
+            if let Poll::Ready(path) = self.poll_connecting(cx) {
+                return Poll::Ready(Ok(Ready::Opened(path)));
+            }
+            let sockets = self.udp.len() + self.tcp.len();
+            for offset in 0..sockets {
                 // Round robin, so that a busy socket does not starve the other.
-                let index = (self.next + offset) % self.sockets.len();
-                if let Poll::Ready(ready) = self.sockets[index].1.poll_recv_ready(cx) {
+                let index = (self.next + offset) % sockets;
+                if let Poll::Ready(ready) = self.poll_readable(index, cx) {
                     self.next = index + 1;
-                    return Poll::Ready(ready.map(|()| index));
+                    return Poll::Ready(ready.map(|()| Ready::Datagrams(index)));
                 }
             }
             Poll::Pending
@@ -63,24 +126,75 @@ impl Sockets {
         .await
     }
 
-    /// A datagram from socket `index`: its length, sender, and the local address it came to.
-    pub fn receive(&self, index: usize, buffer: &mut [u8]) -> Option<(usize, SocketAddr, SocketAddr)> {
-        let (local, socket) = &self.sockets[index];
-        match socket.try_recv_from(buffer) {
-            Ok((len, from)) => Some((len, from, *local)),
-            // Nothing there, or an ICMP error about an earlier datagram: ICE notices a dead peer itself.
-            Err(_) => None,
+    /// A datagram from socket `index`.
+    pub fn receive(&mut self, index: usize) -> Received {
+        if let Some((local, socket)) = self.udp.get(index) {
+            return match socket.try_recv_from(&mut *self.buffer) {
+                Ok((len, remote)) => {
+                    let path = Path { transport: Transport::Udp, local: *local, remote };
+                    Received::Datagram(path, Bytes::copy_from_slice(&self.buffer[..len]))
+                }
+                // Nothing there, or an ICMP error about an earlier datagram: ICE notices a dead peer itself.
+                Err(_) => Received::Empty,
+            };
+        }
+        let index = index - self.udp.len();
+        let Some(tcp) = self.tcp.get_mut(index) else { return Received::Empty };
+        match tcp.receive() {
+            Ok(Some(datagram)) => Received::Datagram(path_of(tcp), datagram),
+            Ok(None) => Received::Empty,
+            Err(error) => {
+                let path = path_of(&self.tcp.swap_remove(index));
+                tracing::debug!(%error, ?path, "media connection closed");
+                Received::Closed(path)
+            }
         }
     }
 
     /// UDP promises nothing: what the socket does not take now is lost, and RTCP or ICE repeat it.
-    pub fn send(&self, from: SocketAddr, to: SocketAddr, datagram: &[u8]) {
-        if let Some((_, socket)) = self.sockets.iter().find(|(local, _)| *local == from)
-            && let Err(error) = socket.try_send_to(datagram, to)
-        {
-            tracing::trace!(%error, %to, "datagram not sent");
+    pub fn send(&mut self, path: Path, datagram: &[u8]) {
+        match path.transport {
+            Transport::Udp => {
+                if let Some((_, socket)) = self.udp.iter().find(|(local, _)| *local == path.local)
+                    && let Err(error) = socket.try_send_to(datagram, path.remote)
+                {
+                    tracing::trace!(%error, ?path, "datagram not sent");
+                }
+            }
+            Transport::Tcp => {
+                if let Some(tcp) = self.tcp.iter_mut().find(|tcp| path_of(tcp) == path) {
+                    tcp.send(datagram);
+                }
+            }
         }
     }
+
+    fn poll_connecting(&mut self, cx: &mut Context<'_>) -> Poll<Path> {
+        loop {
+            match self.connecting.poll_join_next(cx) {
+                Poll::Ready(Some(Ok(Ok(tcp)))) => {
+                    let path = path_of(&tcp);
+                    self.tcp.push(tcp);
+                    return Poll::Ready(path);
+                }
+                Poll::Ready(Some(Ok(Err(error)))) => tracing::debug!(%error, "no media connection by TCP"),
+                // Taken down with the set, or panicked: a connection fewer.
+                Poll::Ready(Some(Err(_))) => {}
+                Poll::Ready(None) | Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    fn poll_readable(&self, index: usize, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self.udp.get(index) {
+            Some((_, socket)) => socket.poll_recv_ready(cx),
+            None => self.tcp[index - self.udp.len()].poll_readable(cx),
+        }
+    }
+}
+
+fn path_of(tcp: &TcpPath) -> Path {
+    Path { transport: Transport::Tcp, local: tcp.local(), remote: tcp.remote() }
 }
 
 fn local_address_towards(target: SocketAddr) -> Option<IpAddr> {

@@ -18,6 +18,8 @@ pub struct Track {
     told: ReceiveFigures,
     /// The last RTP sequence number (unwrapped) that came to something.
     last_sequence: Option<u64>,
+    /// What was counted before the track was negotiated anew.
+    before: ReceiveFigures,
 }
 
 impl Track {
@@ -52,15 +54,27 @@ impl Track {
         self.gate.restart();
     }
 
+    /// The same track comes from a new session: its packets are numbered and counted anew.
+    pub fn renegotiate(&mut self) {
+        if !self.gate.is_closed() {
+            self.gate.restart();
+        }
+        self.last_sequence = None;
+        self.before = self.figures;
+    }
+
     pub fn counted(&mut self, counts: IngressCounts) {
         let IngressCounts { packets, bytes, nacks, plis } = counts;
-        self.figures = ReceiveFigures { packets, bytes, nacks, plis, ..self.figures };
+        self.figures.packets = self.before.packets + packets;
+        self.figures.bytes = self.before.bytes + bytes;
+        self.figures.nacks = self.before.nacks + nacks;
+        self.figures.plis = self.before.plis + plis;
     }
 
     pub fn clocked(&mut self, clock: ClockFigures) {
         let ClockFigures { correction_nanos, steps } = clock;
-        self.figures.clock_correction_nanos = correction_nanos;
-        self.figures.clock_steps = steps;
+        self.figures.clock_correction_nanos = self.before.clock_correction_nanos + correction_nanos;
+        self.figures.clock_steps = self.before.clock_steps + steps;
     }
 
     /// The figures, if they are others than those told before.
@@ -140,6 +154,19 @@ mod tests {
         assert_eq!(track.receive(&picture((15, 17), 0), now), Verdict::Pass, "there was padding before it");
         assert_eq!(track.receive(&picture((20, 22), 1), now), Verdict::DropAndRequest);
         assert_eq!(track.receive(&picture((23, 25), 0), now), Verdict::Drop);
+    }
+
+    #[test]
+    fn a_track_that_is_negotiated_anew_is_counted_on() {
+        let (mut track, now) = (Track::default(), Instant::now());
+        track.counted(IngressCounts { packets: 5, bytes: 500, nacks: 1, plis: 1 });
+        track.receive(&frame(Codec::Opus, (10, 10), true), now);
+        track.renegotiate();
+        track.receive(&frame(Codec::Opus, (9000, 9000), false), now);
+        track.counted(IngressCounts { packets: 2, bytes: 200, nacks: 0, plis: 1 });
+        let figures = track.news().expect("they are new");
+        assert_eq!((figures.packets, figures.bytes, figures.nacks, figures.plis), (7, 700, 1, 2));
+        assert_eq!(figures.packets_lost, 0, "the numbers of two sessions are not comparable");
     }
 
     #[test]

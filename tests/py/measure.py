@@ -1,7 +1,7 @@
 """Measurements of a finished recording with tools that are not ours; every answer is one line of JSON.
 
     measure.py tones FILE HZ...         level of each frequency, in dB over the median of the spectrum
-    measure.py flashes FILE             beep minus flash, in seconds, of each pair in the file
+    measure.py flashes FILE             when each flash is seen, and by how many seconds its beep comes later
     measure.py bars FILE FROM TO X,Y,W,H...
                                         how the moving bar of the test picture (`pictures.Bar`) went on in each of these
                                         tiles, between two times in seconds
@@ -89,7 +89,8 @@ def flashes(path):
     for flash in begun:
         nearest = heard[np.abs(heard - flash).argmin()] if len(heard) else np.inf
         offsets.append(round(float(nearest - flash), 4) if abs(nearest - flash) < 0.5 else None)
-    return {"flashes": len(begun), "beeps": len(heard), "offsets": offsets}
+    times = [round(float(flash), 4) for flash in begun]
+    return {"flashes": len(begun), "beeps": len(heard), "times": times, "offsets": offsets}
 
 
 def frames(path, start, end):

@@ -7,6 +7,8 @@ pub mod service;
 
 pub mod servers;
 
+pub mod signalling;
+
 pub mod faults;
 
 pub mod participants;

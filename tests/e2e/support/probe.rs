@@ -13,6 +13,14 @@ pub struct Recording {
     file: PathBuf,
 }
 
+/// A flash that is seen in a recording, in seconds.
+#[derive(Clone, Copy, Debug)]
+pub struct Flash {
+    pub at: f64,
+    /// How much later its beep is heard; `None` if it is not.
+    pub beep_after: Option<f64>,
+}
+
 /// What became of the published pictures in one tile.
 #[derive(Clone, Copy, Debug)]
 pub struct Motion {
@@ -139,8 +147,20 @@ impl Recording {
 
     /// Beep minus flash in seconds, for each flash of the file; `None` for a flash without a beep.
     pub fn beeps_after_flashes(&self) -> Vec<Option<f64>> {
+        self.flashes().into_iter().map(|flash| flash.beep_after).collect()
+    }
+
+    /// Each flash of the file, in order.
+    pub fn flashes(&self) -> Vec<Flash> {
         let measured = tools::json(tools::python("measure.py").arg("flashes").arg(&self.file));
-        measured["offsets"].as_array().expect("a list of offsets").iter().map(Value::as_f64).collect()
+        let list = |name: &str| measured[name].as_array().cloned().unwrap_or_default();
+        let pairs = list("times").into_iter().zip(list("offsets"));
+        pairs
+            .map(|(at, beep_after)| Flash {
+                at: at.as_f64().expect("a flash has a time"),
+                beep_after: beep_after.as_f64(),
+            })
+            .collect()
     }
 
     /// How the test picture's bar went on in each of `tiles`, from one time until another in seconds.

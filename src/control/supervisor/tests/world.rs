@@ -115,6 +115,8 @@ impl World {
                 url: "ws://livekit".into(),
                 api_key: "key".into(),
                 api_secret: "secret".into(),
+                ca_file: None,
+                give_up_after: Duration::from_secs(60),
             },
             program: program(&setting, folder.path()),
             spool_dir: spools.clone(),
@@ -288,5 +290,12 @@ async fn livekit(rooms: Option<&'static str>) -> Livekit {
             }
         });
     }
-    Livekit::new(&url, "key", "secret".into()).unwrap()
+    let access = LivekitAccess {
+        url: "ws://livekit".into(),
+        api_key: "key".into(),
+        api_secret: "secret".into(),
+        ca_file: None,
+        give_up_after: Duration::from_secs(60),
+    };
+    Livekit::new(&url, &access).unwrap()
 }

@@ -1,0 +1,81 @@
+//! Whom TLS trusts: the system's certificate authorities, and those in a file of one's own. Nothing is ever
+//! trusted unchecked.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
+use tokio_rustls::rustls::pki_types::CertificateDer;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::{ClientConfig, Error as TlsError, RootCertStore};
+
+use super::error::RoomError;
+
+pub fn connector(ca_file: Option<&Path>) -> Result<TlsConnector, RoomError> {
+    let mut roots = RootCertStore::empty();
+    let system = rustls_native_certs::load_native_certs();
+    for error in &system.errors {
+        tracing::debug!(%error, "a certificate of the system was not read");
+    }
+    roots.add_parsable_certificates(system.certs);
+    if let Some(file) = ca_file {
+        add_file(file, &mut roots)?;
+    }
+    let config = ClientConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(RoomError::Tls)?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(TlsConnector::from(Arc::new(config)))
+}
+
+/// What went wrong, with a hint where one is of use.
+pub fn explained(error: &io::Error) -> String {
+    let is_untrusted = error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<TlsError>())
+        .is_some_and(|tls| matches!(tls, TlsError::InvalidCertificate(_)));
+    match is_untrusted {
+        true => format!("{error} (certificate authorities of your own go into EGRESSD_LIVEKIT_CA_FILE)"),
+        false => error.to_string(),
+    }
+}
+
+fn add_file(file: &Path, roots: &mut RootCertStore) -> Result<(), RoomError> {
+    let unusable = |reason: String| RoomError::CaFile { file: file.to_owned(), reason };
+    let certificates: Vec<CertificateDer> = CertificateDer::pem_file_iter(file)
+        .and_then(Iterator::collect)
+        .map_err(|error| unusable(error.to_string()))?;
+    if certificates.is_empty() {
+        return Err(unusable("it holds no certificate in PEM".into()));
+    }
+    for certificate in certificates {
+        roots.add(certificate).map_err(|error| unusable(error.to_string()))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error_of(contents: &str) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("ca.pem");
+        std::fs::write(&file, contents).unwrap();
+        let Err(error) = connector(Some(&file)) else { panic!("{contents:?} was taken") };
+        error.to_string()
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_or_holds_no_certificate_is_an_error_that_names_it() {
+        assert!(connector(None).is_ok());
+        let Err(error) = connector(Some(Path::new("/nowhere/ca.pem"))) else { panic!("it was taken") };
+        assert!(error.to_string().contains("/nowhere/ca.pem"), "{error}");
+        assert!(error_of("").contains("ca.pem"));
+        let not_der = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        assert!(error_of(not_der).contains("ca.pem"));
+    }
+}

@@ -1,0 +1,144 @@
+//! A TCP relay in front of LiveKit's signalling port: it can cut every connection, refuse new ones, and speak TLS
+//! with a certificate whose authority nobody else knows. Does not know what it carries.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use tokio::io::{AsyncRead, AsyncWrite, copy_bidirectional};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::aws_lc_rs;
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+
+/// The name in the certificate.
+const HOST: &str = "localhost";
+
+pub struct SignallingRelay {
+    url: String,
+    ca_file: Option<PathBuf>,
+    /// Connections that are open are cut when this changes; while it is `false` none is taken.
+    open: watch::Sender<bool>,
+    taken: Arc<AtomicU64>,
+    server: JoinHandle<()>,
+}
+
+impl SignallingRelay {
+    pub async fn plain(livekit: u16) -> Self {
+        Self::start(livekit, None).await
+    }
+
+    /// With a certificate for `localhost`; that of its authority lies in `folder`.
+    pub async fn tls(livekit: u16, folder: &Path) -> Self {
+        Self::start(livekit, Some(folder)).await
+    }
+
+    async fn start(livekit: u16, tls_in: Option<&Path>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
+        let port = listener.local_addr().expect("a bound socket has an address").port();
+        let (open, is_open) = watch::channel(true);
+        let taken = Arc::<AtomicU64>::default();
+        let (url, ca_file, acceptor) = match tls_in {
+            None => (format!("ws://127.0.0.1:{port}"), None, None),
+            Some(folder) => {
+                let ca_file = folder.join("ca.pem");
+                (format!("wss://{HOST}:{port}"), Some(ca_file.clone()), Some(acceptor(&ca_file)))
+            }
+        };
+        let server = tokio::spawn(serve(listener, livekit, acceptor, is_open, taken.clone()));
+        Self { url, ca_file, open, taken, server }
+    }
+
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    pub fn ca_file(&self) -> &Path {
+        self.ca_file.as_deref().expect("the relay speaks TLS")
+    }
+
+    /// Ends every connection; `false` also refuses all that come from now on.
+    pub fn cut(&self, take_more: bool) {
+        self.open.send_replace(take_more);
+    }
+
+    /// How many connections were relayed.
+    pub fn taken(&self) -> u64 {
+        self.taken.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for SignallingRelay {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+async fn serve(
+    listener: TcpListener,
+    livekit: u16,
+    tls: Option<TlsAcceptor>,
+    is_open: watch::Receiver<bool>,
+    taken: Arc<AtomicU64>,
+) {
+    // Dropped with this task, and every connection with it.
+    let mut connections = JoinSet::new();
+    loop {
+        let Ok((client, _)) = listener.accept().await else { return };
+        if !*is_open.borrow() {
+            continue;
+        }
+        taken.fetch_add(1, Ordering::Relaxed);
+        let (tls, mut is_open) = (tls.clone(), is_open.clone());
+        is_open.mark_unchanged();
+        connections.spawn(async move {
+            tokio::select! {
+                () = relay(client, livekit, tls) => {}
+                _ = is_open.changed() => {}
+            }
+        });
+        while connections.try_join_next().is_some() {}
+    }
+}
+
+async fn relay(client: TcpStream, livekit: u16, tls: Option<TlsAcceptor>) {
+    match tls {
+        None => pass(client, livekit).await,
+        Some(tls) => {
+            if let Ok(client) = tls.accept(client).await {
+                pass(client, livekit).await;
+            }
+        }
+    }
+}
+
+async fn pass(mut client: impl AsyncRead + AsyncWrite + Unpin, livekit: u16) {
+    if let Ok(mut server) = TcpStream::connect(("127.0.0.1", livekit)).await {
+        let _ = copy_bidirectional(&mut client, &mut server).await;
+    }
+}
+
+/// Makes an authority, writes its certificate to `ca_file`, and answers with a server that it vouches for.
+fn acceptor(ca_file: &Path) -> TlsAcceptor {
+    let mut authority = CertificateParams::default();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let ca_key = KeyPair::generate().expect("a key can be made");
+    let ca = authority.self_signed(&ca_key).expect("a certificate can be made");
+    std::fs::write(ca_file, ca.pem()).expect("the test's folder can be written to");
+    let issuer = Issuer::new(authority, ca_key);
+    let key = KeyPair::generate().expect("a key can be made");
+    let params = CertificateParams::new(vec![HOST.into()]).expect("the name is one of DNS");
+    let certificate = params.signed_by(&key, &issuer).expect("the authority can sign");
+    let private = PrivateKeyDer::try_from(key.serialize_der()).expect("a key of rcgen's is one of rustls'");
+    let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("the provider knows TLS 1.3")
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], private)
+        .expect("the key fits the certificate");
+    TlsAcceptor::from(Arc::new(config))
+}
