@@ -10,11 +10,12 @@ use crate::picture::{
 use crate::support::hooks::Receiver;
 use crate::support::rest::keys;
 use crate::support::service::kill_hard;
-use crate::support::stage::{Running, Stage};
+use crate::support::stage::{Options, Running, Stage};
 
 const RED: [u8; 3] = [200, 40, 40];
 const RECORDED: Duration = Duration::from_secs(5);
-/// Resuming is tried for about ten seconds before a server is given up.
+/// A server that is out of reach is given up after this.
+const RECONNECT_TIMEOUT: (&str, &str) = ("EGRESSD_RECONNECT_TIMEOUT_SECONDS", "5");
 const ENDED: Duration = Duration::from_secs(90);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -52,7 +53,8 @@ async fn a_livekit_server_that_dies_fails_the_recording_and_loses_nothing_of_it(
 }
 
 async fn recording(room: &'static str) -> (Stage, Receiver, Running) {
-    let mut stage = Stage::open(room).await;
+    let options = Options { settings: &[RECONNECT_TIMEOUT], ..Options::default() };
+    let mut stage = Stage::open_with(room, options).await;
     let receiver = Receiver::start().await;
     let webhook = json!({"url": receiver.url(), "secret": "s", "events": ["egress_ended"]}).to_string();
     assert_eq!(stage.caller().post("/v1/webhooks", &webhook).await.status, 201);

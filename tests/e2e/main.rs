@@ -29,3 +29,5 @@ mod endings;
 mod chaos;
 
 mod report;
+
+mod connection;

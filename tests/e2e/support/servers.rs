@@ -23,11 +23,14 @@ pub enum Network {
 
 pub struct LiveKit {
     process: Process,
+    folder: PathBuf,
     port: u16,
+    media_tcp_port: u16,
     faults: Option<FaultProxy>,
 }
 
 impl LiveKit {
+    const CONFIG: &str = "livekit.yaml";
     pub const KEY: &str = "devkey";
     /// LiveKit refuses secrets below 32 characters.
     pub const SECRET: &str = "an-end-to-end-test-secret-of-livekit";
@@ -35,21 +38,32 @@ impl LiveKit {
     pub async fn start(folder: &Path, network: Network) -> Self {
         let port = free_tcp_port();
         let media_port = faults::free_port();
-        let config = folder.join("livekit.yaml");
-        fs::write(&config, Self::config(port, media_port, network))
+        let media_tcp_port = free_tcp_port();
+        fs::write(folder.join(Self::CONFIG), Self::config(port, (media_tcp_port, media_port), network))
             .expect("the test's folder can be written to");
-        let mut command = Command::new(tools::livekit_server());
-        let mut process = Process::start("livekit", command.arg("--config").arg(&config), folder);
-        process.until(async || TcpStream::connect(("127.0.0.1", port)).await.is_ok()).await;
+        let process = Self::run(folder, port).await;
         let faults = match network {
             Network::Direct => None,
             Network::Faulty { seed } => Some(FaultProxy::open(media_port, seed)),
         };
-        Self { process, port, faults }
+        Self { process, folder: folder.to_owned(), port, media_tcp_port, faults }
     }
 
-    fn config(port: u16, udp: u16, network: Network) -> String {
-        let tcp = free_tcp_port();
+    /// Starts the server anew, on the same ports, after [`kill_hard`](super::service::kill_hard): it knows nothing
+    /// of before.
+    pub async fn start_again(&mut self) {
+        self.process = Self::run(&self.folder, self.port).await;
+    }
+
+    async fn run(folder: &Path, port: u16) -> Process {
+        let mut command = Command::new(tools::livekit_server());
+        let mut process =
+            Process::start("livekit", command.arg("--config").arg(folder.join(Self::CONFIG)), folder);
+        process.until(async || TcpStream::connect(("127.0.0.1", port)).await.is_ok()).await;
+        process
+    }
+
+    fn config(port: u16, (tcp, udp): (u16, u16), network: Network) -> String {
         let (key, secret) = (Self::KEY, Self::SECRET);
         let (node_ip, lite) = match network {
             Network::Direct => (faults::BACK, false),
@@ -68,6 +82,18 @@ impl LiveKit {
 
     pub fn url(&self) -> String {
         format!("ws://127.0.0.1:{}", self.port)
+    }
+
+    /// What the server calls the place where it takes media by TCP, and what that is to be called where it is not
+    /// reached through a NAT: it knows a connection by the address that it comes in at.
+    pub fn media_by_tcp(&self) -> (String, String) {
+        let at = |address| format!(" {address} {} ", self.media_tcp_port);
+        (at(faults::FRONT), at(faults::BACK))
+    }
+
+    /// Of signalling.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     pub fn id(&self) -> u32 {

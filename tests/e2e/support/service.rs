@@ -1,5 +1,6 @@
 //! `egressd serve` as a process of its own, configured by the documented environment variables only.
 
+use std::ffi::OsStr;
 use std::path::Path;
 use std::process::Command;
 
@@ -17,7 +18,8 @@ impl Service {
     pub const KEY: &str = "an-api-key";
     pub const SECRET: &str = "an-end-to-end-test-secret-of-egressd";
 
-    pub async fn start(folder: &Path, livekit: &LiveKit, minio: &Minio) -> Self {
+    /// `settings` are those of this test, besides where everything is.
+    pub async fn start(folder: &Path, livekit_url: &str, minio: &Minio, settings: &[(&str, &OsStr)]) -> Self {
         let port = free_tcp_port();
         let mut command = Command::new(env!("CARGO_BIN_EXE_egressd"));
         command
@@ -26,7 +28,7 @@ impl Service {
             .env("API_PORT", port.to_string())
             .env("API_KEY", Self::KEY)
             .env("API_SECRET", Self::SECRET)
-            .env("LIVEKIT_URL_INTERNAL", livekit.url())
+            .env("LIVEKIT_URL_INTERNAL", livekit_url)
             .env("LIVEKIT_API_KEY", LiveKit::KEY)
             .env("LIVEKIT_API_SECRET", LiveKit::SECRET)
             .env("MINIO_ENDPOINT", "127.0.0.1")
@@ -41,7 +43,8 @@ impl Service {
             .env("RATE_LIMIT_MAX", "100000")
             .env("LOG_LEVEL", "info")
             .env_remove("EGRESSD_CONFIG")
-            .env_remove("REDIS_URL");
+            .env_remove("REDIS_URL")
+            .envs(settings.iter().copied());
         let mut process = Process::start("egressd", &mut command, folder);
         let health = format!("http://127.0.0.1:{port}/v1/health");
         process

@@ -1,12 +1,12 @@
 //! A TCP relay in front of LiveKit's signalling port: it can cut every connection, refuse new ones, and speak TLS
-//! with a certificate whose authority nobody else knows. Does not know what it carries.
+//! with a certificate whose authority nobody else knows. Of what it carries it knows one word, which it replaces.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use tokio::io::{AsyncRead, AsyncWrite, copy_bidirectional};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
@@ -28,29 +28,32 @@ pub struct SignallingRelay {
 }
 
 impl SignallingRelay {
-    pub async fn plain(livekit: u16) -> Self {
-        Self::start(livekit, None).await
+    /// Whenever LiveKit says the first of `words`, the second is passed on; they are equally long.
+    pub async fn plain(livekit: u16, words: (String, String)) -> Self {
+        assert_eq!(words.0.len(), words.1.len(), "{words:?}: the frames' lengths must stay right");
+        Self::start(Way { livekit, tls: None, words: Some(Arc::new(words)) }).await
     }
 
     /// With a certificate for `localhost`; that of its authority lies in `folder`.
     pub async fn tls(livekit: u16, folder: &Path) -> Self {
-        Self::start(livekit, Some(folder)).await
+        let ca_file = folder.join("ca.pem");
+        let tls = Some(acceptor(&ca_file));
+        let mut relay = Self::start(Way { livekit, tls, words: None }).await;
+        relay.ca_file = Some(ca_file);
+        relay
     }
 
-    async fn start(livekit: u16, tls_in: Option<&Path>) -> Self {
+    async fn start(way: Way) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
         let port = listener.local_addr().expect("a bound socket has an address").port();
         let (open, is_open) = watch::channel(true);
         let taken = Arc::<AtomicU64>::default();
-        let (url, ca_file, acceptor) = match tls_in {
-            None => (format!("ws://127.0.0.1:{port}"), None, None),
-            Some(folder) => {
-                let ca_file = folder.join("ca.pem");
-                (format!("wss://{HOST}:{port}"), Some(ca_file.clone()), Some(acceptor(&ca_file)))
-            }
+        let url = match way.tls {
+            None => format!("ws://127.0.0.1:{port}"),
+            Some(_) => format!("wss://{HOST}:{port}"),
         };
-        let server = tokio::spawn(serve(listener, livekit, acceptor, is_open, taken.clone()));
-        Self { url, ca_file, open, taken, server }
+        let server = tokio::spawn(serve(listener, way, is_open, taken.clone()));
+        Self { url, ca_file: None, open, taken, server }
     }
 
     pub fn url(&self) -> &str {
@@ -78,13 +81,15 @@ impl Drop for SignallingRelay {
     }
 }
 
-async fn serve(
-    listener: TcpListener,
+/// From a client to LiveKit and back.
+#[derive(Clone)]
+struct Way {
     livekit: u16,
     tls: Option<TlsAcceptor>,
-    is_open: watch::Receiver<bool>,
-    taken: Arc<AtomicU64>,
-) {
+    words: Option<Arc<(String, String)>>,
+}
+
+async fn serve(listener: TcpListener, way: Way, is_open: watch::Receiver<bool>, taken: Arc<AtomicU64>) {
     // Dropped with this task, and every connection with it.
     let mut connections = JoinSet::new();
     loop {
@@ -93,11 +98,11 @@ async fn serve(
             continue;
         }
         taken.fetch_add(1, Ordering::Relaxed);
-        let (tls, mut is_open) = (tls.clone(), is_open.clone());
+        let (way, mut is_open) = (way.clone(), is_open.clone());
         is_open.mark_unchanged();
         connections.spawn(async move {
             tokio::select! {
-                () = relay(client, livekit, tls) => {}
+                () = relay(client, way) => {}
                 _ = is_open.changed() => {}
             }
         });
@@ -105,20 +110,45 @@ async fn serve(
     }
 }
 
-async fn relay(client: TcpStream, livekit: u16, tls: Option<TlsAcceptor>) {
-    match tls {
-        None => pass(client, livekit).await,
+async fn relay(client: TcpStream, way: Way) {
+    let Ok(server) = TcpStream::connect(("127.0.0.1", way.livekit)).await else { return };
+    let words = way.words.as_deref();
+    match way.tls {
+        None => pass(client, server, words).await,
         Some(tls) => {
             if let Ok(client) = tls.accept(client).await {
-                pass(client, livekit).await;
+                pass(client, server, words).await;
             }
         }
     }
 }
 
-async fn pass(mut client: impl AsyncRead + AsyncWrite + Unpin, livekit: u16) {
-    if let Ok(mut server) = TcpStream::connect(("127.0.0.1", livekit)).await {
-        let _ = copy_bidirectional(&mut client, &mut server).await;
+async fn pass(client: impl AsyncRead + AsyncWrite, server: TcpStream, words: Option<&(String, String)>) {
+    let (mut from_client, mut to_client) = tokio::io::split(client);
+    let (mut from_server, mut to_server) = server.into_split();
+    let back = async {
+        // A WebSocket server masks nothing, and what it says of a candidate is one small write.
+        let mut buffer = vec![0; 64 << 10];
+        while let Ok(len @ 1..) = from_server.read(&mut buffer).await {
+            if let Some((said, passed_on)) = words {
+                replace(&mut buffer[..len], said.as_bytes(), passed_on.as_bytes());
+            }
+            if to_client.write_all(&buffer[..len]).await.is_err() {
+                return;
+            }
+        }
+    };
+    tokio::select! {
+        _ = tokio::io::copy(&mut from_client, &mut to_server) => {}
+        () = back => {}
+    }
+}
+
+fn replace(bytes: &mut [u8], word: &[u8], by: &[u8]) {
+    for at in 0..bytes.len().saturating_sub(word.len() - 1) {
+        if bytes[at..].starts_with(word) {
+            bytes[at..at + word.len()].copy_from_slice(by);
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! A whole deployment for one test: LiveKit, MinIO, egressd and participants, in a temporary folder that is
 //! kept, with every log and file, if the test fails.
 
+use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,7 @@ use super::probe::Recording;
 use super::rest::{Answer, Caller};
 use super::servers::{LiveKit, Minio, Network};
 use super::service::Service;
+use super::signalling::SignallingRelay;
 
 /// Media in real time and encoders that take a core: two such tests at once would measure the machine.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::const_new(());
@@ -31,6 +33,7 @@ pub struct Stage {
     pub service: Service,
     pub minio: Minio,
     pub livekit: LiveKit,
+    signalling: Option<SignallingRelay>,
     room: &'static str,
     caller: Caller,
     folder: Folder,
@@ -41,6 +44,20 @@ pub struct Stage {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
     pub network: Network,
+    pub signalling: Signalling,
+    /// egressd's settings, by name.
+    pub settings: &'static [(&'static str, &'static str)],
+}
+
+/// How egressd reaches LiveKit's signalling port; participants reach it directly.
+#[derive(Clone, Copy, Debug, Default)]
+pub enum Signalling {
+    #[default]
+    Direct,
+    /// Through [`Stage::signalling`]. Beside a faulty network it is also what makes LiveKit reachable by TCP.
+    Relayed,
+    /// Through it, by TLS. The certificate's authority is one that egressd is told to trust, or not.
+    Tls { trusted: bool },
 }
 
 /// A recording that takes in media.
@@ -62,13 +79,35 @@ impl Stage {
         let folder = Folder::new(room);
         let livekit = LiveKit::start(folder.path(), options.network).await;
         let minio = Minio::start(folder.path()).await;
-        let service = Service::start(folder.path(), &livekit, &minio).await;
+        let signalling = match options.signalling {
+            Signalling::Direct => None,
+            Signalling::Relayed => Some(SignallingRelay::plain(livekit.port(), livekit.media_by_tcp()).await),
+            Signalling::Tls { .. } => Some(SignallingRelay::tls(livekit.port(), folder.path()).await),
+        };
+        let url = signalling.as_ref().map_or_else(|| livekit.url(), |relay| relay.url().to_owned());
+        let mut settings: Vec<(&str, &OsStr)> =
+            options.settings.iter().map(|(name, value)| (*name, OsStr::new(value))).collect();
+        if let (Signalling::Tls { trusted: true }, Some(relay)) = (options.signalling, &signalling) {
+            settings.push(("EGRESSD_LIVEKIT_CA_FILE", relay.ca_file().as_os_str()));
+        }
+        let service = Service::start(folder.path(), &url, &minio, &settings).await;
         if let Network::Faulty { .. } = options.network {
             livekit.faults().aim_at(service.id());
         }
         let participants = Participants::start(folder.path(), &livekit, room);
         let caller = service.caller();
-        Self { participants, browser: None, service, minio, livekit, room, caller, folder, _turn: turn }
+        Self {
+            participants,
+            browser: None,
+            service,
+            minio,
+            livekit,
+            signalling,
+            room,
+            caller,
+            folder,
+            _turn: turn,
+        }
     }
 
     /// Participants in a browser, which is started when it is first asked for.
@@ -80,6 +119,11 @@ impl Stage {
     /// As many participants of egressd's own, none of whom is in the room yet.
     pub fn crowd(&self, count: u32) -> Participants {
         Participants::start_crowd(self.folder.path(), &self.livekit, self.room, count)
+    }
+
+    /// What is between egressd and LiveKit's signalling port.
+    pub fn signalling(&self) -> &SignallingRelay {
+        self.signalling.as_ref().expect("the stage was opened with a relay for signalling")
     }
 
     pub fn caller(&self) -> &Caller {
