@@ -33,6 +33,28 @@ async fn main() -> anyhow::Result<()> {
                 ! video/x-h264,profile=constrained-baseline,stream-format=byte-stream,alignment=au",
             ),
         ),
+        (
+            Codec::Vp9,
+            video(
+                "640x360",
+                "vp9enc deadline=1 cpu-used=8 lag-in-frames=0 target-bitrate=500000 keyframe-max-dist=300",
+            ),
+        ),
+        (
+            Codec::H265,
+            video(
+                "640x360",
+                "x265enc tune=zerolatency speed-preset=superfast bitrate=500 \
+                ! video/x-h265,stream-format=byte-stream,alignment=au",
+            ),
+        ),
+        (
+            Codec::Av1,
+            video(
+                "640x360",
+                "av1enc usage-profile=realtime cpu-used=10 lag-in-frames=0 target-bitrate=500 keyframe-max-dist=300",
+            ),
+        ),
         (Codec::Opus, voice()),
     ] {
         let frames = clip(codec, &what)?;

@@ -18,6 +18,11 @@ pub fn can_start_decoder(codec: Codec, unit: &[u8]) -> bool {
     }
 }
 
+/// Whether the unit is the rest of a picture whose beginning went elsewhere. Of H.265 only: of other codecs str0m tells.
+pub fn lacks_first_slice(codec: Codec, unit: &[u8]) -> bool {
+    codec == Codec::H265 && nal_units(unit).map(h265).find(Part::is_slice) == Some(Part::LaterSlice)
+}
+
 /// What a NAL unit is, as far as it matters here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Part {
@@ -27,6 +32,12 @@ enum Part {
     FirstSlice,
     LaterSlice,
     Other,
+}
+
+impl Part {
+    fn is_slice(&self) -> bool {
+        matches!(self, Self::FirstSlice | Self::LaterSlice)
+    }
 }
 
 fn begins_whole(unit: &[u8], part: impl Fn(&[u8]) -> Part, needed: &[Part]) -> bool {

@@ -16,6 +16,7 @@ mod keyframes;
 mod media_path;
 mod observer;
 mod peer;
+mod pieces;
 pub mod publisher;
 mod received;
 mod reconnect;

@@ -15,6 +15,7 @@ use str0m::stats::MediaIngressStats;
 use str0m::{Candidate, Event, IceConnectionState, Input, Rtc, RtcError};
 
 use super::error::RoomError;
+use super::pieces::Pieces;
 use super::received::{ReceivedFrame, received};
 use super::sdp::{self, MediaSection};
 use super::sockets::{Path, Transport};
@@ -39,6 +40,9 @@ pub struct Peer {
     tracks: HashMap<Mid, TrackSid>,
     /// Something came that is no frame: the next one does not go on from the last.
     broken: HashSet<Mid>,
+    pieces: Pieces,
+    /// The time that was told last.
+    now: Instant,
     tcp: TcpCandidates,
     /// The server's, of the last offer.
     ice_ufrag: Option<String>,
@@ -105,6 +109,8 @@ impl Peer {
             sections: Vec::new(),
             tracks: HashMap::new(),
             broken: HashSet::new(),
+            pieces: Pieces::default(),
+            now,
             tcp: TcpCandidates::default(),
             ice_ufrag: None,
         })
@@ -154,6 +160,7 @@ impl Peer {
     }
 
     pub fn receive(&mut self, path: Path, datagram: &[u8], now: Instant) {
+        self.now = now;
         let Ok(contents) = datagram.try_into() else { return };
         let proto = match path.transport {
             Transport::Udp => Protocol::Udp,
@@ -166,6 +173,7 @@ impl Peer {
     }
 
     pub fn timeout(&mut self, now: Instant) {
+        self.now = now;
         if let Err(error) = self.rtc.handle_input(Input::Timeout(now)) {
             tracing::debug!(%error, "peer connection timer failed");
         }
@@ -192,7 +200,12 @@ impl Peer {
                 output => output.map_err(peer_error)?,
             };
             match output {
-                str0m::Output::Timeout(at) => return Ok(Output::Wait(at)),
+                str0m::Output::Timeout(at) => {
+                    return Ok(match self.pieces.overdue(self.now) {
+                        Some((sid, frame)) => Output::Frame(sid, frame),
+                        None => Output::Wait(self.pieces.next_overdue().map_or(at, |due| due.min(at))),
+                    });
+                }
                 str0m::Output::Transmit(t) => {
                     let transport = match t.proto {
                         Protocol::Udp => Transport::Udp,
@@ -229,7 +242,9 @@ impl Peer {
                 let sid = self.tracks.get(&data.mid)?.clone();
                 let broken = self.broken.remove(&data.mid);
                 let frame = received(data)?;
-                Some(Output::Frame(sid, ReceivedFrame { contiguous: frame.contiguous && !broken, ..frame }))
+                let piece = ReceivedFrame { contiguous: frame.contiguous && !broken, ..frame };
+                let frame = self.pieces.take(&sid, piece)?;
+                Some(Output::Frame(sid, frame))
             }
             Event::MediaIngressStats(stats) => {
                 let sid = self.tracks.get(&stats.mid)?.clone();

@@ -1,7 +1,7 @@
 //! A frame as the network brought it: str0m's `MediaData` in our words.
 //!
-//! str0m gives out what it has of a picture once it has given up the rest, and does not always tell. What a decoder can
-//! start with is looked up in `access_unit`; whether a frame goes on from the one before is decided in `track`.
+//! str0m gives out what it has of a picture once it has given up the rest, and does not always tell. What is whole is
+//! found out in `pieces`; whether a frame goes on from the one before is decided in `track`.
 
 use std::time::Instant;
 
@@ -10,7 +10,6 @@ use str0m::format::{Codec as RtpCodec, CodecExtra};
 use str0m::media::MediaData;
 use str0m::rtp::VideoOrientation;
 
-use super::access_unit;
 use crate::media::{Codec, Rotation};
 
 /// A depacketised frame with its network times.
@@ -40,7 +39,7 @@ pub fn received(data: MediaData) -> Option<ReceivedFrame> {
         rtp: data.time.numer(),
         sequence: (**data.seq_range.start(), **data.seq_range.end()),
         arrival: data.network_time,
-        keyframe: data.is_keyframe() && access_unit::can_start_decoder(codec, &data.data),
+        keyframe: data.is_keyframe(),
         contiguous: data.contiguous,
         lowest_layer: lowest_layer(&data.codec_extra),
         rotation: data.ext_vals.video_orientation.map_or(Rotation::Upright, rotation),

@@ -59,7 +59,7 @@ async fn twenty_five_who_come_and_go_at_random_are_tiled_right_at_every_moment()
     let lasting = Duration::from_secs(setting("EGRESSD_CHAOS_SECONDS", DEFAULT_SECONDS));
     let mut random = StdRng::seed_from_u64(setting("EGRESSD_CHAOS_SEED", DEFAULT_SEED));
     let stage = Stage::open(ROOM).await;
-    let mut crowd = stage.crowd(CROWD);
+    let mut crowd = stage.crowd("vp8", CROWD);
     // The room must exist before it can be recorded.
     storm(&mut crowd, &[], &[1], &mut random).await;
     let running = stage.record().await;

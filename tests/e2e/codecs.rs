@@ -3,6 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 use crate::picture::{
     COLOUR_TOLERANCE, every_frame_is_a_thirtieth_of_a_second_after_the_one_before, tiles_show,
 };
@@ -10,7 +12,7 @@ use crate::support::grid;
 use crate::support::participants::{Act, Participants};
 use crate::support::probe::Recording;
 use crate::support::publication::{Layers, Picture, Publication};
-use crate::support::stage::{Running, Stage};
+use crate::support::stage::{Options, Running, Stage};
 
 const RECORDED: Duration = Duration::from_secs(15);
 /// When every tile is there: the SFU has chosen its layers, each with a keyframe of its own.
@@ -113,6 +115,53 @@ fn the_pictures_go_on(recording: &Recording, cast: &[Publication]) {
         assert!(motion.missed as f64 <= (1.0 - SHOWN_SHARE) * published, "{what}, {file}");
         assert_eq!(motion.back, 0, "{what}, {file}");
     }
+}
+
+/// H.265 comes from egressd's own publisher: no client here encodes it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn h265_is_recorded_and_a_codec_that_is_not_decoded_leaves_the_others_alone() {
+    /// The first card of the crowd.
+    const CARD: [u8; 3] = [32, 32, 128];
+    let options = Options { settings: &[("EGRESSD_DISABLE_CODECS", "av1")], ..Options::default() };
+    let mut stage = Stage::open_with("h265", options).await;
+    let publication = Publication { fps: FPS, hertz: &[], ..Publication::DEFAULT };
+    let bar = |codec, rgb| Act::Publish(Publication { codec, picture: Picture::Bar(rgb), ..publication });
+    stage.participants.join("ann", bar("vp8", COLOURS[0]));
+    let mut crowd = stage.crowd("h265", 1);
+    crowd.join("1", Act::Silent);
+    stage.participants.join("cid", bar("av1", COLOURS[1]));
+    let running = stage.record().await;
+    let seconds = when_settled(&running).await;
+    stage.stop().await;
+    let recording = stage.fetch(&running).await;
+    let report = stage.report(&running).await;
+
+    let frame = recording.frame_at(seconds);
+    for (index, expected) in [(0, COLOURS[0]), (1, CARD)] {
+        let found = frame.colour(grid::centre(index, 3));
+        let near = found.iter().zip(expected).all(|(a, b)| a.abs_diff(b) <= COLOUR_TOLERANCE);
+        assert!(near, "tile {index} is {found:?}, not {expected:?}, {}", recording.path().display());
+    }
+    let h265 = video_of(&report, "1");
+    assert_eq!(h265["codec"], "H.265", "{h265}");
+    assert!(h265["framesShown"].as_u64() > Some(60), "{h265}");
+    assert_eq!(
+        (&h265["framesDecoded"], &h265["decoderFailures"]),
+        (&h265["framesReceived"], &0.into()),
+        "{h265}"
+    );
+    let av1 = video_of(&report, "cid");
+    assert_eq!((&av1["framesReceived"], &av1["framesShown"]), (&0.into(), &0.into()), "{av1}");
+    let warning = report["warnings"].as_array().into_iter().flatten().find(|w| w["track"] == av1["sid"]);
+    let message = warning.and_then(|w| w["message"].as_str()).unwrap_or_default();
+    assert!(message.contains("AV1"), "{report}");
+}
+
+/// The report of a participant's camera.
+fn video_of<'a>(report: &'a Value, participant: &str) -> &'a Value {
+    let tracks = report["tracks"].as_array().expect("a list of tracks");
+    let track = tracks.iter().find(|track| track["participant"] == participant && track["kind"] == "video");
+    track.unwrap_or_else(|| panic!("no video of {participant} in {report}"))
 }
 
 /// LiveKit does not negotiate the header extension for rotation (its `pkg/rtc/config.go`), so that clients turn

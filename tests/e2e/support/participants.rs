@@ -60,13 +60,13 @@ impl Participants {
         Self::spawn(Self::in_room(&mut command, livekit, room), &folder.join("browser.log"), CHROMIUM_ENDS)
     }
 
-    /// `count` participants of egressd's own, with cards encoded beforehand: dozens of them cost less than one that
+    /// `count` participants of egressd's own, in `codec` (`vp8`, `h264` or `h265`), with cards encoded beforehand: dozens of them cost less than one that
     /// encodes. They know `join` and `leave` and are called "1", "2" ...
-    pub fn start_crowd(folder: &Path, livekit: &LiveKit, room: &str, count: u32) -> Self {
+    pub fn start_crowd(folder: &Path, livekit: &LiveKit, room: &str, codec: &str, count: u32) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_egressd"));
         command
             .args(["publish", "--commands", "--look", "card", "--width", "160", "--height", "90"])
-            .args(["--url", &livekit.url(), "--room", room, "--count", &count.to_string()])
+            .args(["--url", &livekit.url(), "--room", room, "--codec", codec, "--count", &count.to_string()])
             .args(["--api-key", LiveKit::KEY, "--api-secret", LiveKit::SECRET]);
         Self::spawn(&mut command, &folder.join("crowd.log"), Duration::ZERO)
     }

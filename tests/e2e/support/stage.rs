@@ -117,8 +117,8 @@ impl Stage {
     }
 
     /// As many participants of egressd's own, none of whom is in the room yet.
-    pub fn crowd(&self, count: u32) -> Participants {
-        Participants::start_crowd(self.folder.path(), &self.livekit, self.room, count)
+    pub fn crowd(&self, codec: &str, count: u32) -> Participants {
+        Participants::start_crowd(self.folder.path(), &self.livekit, self.room, codec, count)
     }
 
     /// What is between egressd and LiveKit's signalling port.
@@ -161,6 +161,20 @@ impl Stage {
         let stopped = Instant::now();
         assert_eq!(answer.status, 200, "{answer:?}");
         stopped
+    }
+
+    /// The quality report of a recording that is over.
+    pub async fn report(&self, running: &Running) -> Value {
+        let path = format!("/v1/recordings/{}", running.egress_id);
+        let begin = Instant::now();
+        loop {
+            let answer = self.caller.get(&path).await;
+            if answer.json["status"] == "complete" {
+                return answer.json["quality"].clone();
+            }
+            assert!(begin.elapsed() < LIMIT, "the recording does not end: {answer:?}");
+            tokio::time::sleep(POLL).await;
+        }
     }
 
     /// Waits for the room's recording to be in the bucket, and fetches it.
