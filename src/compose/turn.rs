@@ -3,8 +3,14 @@
 
 use crate::media::{I420, Plane, Rotation, Size};
 
-/// Pixels are moved in squares of this side: a row of it stays in the fastest cache while columns are written.
-const BLOCK: usize = 16;
+/// Pixels are moved in squares of this side: eight of a row are one 64-bit word, on any processor.
+const BLOCK: usize = 8;
+
+#[derive(Clone, Copy)]
+enum Quarter {
+    Clockwise,
+    Anticlockwise,
+}
 
 /// A picture turned upright; its memory is used again for the next one.
 #[derive(Default)]
@@ -60,16 +66,11 @@ fn turn_plane(source: Plane<'_>, size: Size, rotation: Rotation, target: &mut [u
         }
         Rotation::By180 => {
             for (row, target) in rows(source, width, height).zip(target.chunks_exact_mut(width).rev()) {
-                target.iter_mut().zip(row.iter().rev()).for_each(|(target, pixel)| *target = *pixel);
+                reverse(row, target);
             }
         }
-        // Clockwise: the top row becomes the last column, and the left column the first row.
-        Rotation::By90 => {
-            transpose(source, width, height, |x, y| x * height + (height - 1 - y), target);
-        }
-        Rotation::By270 => {
-            transpose(source, width, height, |x, y| (width - 1 - x) * height + y, target);
-        }
+        Rotation::By90 => turn_quarter(source, size, Quarter::Clockwise, target),
+        Rotation::By270 => turn_quarter(source, size, Quarter::Anticlockwise, target),
     }
 }
 
@@ -77,23 +78,85 @@ fn rows(source: Plane<'_>, width: usize, height: usize) -> impl Iterator<Item = 
     (0..height).map(move |y| &source.data[y * source.stride..y * source.stride + width])
 }
 
-/// Moves each pixel to where `place` says, block by block.
-fn transpose(
-    source: Plane<'_>,
-    width: usize,
-    height: usize,
-    place: impl Fn(usize, usize) -> usize,
-    target: &mut [u8],
-) {
-    for top in (0..height).step_by(BLOCK) {
-        for left in (0..width).step_by(BLOCK) {
-            let (bottom, right) = ((top + BLOCK).min(height), (left + BLOCK).min(width));
-            for y in top..bottom {
-                let row = &source.data[y * source.stride + left..y * source.stride + right];
-                for (x, pixel) in (left..).zip(row) {
-                    target[place(x, y)] = *pixel;
+fn reverse(row: &[u8], target: &mut [u8]) {
+    let (first, words) = row.as_rchunks::<BLOCK>();
+    let (reversed, last) = target.as_chunks_mut::<BLOCK>();
+    for (target, word) in reversed.iter_mut().zip(words.iter().rev()) {
+        *target = u64::from_le_bytes(*word).swap_bytes().to_le_bytes();
+    }
+    last.iter_mut().zip(first.iter().rev()).for_each(|(target, pixel)| *target = *pixel);
+}
+
+fn turn_quarter(source: Plane<'_>, size: Size, quarter: Quarter, target: &mut [u8]) {
+    let (width, height) = (size.width as usize, size.height as usize);
+    for left in (0..width).step_by(BLOCK) {
+        for top in (0..height).step_by(BLOCK) {
+            if left + BLOCK <= width && top + BLOCK <= height {
+                turn_block(source, (left, top), size, quarter, target);
+                continue;
+            }
+            for y in top..height.min(top + BLOCK) {
+                for x in left..width.min(left + BLOCK) {
+                    target[quarter.place(x, y, size)] = source.data[y * source.stride + x];
                 }
             }
+        }
+    }
+}
+
+/// Turns a whole block: its rows are transposed, from the lowest on where that turns them clockwise.
+fn turn_block(
+    source: Plane<'_>,
+    (left, top): (usize, usize),
+    size: Size,
+    quarter: Quarter,
+    target: &mut [u8],
+) {
+    let first = match quarter {
+        Quarter::Clockwise => top + BLOCK - 1,
+        Quarter::Anticlockwise => top,
+    };
+    let rows = std::array::from_fn(|index| {
+        let y = match quarter {
+            Quarter::Clockwise => first - index,
+            Quarter::Anticlockwise => first + index,
+        };
+        let mut word = [0; BLOCK];
+        let from = y * source.stride + left;
+        word.copy_from_slice(&source.data[from..from + BLOCK]);
+        u64::from_le_bytes(word)
+    });
+    for (x, column) in (left..).zip(transposed(rows)) {
+        let to = quarter.place(x, first, size);
+        target[to..to + BLOCK].copy_from_slice(&column.to_le_bytes());
+    }
+}
+
+/// Byte `j` of word `i` becomes byte `i` of word `j`: in pairs, then in fours, then in halves.
+fn transposed(mut words: [u64; BLOCK]) -> [u64; BLOCK] {
+    swap::<1>(&mut words, 0x00ff_00ff_00ff_00ff);
+    swap::<2>(&mut words, 0x0000_ffff_0000_ffff);
+    swap::<4>(&mut words, 0x0000_0000_ffff_ffff);
+    words
+}
+
+/// Swaps the bytes of each word that are not in `mask` with those in it of the word `DISTANCE` after it.
+fn swap<const DISTANCE: usize>(words: &mut [u64; BLOCK], mask: u64) {
+    for upper in (0..BLOCK).filter(|index| index & DISTANCE == 0) {
+        let (a, b) = (words[upper], words[upper + DISTANCE]);
+        let swapped = ((a >> (8 * DISTANCE)) ^ b) & mask;
+        words[upper + DISTANCE] = b ^ swapped;
+        words[upper] = a ^ (swapped << (8 * DISTANCE));
+    }
+}
+
+impl Quarter {
+    /// Where a pixel goes.
+    const fn place(self, x: usize, y: usize, size: Size) -> usize {
+        let (width, height) = (size.width as usize, size.height as usize);
+        match self {
+            Self::Clockwise => x * height + (height - 1 - y),
+            Self::Anticlockwise => (width - 1 - x) * height + y,
         }
     }
 }
