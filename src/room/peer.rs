@@ -320,3 +320,6 @@ fn counts(stats: &MediaIngressStats) -> IngressCounts {
 fn peer_error(error: impl std::fmt::Display) -> RoomError {
     RoomError::Peer { reason: error.to_string() }
 }
+
+#[cfg(test)]
+mod tests;
