@@ -5,6 +5,8 @@
 
 mod auth;
 mod cors;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod gate;
 mod problem;
 mod rate_limit;

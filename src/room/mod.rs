@@ -12,6 +12,8 @@ mod access_unit;
 mod connection;
 mod error;
 mod framing;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod keyframes;
 mod media_path;
 mod observer;

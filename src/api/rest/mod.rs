@@ -1,5 +1,7 @@
 //! Owns the routes of the REST API, and what is answered where there is none.
 
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod json;
 mod options;
 mod path;

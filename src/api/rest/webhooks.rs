@@ -79,7 +79,7 @@ impl From<Webhook> for WebhookAnswer {
     }
 }
 
-fn parse(body: &[u8]) -> Result<NewWebhook, Problem> {
+pub(super) fn parse(body: &[u8]) -> Result<NewWebhook, Problem> {
     let (mut url, mut secret, mut events) = (None, None, None);
     for (key, value) in object(body)? {
         match key.as_str() {
