@@ -200,7 +200,8 @@ impl Roster {
     }
 
     fn next_order(&mut self, info: &ParticipantInfo) -> u64 {
-        let joined_ms = if info.joined_at_ms > 0 { info.joined_at_ms } else { info.joined_at * 1000 };
+        let joined_ms =
+            if info.joined_at_ms > 0 { info.joined_at_ms } else { info.joined_at.saturating_mul(1000) };
         self.seen += 1;
         (joined_ms.cast_unsigned() << ORDER_COUNT_BITS) | (self.seen & ((1 << ORDER_COUNT_BITS) - 1))
     }

@@ -168,3 +168,12 @@ fn who_leaves_while_he_is_waited_for_has_left() {
     assert_eq!(gone.len(), 3);
     assert!(!roster.has_absent());
 }
+
+#[test]
+fn a_join_time_may_be_any_number_of_seconds() {
+    let mut roster = Roster::default();
+    for (name, joined_at) in [("a", i64::MAX), ("b", i64::MIN), ("c", 1)] {
+        let info = ParticipantInfo { joined_at, ..participant(name, 0, &[("TR", TrackType::Video, false)]) };
+        assert!(matches!(roster.update(&[info])[..], [Change::Joined(_), Change::Published(_)]));
+    }
+}

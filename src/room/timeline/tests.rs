@@ -341,3 +341,18 @@ fn publishers_that_are_gone_for_good_are_forgotten() {
     }
     assert!(room.timeline.publishers.len() <= IDLE_PUBLISHERS + 1);
 }
+
+#[test]
+fn a_wall_clock_may_say_anything() {
+    let mut timeline = Timeline::default();
+    let sid = TrackSid("a".into());
+    timeline.add(sid.clone(), "alice".into(), TrackKind::Video);
+    // Of an RTP time this large, the difference to a wall clock is more than nanoseconds can count.
+    let far = 1 << 55;
+    for (ntp_nanos, rtp) in [(i64::MAX, 0), (i64::MIN, u32::MAX), (0, 7), (i64::MIN, 7), (i64::MAX, 7)] {
+        timeline.sender_report(&sid, SenderReport { ntp_nanos, rtp });
+        assert!(timeline.place(&sid, far, MediaTime::ZERO).is_some());
+        timeline.sender_report(&sid, SenderReport { ntp_nanos, rtp });
+        assert!(timeline.place(&sid, 0, MediaTime::ZERO).is_some());
+    }
+}

@@ -71,11 +71,14 @@ pub struct Reports {
 
 impl Reports {
     pub fn push(&mut self, ntp: i64, offset: i64) -> Reported {
-        let jumped = self.kept.back().is_some_and(|(_, last)| (last - offset).abs() > REPORT_JUMP_NANOS);
+        let jumped = self
+            .kept
+            .back()
+            .is_some_and(|(_, last)| last.saturating_sub(offset).saturating_abs() > REPORT_JUMP_NANOS);
         if jumped {
             self.kept.clear();
         }
-        while self.kept.front().is_some_and(|(at, _)| ntp - at > REPORT_WINDOW_NANOS)
+        while self.kept.front().is_some_and(|(at, _)| ntp.saturating_sub(*at) > REPORT_WINDOW_NANOS)
             || self.kept.len() == REPORTS_KEPT
         {
             self.kept.pop_front();
@@ -86,7 +89,9 @@ impl Reports {
 
     pub fn least(&self) -> Option<i64> {
         let newest = self.kept.back()?.0;
-        self.kept.iter().map(|(at, offset)| offset + (newest - at) / AGEING_DIVISOR).min()
+        let aged =
+            |(at, offset): &(i64, i64)| offset.saturating_add(newest.saturating_sub(*at) / AGEING_DIVISOR);
+        self.kept.iter().map(aged).min()
     }
 
     pub fn clear(&mut self) {
