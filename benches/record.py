@@ -171,8 +171,9 @@ def record(api, service, folder, seconds):
     return {"cpu": cpu_per_s, "pss": pss, "active": active_after, "file": time.monotonic() - begin}
 
 
-def run(args, count):
-    """One deployment, one recording, its four figures."""
+@contextlib.contextmanager
+def deployment(args):
+    """A LiveKit server and a service beside it: (folder, URL and secret of LiveKit, API, service's process)."""
     with tempfile.TemporaryDirectory(prefix="egressd-bench-") as name, contextlib.ExitStack() as stack:
         folder = pathlib.Path(name)
         port, secret, command = livekit(args, folder)
@@ -187,6 +188,13 @@ def run(args, count):
         }  # fmt: skip
         service, _ = stack.enter_context(process("egressd", [args.egressd, "serve"], folder, environment))
         until("egressd answers", api.healthy)
+        yield folder, url, secret, api, service
+
+
+def run(args, count):
+    """One deployment, one recording, its four figures."""
+    with contextlib.ExitStack() as stack:
+        folder, url, secret, api, service = stack.enter_context(deployment(args))
         publish = [args.egressd, "publish", "--url", url, "--room", ROOM, "--count", str(count)]
         publish += ["--width", "640", "--height", "360", "--api-key", LIVEKIT_KEY, "--api-secret", secret]
         _, log = stack.enter_context(process("publish", publish, folder))
