@@ -3,10 +3,12 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
+use std::time::Duration;
 
 use gst::prelude::*;
 use tokio::sync::Notify;
 
+use super::conceal::{Concealer, Missing};
 use super::error::DecodeError;
 use super::outlet::{self, Outlet, Output, Progress};
 use super::turns::Turns;
@@ -20,15 +22,23 @@ const UNDER_WAY: u64 = 8;
 /// Frames that may wait encoded: 20 s of a 60 fps track. An owner that pushes more has stopped taking.
 const WAITING: usize = 1200;
 
+/// What goes into the pipeline, in order.
+enum Input {
+    Frame(gst::Buffer),
+    Missing(Missing),
+}
+
 /// Decodes what is pushed, in a thread of its own. Dropping it ends it.
 pub struct TrackDecoder {
     codec: Codec,
     pipeline: gst::Pipeline,
     source: gst_app::AppSrc,
-    waiting: VecDeque<gst::Buffer>,
+    waiting: VecDeque<Input>,
     /// Frames given to the pipeline so far.
     entered: u64,
     turns: Turns,
+    concealer: Concealer,
+    concealed: Duration,
     outputs: Receiver<Output>,
     progress: Arc<Progress>,
 }
@@ -44,7 +54,19 @@ impl TrackDecoder {
         let pipeline::Parts { pipeline, source, .. } = parts;
         // Owned from here on: a start that fails is undone by the drop.
         let (waiting, turns) = (VecDeque::new(), Turns::default());
-        let decoder = Self { codec, pipeline, source, waiting, entered: 0, turns, outputs, progress };
+        let (concealer, concealed) = (Concealer::default(), Duration::ZERO);
+        let decoder = Self {
+            codec,
+            pipeline,
+            source,
+            waiting,
+            entered: 0,
+            turns,
+            concealer,
+            concealed,
+            outputs,
+            progress,
+        };
         let started = decoder.pipeline.set_state(gst::State::Playing);
         started.map_err(|e| DecodeError::Setup { codec, reason: format!("{name}: {e}") })?;
         Ok(decoder)
@@ -52,12 +74,20 @@ impl TrackDecoder {
 
     /// Never blocks. Frames must come in decoding order, video beginning with a keyframe. After an error
     /// this decoder is of no more use.
-    pub fn push(&mut self, frame: EncodedFrame) -> Result<(), DecodeError> {
+    pub fn push(&mut self, mut frame: EncodedFrame) -> Result<(), DecodeError> {
         if self.waiting.len() == WAITING {
             return Err(DecodeError::Full { codec: self.codec, waiting: WAITING });
         }
+        if frame.codec == Codec::Opus
+            && let Some(missing) = self.concealer.before(&frame)
+        {
+            self.concealed += missing.length;
+            self.waiting.push_back(Input::Missing(missing));
+            // Nothing is missing any more: the decoder goes on from what it made up.
+            frame.discontinuity = false;
+        }
         self.turns.entered(frame.time, frame.rotation);
-        self.waiting.push_back(buffer(frame));
+        self.waiting.push_back(Input::Frame(buffer(frame)));
         self.fill()
     }
 
@@ -89,16 +119,28 @@ impl TrackDecoder {
         self.waiting.is_empty() && self.progress.through() >= self.entered
     }
 
+    /// How much sound was made up for lost packets.
+    pub fn concealed(&self) -> Duration {
+        self.concealed
+    }
+
     /// Ends it without waiting for what is under way.
     pub fn close(self) {}
 
     fn fill(&mut self) -> Result<(), DecodeError> {
         while self.entered + self.progress.untaken() < self.progress.through() + UNDER_WAY {
-            let Some(buffer) = self.waiting.pop_front() else { break };
-            let refused =
-                |e: gst::FlowError| DecodeError::Refused { codec: self.codec, reason: e.to_string() };
-            self.source.push_buffer(buffer).map_err(refused)?;
-            self.entered += 1;
+            let Some(input) = self.waiting.pop_front() else { break };
+            match input {
+                Input::Frame(buffer) => {
+                    let refused =
+                        |e: gst::FlowError| DecodeError::Refused { codec: self.codec, reason: e.to_string() };
+                    self.source.push_buffer(buffer).map_err(refused)?;
+                    self.entered += 1;
+                }
+                // Serialized: it stays between the frames around it. A source that takes none has failed
+                // and says so at the next frame.
+                Input::Missing(missing) => _ = self.source.send_event(gap(missing)),
+            }
         }
         Ok(())
     }
@@ -113,6 +155,12 @@ impl Drop for TrackDecoder {
             }
         });
     }
+}
+
+/// What opusdec takes for a lost packet. An empty buffer would be ignored.
+fn gap(missing: Missing) -> gst::Event {
+    let length = gst::ClockTime::from_nseconds(missing.length.as_nanos() as u64);
+    gst::event::Gap::builder(output::to_clock_time(missing.from)).duration(length).build()
 }
 
 fn buffer(frame: EncodedFrame) -> gst::Buffer {

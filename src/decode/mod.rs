@@ -9,6 +9,7 @@
 //! what was pushed can be taken by [`TrackDecoder::try_next`]. No decoder of VP8, VP9 or AV1 can tell that a frame
 //! which it builds on is missing: who pushes must see to it that none is, or wait for a keyframe.
 
+mod conceal;
 mod decoder;
 mod error;
 mod outlet;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use self::clips::{Clip, FRAME_TIME, PACKET_TIME, centre, opus_with_click, sizes};
+use self::clips::{Clip, FRAME_TIME, PACKET_TIME, centre, opus_tones, opus_with_click, sizes};
 use super::{Decoded, TrackDecoder};
 use crate::media::{Codec, EncodedFrame, MediaTime, Picture, Rotation, Size, Sound};
 
@@ -264,6 +264,41 @@ async fn sound_after_a_gap_keeps_its_own_time() {
     let times: Vec<_> = rig.take().await.sounds.iter().map(|s| s.time).collect();
     let look_ahead = Duration::from_micros(6_500);
     assert_eq!(times, frames.iter().map(|f| f.time - look_ahead).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn lost_sound_is_made_up_for_in_its_place() {
+    let mut frames = opus_tones(30, "wave=sine");
+    frames.drain(10..12);
+    frames[10].discontinuity = true;
+    let mut rig = Rig::new(Codec::Opus);
+    rig.push(frames);
+    let sounds = rig.take().await.sounds;
+    let length: usize = sounds.iter().map(|s| s.samples.len() / 2).sum();
+    assert_eq!(length, 30 * 960, "as long as nothing was lost");
+    for pair in sounds.windows(2) {
+        let length = Duration::from_nanos(pair[0].samples.len() as u64 / 2 * 1_000_000_000 / 48_000);
+        assert_eq!(pair[1].time, pair[0].time + length);
+    }
+    let made_up = &sounds[10];
+    let loudest = made_up.samples.iter().map(|v| v.unsigned_abs()).max();
+    assert!(loudest.is_some_and(|v| v > 5_000), "{loudest:?}");
+    assert_eq!(rig.decoder.concealed(), Duration::from_millis(40));
+}
+
+#[tokio::test]
+async fn stereo_stays_stereo_and_mono_is_in_both_ears() {
+    let level = |samples: &[i16], channel: usize| {
+        samples.iter().skip(channel).step_by(2).map(|v| f64::from(*v).powi(2)).sum::<f64>()
+    };
+    let mut rig = Rig::new(Codec::Opus);
+    rig.push(opus_tones(25, "wave=sine ! audio/x-raw,channels=1 ! audiopanorama panorama=-1"));
+    let left = rig.take().await.sounds.remove(20).samples;
+    assert!(level(&left, 0) > 1000.0 * level(&left, 1));
+    let mut rig = Rig::new(Codec::Opus);
+    rig.push(opus_tones(25, "wave=sine ! audio/x-raw,channels=1"));
+    let both = rig.take().await.sounds.remove(20).samples;
+    assert!(both.chunks(2).all(|frame| frame[0] == frame[1]) && level(&both, 0) > 1e6);
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::Notify;
 
@@ -43,6 +44,8 @@ pub struct Counters {
     /// Frames that no decoder saw: the queue was full, or the decoder was starting anew.
     pub skipped: u64,
     pub decoder_failures: u64,
+    /// Sound that was made up for lost packets.
+    pub concealed: Duration,
 }
 
 enum State {
@@ -101,7 +104,7 @@ impl TrackFeed {
     }
 
     pub fn counters(&self) -> Counters {
-        self.counters
+        Counters { concealed: self.counters.concealed + concealed(&self.decoder), ..self.counters }
     }
 
     /// Gives the decoder every frame up to `until`, that one included.
@@ -202,9 +205,17 @@ impl TrackFeed {
     }
 
     fn replace(&mut self, state: State) {
+        self.counters.concealed += concealed(&self.decoder);
         if let State::Running { decoder, .. } = std::mem::replace(&mut self.decoder, state) {
             decoder.close();
         }
+    }
+}
+
+fn concealed(state: &State) -> Duration {
+    match state {
+        State::Idle | State::Undecodable(_) => Duration::ZERO,
+        State::Running { decoder, .. } => decoder.concealed(),
     }
 }
 

@@ -71,6 +71,25 @@ pub fn opus_with_click(packets: usize, click: u64) -> Vec<EncodedFrame> {
     frames
 }
 
+/// What GStreamer's `audiotestsrc` makes of `source`, in packets of 20 ms.
+pub fn opus_tones(packets: usize, source: &str) -> Vec<EncodedFrame> {
+    gst::init().expect("GStreamer");
+    let text = format!(
+        "audiotestsrc samplesperbuffer=960 num-buffers={} {source} ! audioconvert \
+         ! opusenc bitrate=96000 ! appsink name=out sync=false",
+        packets + 1,
+    );
+    let pipeline =
+        gst::parse::launch(&text).expect("an encoder").downcast::<gst::Pipeline>().expect("a pipeline");
+    let sink = pipeline.by_name("out").and_downcast::<gst_app::AppSink>().expect("appsink");
+    pipeline.set_state(gst::State::Playing).expect("an encoder that starts");
+    let step = gst::ClockTime::from_nseconds(PACKET_TIME.as_nanos() as u64);
+    let samples = std::iter::from_fn(|| sink.pull_sample().ok()).take(packets);
+    let frames = samples.zip(0..).map(|(sample, n)| frame(Codec::Opus, &sample, step * n)).collect();
+    pipeline.set_state(gst::State::Null).expect("an encoder that stops");
+    frames
+}
+
 /// Y, U and V in the middle of the picture; the far corners are read too, so that a wrong stride shows.
 pub fn centre(codec: Codec, picture: &Picture) -> [u8; 3] {
     let Size { width, height } = picture.image.size();

@@ -77,6 +77,7 @@ impl Figures {
             frozen_ms: millis(seen.frozen),
             longest_freeze_ms: longest.map_or(0, |freeze| millis(freeze.length)),
             longest_freeze_at_ms: longest.map_or(0, |freeze| since_start(freeze.from)),
+            concealed_ms: millis(fed.concealed),
             silences: heard.breaks,
             clock_correction_ms: received.clock_correction_nanos as f64 / 1e6,
             clock_steps: received.clock_steps,
@@ -126,6 +127,7 @@ fn add_fed(a: Counters, b: Counters) -> Counters {
         decoded: a.decoded + b.decoded,
         skipped: a.skipped + b.skipped,
         decoder_failures: a.decoder_failures + b.decoder_failures,
+        concealed: a.concealed + b.concealed,
     }
 }
 

@@ -1,5 +1,7 @@
 //! What the report says of made-up recordings.
 
+use std::time::Duration;
+
 use super::*;
 use crate::compose::{Freeze, VideoCounters};
 use crate::media::Size;
@@ -65,7 +67,13 @@ fn a_track_is_reported_with_what_every_source_says_of_it() {
         ..ReceiveFigures::default()
     };
     quality.received(&sid("TR_1"), figures);
-    let fed = Counters { received: 60, decoded: 58, skipped: 2, decoder_failures: 1 };
+    let fed = Counters {
+        received: 60,
+        decoded: 58,
+        skipped: 2,
+        decoder_failures: 1,
+        concealed: Duration::from_millis(40),
+    };
     quality.fed(&sid("TR_1"), fed, Source::GoesOn);
     quality.seen(&sid("TR_1"), seen(57), Source::GoesOn);
     ticks(&mut quality, 3);
@@ -92,6 +100,7 @@ fn a_track_is_reported_with_what_every_source_says_of_it() {
         frozen_ms: 700,
         longest_freeze_ms: 700,
         longest_freeze_at_ms: 2000,
+        concealed_ms: 40,
         clock_correction_ms: -1.5,
         clock_steps: 1,
         ..TrackReport::default()
