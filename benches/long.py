@@ -5,7 +5,7 @@ records them into a local folder. Measured from outside:
 
 - the offset of beep against flash over the file's first and last two minutes (median of each);
 - the PSS of service and worker every five seconds: how much its median over the last two minutes is above that of
-  the minute after the first two.
+  the minute after the first two; also without mapped files, whose share depends on what else runs.
 
 The answer is one line of JSON on standard output, progress goes to standard error. Needs the tests' Python environment.
 """
@@ -59,18 +59,18 @@ class Cast:
 
 
 def watch(pids, seconds):
-    """(time, MiB) of all processes together."""
+    """(time, MiB, MiB that are of no file) of all processes together."""
     begin, samples = time.monotonic(), []
     while (now := time.monotonic() - begin) < seconds:
-        samples.append((now, record.pss_mib(pids)))
+        samples.append((now, record.pss_mib(pids), record.pss_mib(pids, "Pss_Anon")))
         if len(samples) % 12 == 1:
-            print(f"{now / 60:.0f} min: {samples[-1][1]:.1f} MiB", file=sys.stderr, flush=True)
+            print("{:.0f} s: {:.1f} MiB, {:.1f} of them of no file".format(*samples[-1]), file=sys.stderr, flush=True)
         time.sleep(SAMPLE_S)
     return samples
 
 
-def median(samples, start, end):
-    return statistics.median(value for at, value in samples if start <= at < end)
+def median(samples, start, end, column=1):
+    return statistics.median(sample[column] for sample in samples if start <= sample[0] < end)
 
 
 def offsets(file):
@@ -113,13 +113,14 @@ def main():
         flashes, pairs = offsets(file)
     first = median(pairs, 0, WINDOW_S)
     last = median(pairs, seconds - WINDOW_S, seconds + 60)
-    settled = median(memory, SETTLED_S, SETTLED_S + 60)
-    end = median(memory, seconds - WINDOW_S, seconds)
+    settled, own_settled = (median(memory, SETTLED_S, SETTLED_S + 60, column) for column in (1, 2))
+    end, own_end = (median(memory, seconds - WINDOW_S, seconds, column) for column in (1, 2))
     print(json.dumps({
         "minutes": args.minutes, "flashes": flashes, "pairs": len(pairs),
         "offsetFirstMs": round(first * 1e3, 1), "offsetLastMs": round(last * 1e3, 1),
         "worstMs": round(max((abs(off) for _, off in pairs)) * 1e3, 1),
         "pssSettledMiB": round(settled, 1), "pssEndMiB": round(end, 1), "pssGrowthMiB": round(end - settled, 1),
+        "ownSettledMiB": round(own_settled, 1), "ownEndMiB": round(own_end, 1), "ownGrowthMiB": round(own_end - own_settled, 1),
         "cpuPerSecond": round(cpu, 3), "file": quality["file"], "warnings": quality["warnings"],
     }))  # fmt: skip
 

@@ -135,11 +135,12 @@ def cpu_seconds(pids):
     return sum(int(field) for pid in pids for field in stat(pid)[11:13]) / TICKS_PER_S
 
 
-def pss_mib(pids):
+def pss_mib(pids, part="Pss"):
+    """The sum of `part`; `Pss_Anon` leaves out files, whose share depends on who else has mapped them."""
     total = 0
     for pid in pids:
         rollup = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
-        total += int(next(line.split()[1] for line in rollup.splitlines() if line.startswith("Pss:")))
+        total += int(next(line.split()[1] for line in rollup.splitlines() if line.startswith(f"{part}:")))
     return total / 1024
 
 

@@ -30,7 +30,8 @@ mod sockets;
 mod speakers;
 mod tcp;
 mod tcp_candidates;
-mod timeline;
+/// Open to the simulation in `tests`, which has no network.
+pub mod timeline;
 mod tls;
 mod track;
 mod websocket;
