@@ -24,10 +24,11 @@ use super::timeline::SenderReport;
 use crate::ids::TrackSid;
 use crate::media::{Codec, TrackKind};
 
-/// Opus packets are 20 ms: five of them are the reordering that networks show.
-const AUDIO_REORDER_PACKETS: usize = 5;
-/// Sound that is later than this is better concealed than waited for.
-const AUDIO_REORDER_TIMEOUT: Duration = Duration::from_millis(200);
+/// What is missing is waited for no longer than this: it must still reach its tick, of which the playout delay (0.9 s)
+/// decides. It is time for three requests to send it again, and for a copy of it in a later packet (RED).
+const AUDIO_REORDER_TIMEOUT: Duration = Duration::from_millis(600);
+/// As many packets of Opus, of 20 ms each.
+const AUDIO_REORDER_PACKETS: usize = 30;
 /// Must hold the packets of the largest keyframe: 200 packets are 240 kB, a busy 1080p screen share.
 const VIDEO_REORDER_PACKETS: usize = 200;
 /// How often a track's counts are told.
@@ -296,18 +297,32 @@ impl Peer {
         for section in sections.iter().filter(|s| s.sending && s.track.starts_with("TR_")) {
             let mid = Mid::from(section.mid.as_str());
             let Some(media) = self.rtc.media(mid) else { continue };
-            let sid = TrackSid(section.track.clone());
+            let (kind, sid) = (media.kind(), TrackSid(section.track.clone()));
             if !before.contains(&sid) {
-                let kind = match media.kind() {
+                let kind = match kind {
                     MediaKind::Audio => TrackKind::Audio,
                     MediaKind::Video => TrackKind::Video,
                 };
                 added.push((sid.clone(), kind));
             }
             self.tracks.insert(mid, sid);
+            if kind == MediaKind::Audio && section.resends {
+                ask_again(&mut self.rtc, &section.ssrcs);
+            }
         }
         let removed = before.into_iter().filter(|sid| !self.tracks.values().any(|t| t == sid)).collect();
         (added, removed)
+    }
+}
+
+/// str0m does so of its own accord only where what is sent again comes in a stream of its own (RTX), which sound never
+/// has: LiveKit sends it again as it was.
+fn ask_again(rtc: &mut Rtc, ssrcs: &[u32]) {
+    let mut direct = rtc.direct_api();
+    for ssrc in ssrcs {
+        if let Some(stream) = direct.stream_rx(&(*ssrc).into()) {
+            stream.suppress_nack(false);
+        }
     }
 }
 

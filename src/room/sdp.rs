@@ -11,6 +11,8 @@ pub struct MediaSection {
     pub ssrcs: Vec<u32>,
     /// The offerer sends in this section.
     pub sending: bool,
+    /// The offerer takes requests to send packets again (NACK). LiveKit does so for sound that comes without RED.
+    pub resends: bool,
 }
 
 /// LiveKit offers `sendrecv` although a subscriber never sends: an answer to that would have to
@@ -67,7 +69,7 @@ pub fn is_recycled(old: &MediaSection, new: &MediaSection) -> bool {
 
 impl MediaSection {
     fn empty() -> Self {
-        Self { mid: String::new(), track: String::new(), ssrcs: Vec::new(), sending: false }
+        Self { mid: String::new(), track: String::new(), ssrcs: Vec::new(), sending: false, resends: false }
     }
 
     fn read(&mut self, line: &str) {
@@ -80,6 +82,8 @@ impl MediaSection {
             self.ssrcs.extend(ssrc.filter(|s| !self.ssrcs.contains(s)));
         } else if line == "a=sendrecv" || line == "a=sendonly" {
             self.sending = true;
+        } else if let Some(feedback) = line.strip_prefix("a=rtcp-fb:") {
+            self.resends |= feedback.split(' ').skip(1).eq(["nack"]);
         }
     }
 }
@@ -92,7 +96,8 @@ mod tests {
         m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=mid:0\r\na=sendrecv\r\n\
         m=video 9 UDP/TLS/RTP/SAVPF 96 97\r\na=mid:1\r\na=sendrecv\r\na=msid:PA_1|TR_a TR_a\r\n\
         a=ssrc:11 cname:x\r\na=ssrc:11 msid:x\r\na=ssrc:12 cname:x\r\n\
-        m=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:2\r\na=recvonly\r\n";
+        a=rtcp-fb:96 nack\r\na=rtcp-fb:96 nack pli\r\n\
+        m=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:2\r\na=rtcp-fb:111 nack pli\r\na=recvonly\r\n";
 
     #[test]
     fn only_the_directions_of_media_sections_are_rewritten() {
@@ -117,15 +122,26 @@ mod tests {
     #[test]
     fn a_section_names_its_track_and_streams() {
         let sections = media_sections(OFFER);
-        let video =
-            MediaSection { mid: "1".into(), track: "TR_a".into(), ssrcs: vec![11, 12], sending: true };
-        let audio = MediaSection { mid: "2".into(), track: String::new(), ssrcs: vec![], sending: false };
+        let video = MediaSection {
+            mid: "1".into(),
+            track: "TR_a".into(),
+            ssrcs: vec![11, 12],
+            sending: true,
+            resends: true,
+        };
+        let audio = MediaSection { mid: "2".into(), ..MediaSection::empty() };
         assert_eq!(sections, [video, audio]);
     }
 
     #[test]
     fn an_m_line_is_recycled_when_another_track_or_stream_takes_it() {
-        let old = MediaSection { mid: "1".into(), track: "TR_a".into(), ssrcs: vec![1], sending: true };
+        let old = MediaSection {
+            mid: "1".into(),
+            track: "TR_a".into(),
+            ssrcs: vec![1],
+            sending: true,
+            ..MediaSection::empty()
+        };
         let idle = MediaSection { track: String::new(), ssrcs: vec![], sending: false, ..old.clone() };
         assert!(!is_recycled(&old, &old));
         assert!(!is_recycled(&old, &idle));

@@ -31,3 +31,5 @@ mod chaos;
 mod report;
 
 mod connection;
+
+mod loss;
