@@ -11,7 +11,7 @@ pub struct MediaSection {
     pub ssrcs: Vec<u32>,
     /// The offerer sends in this section.
     pub sending: bool,
-    /// The offerer takes requests to send packets again (NACK). LiveKit does so for sound that comes without RED.
+    /// The offerer takes requests to send packets again (NACK).
     pub resends: bool,
 }
 
