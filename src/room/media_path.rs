@@ -68,6 +68,11 @@ impl MediaPath {
         }
     }
 
+    /// When something came by it last.
+    pub fn last_heard(&self) -> Instant {
+        self.last_sign
+    }
+
     pub fn media(&self, now: Instant) -> Media {
         match self.state {
             State::New => Media::SilentSince(self.last_sign),

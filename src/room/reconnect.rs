@@ -135,10 +135,11 @@ impl Reconnect {
         self.confirm(now + RESUMED_PATH);
     }
 
-    /// A new session is there; its media path is not yet. An outage began now if none was noticed before.
-    pub fn rejoined(&mut self, now: Instant) -> Option<Step> {
+    /// A new session is there; its media path is not yet. If no outage was noticed before, one began when the old
+    /// session's path was heard of last: a server that is back at once was not missed for long enough.
+    pub fn rejoined(&mut self, last_heard: Instant, now: Instant) -> Option<Step> {
         self.confirm(now + JOINED_PATH);
-        self.outage.is_none().then(|| self.interrupt(now))
+        self.outage.is_none().then(|| self.interrupt(last_heard))
     }
 
     /// `chance` (0 to 1) spreads the attempts of many recorders over time.

@@ -239,7 +239,8 @@ impl Session {
     async fn rejoined(&mut self, entered: Entered) {
         tracing::info!(room_sid = entered.room_sid, "room joined again");
         let now = Instant::now();
-        if let Some(Step::Interrupted(since)) = self.reconnect.rejoined(now) {
+        let last_heard = self.connection.path.last_heard();
+        if let Some(Step::Interrupted(since)) = self.reconnect.rejoined(last_heard, now) {
             self.interrupted(since).await;
         }
         self.connection = entered.connection;

@@ -3,6 +3,8 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
+
 use crate::picture::{
     both_streams_last, every_frame_is_a_thirtieth_of_a_second_after_the_one_before, plain, tiles_show,
 };
@@ -21,9 +23,13 @@ const BEFORE: Duration = Duration::from_secs(12);
 /// Clients try again less and less often, and then their clocks must settle again.
 const AFTER_RESTART: Duration = Duration::from_secs(30);
 const AFTER: Duration = Duration::from_secs(20);
+/// Longer than any client goes on trying.
+const COMING_BACK_LIMIT: Duration = Duration::from_secs(40);
 const SERVER_IS_DOWN: Duration = Duration::from_secs(3);
 /// How much longer than the outage a gap may be; where a path dies for good there is no outage but the gap.
 const BACK_WITHIN_S: f64 = 5.0;
+/// The report goes by when datagrams came, the file by when frames were shown.
+const CLOCKS_AGREE_WITHIN_S: f64 = 0.5;
 /// UDP goes through one relay; the other one, of signalling, tells the recorder where TCP is that works.
 const FAULTY_UDP: Options =
     Options { network: Network::Faulty { seed: 7 }, signalling: Signalling::Relayed, settings: &[] };
@@ -40,12 +46,23 @@ async fn a_server_that_is_killed_and_comes_back_is_joined_again_by_the_same_reco
     let killed = running.active_at.elapsed().as_secs_f64();
     tokio::time::sleep(SERVER_IS_DOWN).await;
     stage.livekit.start_again().await;
+    // For a recorder that can only wait, the outage is over when the server answers; for who watches the file, it is
+    // when those are back who are to be seen.
+    let answers = running.active_at.elapsed().as_secs_f64();
+    both_publish(&stage, "restarted").await;
+    let are_back = running.active_at.elapsed().as_secs_f64();
     tokio::time::sleep(AFTER_RESTART).await;
     let recording = finish(&stage, &running).await;
 
     let gap = longest_gap(&recording);
-    println!("killed at {killed:.1} s, {gap:?}");
+    println!(
+        "killed at {killed:.1} s, answers at {answers:.1} s, publishers back at {are_back:.1} s, {gap:?}"
+    );
     assert!(gap.from < killed + FLASH_PERIOD_S && gap.until > killed, "{gap:?} is not about {killed} s");
+    assert!(gap.until <= are_back + BACK_WITHIN_S + FLASH_PERIOD_S, "{gap:?}, back at {are_back} s");
+    let listed = the_one_gap_listed(&stage, &running).await;
+    flashes_are_missing_in(&listed, &gap);
+    assert!(listed.until <= answers + BACK_WITHIN_S, "{listed:?}, answers at {answers} s");
     beeps_are_in_sync(&recording, &gap);
     // In the gap, and long after it: the tile is where it was, with the picture that it had.
     for seconds in [gap.from + 1.5, gap.until - 0.5, gap.until + 5.0] {
@@ -59,12 +76,16 @@ async fn udp_that_dies_in_mid_recording_is_replaced_by_tcp() {
     let running = metronome_and_ann(&mut stage).await;
     tokio::time::sleep(BEFORE).await;
     stage.livekit.faults().set(Faults { blocked: true, ..Faults::default() });
+    let blocked = running.active_at.elapsed().as_secs_f64();
     tokio::time::sleep(AFTER).await;
     let recording = finish(&stage, &running).await;
 
     let gap = longest_gap(&recording);
-    println!("{gap:?}");
+    println!("blocked at {blocked:.1} s, {gap:?}");
     assert!(gap.seconds() <= BACK_WITHIN_S + FLASH_PERIOD_S, "{gap:?}");
+    let listed = the_one_gap_listed(&stage, &running).await;
+    flashes_are_missing_in(&listed, &gap);
+    assert!(listed.until <= blocked + BACK_WITHIN_S, "{listed:?}, blocked at {blocked} s");
     beeps_are_in_sync(&recording, &gap);
     for seconds in [gap.from + 1.0, gap.until + 3.0] {
         tile_of_ann_is_red(&recording, seconds);
@@ -105,6 +126,7 @@ async fn cut_signalling_is_resumed_and_nothing_of_it_is_seen_or_heard() {
     let gap = longest_gap(&recording);
     println!("{gap:?}");
     assert!(gap.seconds() < 1.5 * FLASH_PERIOD_S, "a flash is missing: {gap:?}");
+    assert_eq!(stage.report(&running).await["gaps"], serde_json::json!([]), "nothing was out of reach");
     beeps_are_in_sync(&recording, &Gap::NONE);
     let frame = recording.frame_at(recording.duration("v") - 1.0);
     let found = frame.colour(CENTRE_OF_ANN);
@@ -162,6 +184,42 @@ async fn finish(stage: &Stage, running: &Running) -> Recording {
     every_frame_is_a_thirtieth_of_a_second_after_the_one_before(&recording);
     both_streams_last(&recording, stopped - running.active_at);
     recording
+}
+
+/// Waits until both are in the room again, with all that they publish.
+async fn both_publish(stage: &Stage, room: &str) {
+    let begin = Instant::now();
+    loop {
+        let participants = stage.livekit.participants(room).await;
+        let publishes = |who: &str, person: &Value| {
+            person["identity"] == who && person["tracks"].as_array().is_some_and(|tracks| tracks.len() == 2)
+        };
+        let people = participants.as_array().map_or(&[][..], Vec::as_slice);
+        if ["metronome", "ann"].iter().all(|who| people.iter().any(|person| publishes(who, person))) {
+            return;
+        }
+        assert!(begin.elapsed() < COMING_BACK_LIMIT, "the publishers stay away: {participants}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// What the quality report says of when the server was out of reach.
+async fn the_one_gap_listed(stage: &Stage, running: &Running) -> Gap {
+    let report = stage.report(running).await;
+    let gaps = report["gaps"].as_array().expect("a list of gaps");
+    let [gap] = gaps.as_slice() else { panic!("there was one gap, not {gaps:?}") };
+    println!("listed: {gap}");
+    assert!(gap["reason"].as_str().is_some_and(|reason| !reason.is_empty()), "{gap}");
+    let seconds = |name: &str| gap[name].as_u64().map(|ms| ms as f64 / 1000.0).expect("milliseconds");
+    Gap { from: seconds("fromMs"), until: seconds("toMs") }
+}
+
+/// What is listed begins within a period of the last flash, and ends before the next one.
+fn flashes_are_missing_in(listed: &Gap, gap: &Gap) {
+    let from = gap.from - CLOCKS_AGREE_WITHIN_S..gap.from + FLASH_PERIOD_S + CLOCKS_AGREE_WITHIN_S;
+    assert!(from.contains(&listed.from), "{listed:?} begins elsewhere than {gap:?}");
+    let until = listed.from..gap.until + CLOCKS_AGREE_WITHIN_S;
+    assert!(until.contains(&listed.until), "{listed:?} ends elsewhere than {gap:?}");
 }
 
 /// The longest time without a flash; the end of the recording counts as one.
