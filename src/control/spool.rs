@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use memmap2::MmapMut;
 
 use super::media_map::MediaMap;
 use crate::mp4::{Index, MediaRange, Mp4Error, SpoolReader};
@@ -130,20 +131,26 @@ impl MediaSource {
         self.map.len()
     }
 
-    /// These bytes of the media, behind `front`. The one place where a part is in memory.
+    /// These bytes of the media, behind `front`. The one place where a part is in memory: in pages of its own, which
+    /// go back to the system with it. glibc would keep what was once a part for good.
     pub async fn read(&self, media: &Range<u64>, front: &[u8]) -> io::Result<Bytes> {
-        let mut bytes = Vec::with_capacity(front.len() + (media.end - media.start) as usize);
-        bytes.extend_from_slice(front);
         let (Some(file), places) = (self.file.clone(), self.map.locate(media)) else {
-            return Ok(bytes.into());
+            return Ok(Bytes::copy_from_slice(front));
         };
+        let len = front.len() + places.iter().map(|place| place.len as usize).sum::<usize>();
+        if len == 0 {
+            return Ok(Bytes::new());
+        }
+        let mut pages = MmapMut::map_anon(len)?;
+        pages[..front.len()].copy_from_slice(front);
+        let mut filled = front.len();
         blocking(move || {
             for MediaRange { offset, len } in places {
-                let start = bytes.len();
-                bytes.resize(start + len as usize, 0);
-                file.read_exact_at(&mut bytes[start..], offset)?;
+                let end = filled + len as usize;
+                file.read_exact_at(&mut pages[filled..end], offset)?;
+                filled = end;
             }
-            Ok(bytes.into())
+            Ok(Bytes::from_owner(pages))
         })
         .await
     }
