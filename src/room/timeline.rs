@@ -90,8 +90,10 @@ impl Timeline {
             Reported::Jumped => {
                 track.setting = setting + 1;
                 publisher.setting = setting + 1;
+                publisher.tracks.iter_mut().for_each(|(_, track)| track.compare_anew());
             }
             Reported::AsBefore => track.setting = setting,
+            Reported::Doubted => {}
         }
     }
 

@@ -120,6 +120,13 @@ impl TrackClock {
         known.then_some(self.arrivals.least()?.saturating_sub(self.reports.least()?))
     }
 
+    /// What was compared with the publisher's other tracks may have been wrong.
+    pub fn compare_anew(&mut self) {
+        if let Some(placed) = &mut self.placed {
+            placed.aligned = 0;
+        }
+    }
+
     /// Places the frame that has arrived, where `target` is what should be added to its RTP time.
     pub fn settle(&mut self, target: i64, aligned: usize) -> MediaTime {
         let Some(Arrived { rtp_nanos, at, .. }) = self.last else { return MediaTime::ZERO };

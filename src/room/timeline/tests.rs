@@ -184,6 +184,43 @@ fn a_wall_clock_may_be_wrong_by_minutes_and_be_set_while_it_runs() {
 }
 
 #[test]
+fn a_report_that_a_busy_machine_stamped_far_too_late_moves_nothing() {
+    let mut room = Room::new(&[("v", "alice"), ("a", "alice")]);
+    ALICE.send(&mut room, 20.0);
+    for n in 1_000..2_000_u64 {
+        let captured = n as f64 * 20.0;
+        // The SFU repeats the last report until the next one comes.
+        if n % 150 == 0 {
+            let late = if n < 1_500 { 170.0 } else { 0.0 };
+            room.report("a", captured + late, 5_000 + n * 960);
+            room.report("v", captured, 777 + n * 1800);
+        }
+        let (sound, picture) = (
+            room.place("a", 5_000 + n * 960, captured + 20.0) - captured,
+            room.place("v", 777 + n * 1800, captured + 60.0) - captured,
+        );
+        assert!(near(sound, 20.0, 0.5) && near(picture, 20.0, 1.0), "{n}: {sound} {picture}");
+    }
+}
+
+#[test]
+fn a_first_report_that_was_stamped_far_too_late_is_forgotten_with_the_next() {
+    let mut room = Room::new(&[("v", "alice"), ("a", "alice")]);
+    let (mut sound, mut picture) = (0.0, 0.0);
+    for n in 0..1_000_u64 {
+        let captured = n as f64 * 20.0;
+        sound = room.place("a", 5_000 + n * 960, captured + 20.0) - captured;
+        picture = room.place("v", 777 + n * 1800, captured + 60.0) - captured;
+        if n % 150 == 50 {
+            let late = if n < 150 { 200.0 } else { 0.0 };
+            room.report("a", captured + late, 5_000 + n * 960);
+            room.report("v", captured, 777 + n * 1800);
+        }
+    }
+    assert!(near(sound, 20.0, 1.0) && near(picture, 20.0, 1.0), "{sound} {picture}");
+}
+
+#[test]
 fn while_only_one_track_has_told_that_the_clock_was_set_the_others_stay() {
     let mut room = Room::new(&[("v", "alice"), ("a", "alice")]);
     ALICE.send(&mut room, 10.0);

@@ -15,8 +15,12 @@ const REPORTS_KEPT: usize = 60;
 /// runs slow would be seen only half a minute later.
 const AGEING_DIVISOR: i64 = 10_000;
 /// libwebrtc stamps audio reports when it sends them, up to 40 ms late; no machine sets its clock by less
-/// than this (ntpd's least step is 128 ms). Beyond it, reports speak of different clocks.
+/// than this (ntpd's least step is 128 ms). Beyond it, reports speak of different clocks, or a machine was so
+/// busy that it stamped one too late.
 const REPORT_JUMP_NANOS: i64 = 100_000_000;
+/// So long reports must agree on another clock to be believed: the SFU repeats each of a publisher's for some
+/// 10 s. Meanwhile the old ones hold, which is right either way: RTP time does not know of the wall clock.
+const DOUBT_NANOS: i64 = 15_000_000_000;
 
 /// The least (arrival - RTP) of the last [`WINDOW_SECONDS`], in buckets of one second.
 #[derive(Default)]
@@ -58,6 +62,8 @@ fn second(time: MediaTime) -> i64 {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reported {
     AsBefore,
+    /// It contradicts the ones before it, but may be alone with that.
+    Doubted,
     /// The wall clock was set, or the RTP clock was.
     Jumped,
 }
@@ -67,24 +73,41 @@ pub enum Reported {
 pub struct Reports {
     /// NTP and (NTP - RTP), newest last.
     kept: VecDeque<(i64, i64)>,
+    /// Likewise: those that contradict `kept` and agree with one another.
+    doubted: VecDeque<(i64, i64)>,
 }
 
 impl Reports {
     pub fn push(&mut self, ntp: i64, offset: i64) -> Reported {
-        let jumped = self
-            .kept
-            .back()
-            .is_some_and(|(_, last)| last.saturating_sub(offset).saturating_abs() > REPORT_JUMP_NANOS);
-        if jumped {
-            self.kept.clear();
+        if agrees(&self.kept, offset) {
+            self.doubted.clear();
+            self.keep(ntp, offset);
+            return Reported::AsBefore;
         }
+        // The least is the truth: a first report that was stamped late must not be believed for long.
+        if self.kept.back().is_some_and(|(_, last)| offset < *last) && span(&self.kept, ntp) < DOUBT_NANOS {
+            self.clear();
+            self.keep(ntp, offset);
+            return Reported::Jumped;
+        }
+        if !agrees(&self.doubted, offset) || self.doubted.len() == REPORTS_KEPT {
+            self.doubted.clear();
+        }
+        self.doubted.push_back((ntp, offset));
+        if span(&self.doubted, ntp) < DOUBT_NANOS {
+            return Reported::Doubted;
+        }
+        self.kept = std::mem::take(&mut self.doubted);
+        Reported::Jumped
+    }
+
+    fn keep(&mut self, ntp: i64, offset: i64) {
         while self.kept.front().is_some_and(|(at, _)| ntp.saturating_sub(*at) > REPORT_WINDOW_NANOS)
             || self.kept.len() == REPORTS_KEPT
         {
             self.kept.pop_front();
         }
         self.kept.push_back((ntp, offset));
-        if jumped { Reported::Jumped } else { Reported::AsBefore }
     }
 
     pub fn least(&self) -> Option<i64> {
@@ -96,5 +119,17 @@ impl Reports {
 
     pub fn clear(&mut self) {
         self.kept.clear();
+        self.doubted.clear();
     }
+}
+
+/// How long before `ntp` the first of `reports` was made.
+fn span(reports: &VecDeque<(i64, i64)>, ntp: i64) -> i64 {
+    reports.front().map_or(0, |(first, _)| ntp.saturating_sub(*first))
+}
+
+/// Whether a report speaks of the same clocks as the last of `reports`; it does where there is none.
+fn agrees(reports: &VecDeque<(i64, i64)>, offset: i64) -> bool {
+    let last = reports.back();
+    last.is_none_or(|(_, last)| last.saturating_sub(offset).saturating_abs() <= REPORT_JUMP_NANOS)
 }

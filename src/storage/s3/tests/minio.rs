@@ -110,7 +110,7 @@ pub fn free_address() -> String {
 
 fn binary() -> PathBuf {
     let cached = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(".cache/bin/minio");
-    match std::env::var_os("EGRESSD_TEST_MINIO") {
+    match std::env::var_os("EGRESSD_MINIO") {
         Some(named) => named.into(),
         None if cached.exists() => cached,
         None => "minio".into(),
