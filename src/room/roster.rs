@@ -66,7 +66,10 @@ const ORDER_COUNT_BITS: u32 = 22;
 impl Roster {
     /// Takes an update in; a participant that it does not name is unchanged.
     pub fn update(&mut self, infos: &[ParticipantInfo]) -> Vec<Change> {
-        infos.iter().flat_map(|info| self.update_one(info)).collect()
+        // LiveKit lists those who were there before us in no order.
+        let mut infos: Vec<_> = infos.iter().collect();
+        infos.sort_by_key(|info| joined_ms(info));
+        infos.into_iter().flat_map(|info| self.update_one(info)).collect()
     }
 
     /// Takes in who is in the room after joining it anew. Who and what is missing counts as there until it is
@@ -200,11 +203,14 @@ impl Roster {
     }
 
     fn next_order(&mut self, info: &ParticipantInfo) -> u64 {
-        let joined_ms =
-            if info.joined_at_ms > 0 { info.joined_at_ms } else { info.joined_at.saturating_mul(1000) };
         self.seen += 1;
-        (joined_ms.cast_unsigned() << ORDER_COUNT_BITS) | (self.seen & ((1 << ORDER_COUNT_BITS) - 1))
+        (joined_ms(info).cast_unsigned() << ORDER_COUNT_BITS) | (self.seen & ((1 << ORDER_COUNT_BITS) - 1))
     }
+}
+
+/// Older servers tell whole seconds only.
+fn joined_ms(info: &ParticipantInfo) -> i64 {
+    if info.joined_at_ms > 0 { info.joined_at_ms } else { info.joined_at.saturating_mul(1000) }
 }
 
 #[cfg(test)]

@@ -79,6 +79,20 @@ fn tiles_are_ordered_by_joining_then_by_publishing() {
     assert_eq!(sids, ["TR_1", "TR_2", "TR_3"]);
 }
 
+#[test]
+fn who_was_there_is_told_in_the_order_of_joining() {
+    let changes =
+        Roster::default().update(&[participant("late", 2000, &[]), participant("early", 1000, &[])]);
+    let joined: Vec<_> = changes
+        .iter()
+        .map(|change| match change {
+            Change::Joined(participant) => participant.identity.as_str(),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(joined, ["early", "late"]);
+}
+
 fn published(changes: &[Change]) -> Vec<(&str, u64)> {
     let published = changes.iter().filter_map(|c| match c {
         Change::Published(t) => Some((t.sid.as_str(), t.order)),

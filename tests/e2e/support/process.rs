@@ -1,9 +1,11 @@
 //! A child process that cannot outlive its test: killed by its id when dropped, its output in a file.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::net::{TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 /// How long a server may take until it answers. Far above what is seen (below 2 s), so that only a server that
@@ -76,7 +78,15 @@ pub fn free_tcp_port() -> u16 {
     socket.local_addr().expect("a bound socket has an address").port()
 }
 
+/// A UDP port of the loopback interface that nobody uses now, and that no other test of this process was given: tests
+/// that run beside one another must not find the same one free before either has taken it.
 pub fn free_udp_port() -> u16 {
-    let socket = UdpSocket::bind("127.0.0.1:0").expect("loopback has a free port");
-    socket.local_addr().expect("a bound socket has an address").port()
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    loop {
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("loopback has a free port");
+        let port = socket.local_addr().expect("a bound socket has an address").port();
+        if GIVEN.lock().expect("nobody panics with it").insert(port) {
+            return port;
+        }
+    }
 }
