@@ -12,7 +12,7 @@ use crate::media::{
 
 use super::cast::{Cast, Change, TileId, Track, TrackChange};
 use super::decor::{self, Lettering, WatermarkFault};
-use super::figures::{VideoCounters, VideoFigures};
+use super::figures::VideoFigures;
 use super::fit;
 use super::frame::Frame;
 use super::layout::Rect;
@@ -90,8 +90,6 @@ pub struct Composer {
     cast: Cast,
     /// Of the tracks that the last tick had and of those told since, in the order of their tiles.
     videos: Vec<VideoState>,
-    /// Of the tracks that are gone.
-    past: VideoCounters,
     /// The same, until somebody takes them.
     ended: Vec<(TrackSid, VideoFigures)>,
     decorations: Decorations,
@@ -127,7 +125,6 @@ impl Composer {
             changes: VecDeque::new(),
             cast: Cast::new(view),
             videos: Vec::new(),
-            past: VideoCounters::default(),
             ended: Vec::new(),
             scene: Scene::new(size, view, decorations.initials),
             frame: Frame::new(size, view, watermark, lettering),
@@ -289,18 +286,6 @@ impl Composer {
     }
 
     /// Of a track that has not left the recording yet.
-    pub fn video_counters(&self, sid: &TrackSid) -> Option<VideoCounters> {
-        let mut videos = self.videos.iter().rev();
-        videos.find(|v| v.sid == *sid).map(VideoState::counters)
-    }
-
-    /// Of all tracks of the recording together, present and past.
-    pub fn total_video_counters(&self) -> VideoCounters {
-        let present = self.videos.iter().map(VideoState::counters);
-        present.fold(self.past, VideoCounters::and)
-    }
-
-    /// Of a track that has not left the recording yet.
     pub fn voice_counters(&self, sid: &TrackSid) -> Option<VoiceCounters> {
         self.mixer.counters(sid)
     }
@@ -351,7 +336,6 @@ impl Composer {
             TrackChange::Placeholder(label) => self.videos[place].set_placeholder(label),
             TrackChange::Removed => {
                 let video = self.videos.remove(place);
-                self.past = self.past.and(video.counters());
                 self.ended.push((video.sid.clone(), video.figures()));
             }
         }

@@ -82,7 +82,8 @@ pub(super) enum Sight {
 }
 
 impl VideoCounters {
-    pub(super) fn and(self, other: Self) -> Self {
+    /// Of both together.
+    pub fn and(self, other: Self) -> Self {
         Self {
             shown: self.shown + other.shown,
             skipped: self.skipped + other.skipped,
@@ -143,10 +144,6 @@ impl Tally {
         if self.freezes && self.time_of(spell.ticks) > FREEZE {
             self.freeze(spell);
         }
-    }
-
-    pub(super) fn counters(&self) -> VideoCounters {
-        self.counters
     }
 
     pub(super) fn figures(&self) -> VideoFigures {

@@ -12,7 +12,7 @@ use crate::ids::TrackSid;
 use crate::media::{MediaTime, Picture};
 
 use super::cast::{TileId, Track};
-use super::figures::{Sight, Tally, VideoCounters, VideoFigures};
+use super::figures::{Sight, Tally, VideoFigures};
 use super::scale;
 
 /// Three seconds at 30 pictures a second; a caller that asks [`VideoState::wants_picture`] stays far
@@ -211,10 +211,6 @@ impl VideoState {
         {
             self.phase = Phase::Waiting { since: None };
         }
-    }
-
-    pub(super) fn counters(&self) -> VideoCounters {
-        self.tally.counters()
     }
 
     pub(super) fn figures(&self) -> VideoFigures {

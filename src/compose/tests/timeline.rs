@@ -76,7 +76,7 @@ fn each_tick_shows_the_newest_picture_that_is_not_later() {
         seen.push(room.colour(640, 360));
     }
     assert_eq!(seen, [RED, BLUE, RED, RED]);
-    let counters = room.composer.video_counters(&sid("a")).unwrap();
+    let counters = room.composer.video_figures(&sid("a")).unwrap().counters;
     assert_eq!((counters.shown, counters.skipped), (3, 1));
 }
 
@@ -117,8 +117,10 @@ fn who_leaves_is_gone_at_once_and_the_others_take_the_room_with_the_picture_they
     for x in [0, 640, 1278] {
         assert_eq!(room.colour(x, 360), BLUE);
     }
-    assert_eq!(room.composer.video_counters(&sid("a")), None);
-    assert_eq!(room.composer.total_video_counters().shown, 2);
+    assert_eq!(room.composer.video_figures(&sid("a")), None);
+    let past = room.composer.take_ended().remove(0).1.counters;
+    let present = room.composer.video_figures(&sid("b")).unwrap().counters;
+    assert_eq!(past.and(present).shown, 2);
 }
 
 #[test]
@@ -136,7 +138,7 @@ fn a_muted_track_is_gone_at_once_and_comes_back_with_a_picture_captured_since() 
     assert_eq!(room.tick_to(7), NOBODY);
     assert_eq!(room.tick(), ["a"]);
     assert_eq!(room.colour(640, 360), BLUE);
-    assert_eq!(room.composer.video_counters(&sid("a")).unwrap().hidden, 1);
+    assert_eq!(room.composer.video_figures(&sid("a")).unwrap().counters.hidden, 1);
 }
 
 #[test]
@@ -158,7 +160,7 @@ fn the_sfus_blank_pictures_and_broken_ones_are_never_shown() {
     room.show_image("a", Image::plain(SMALL, GREEN).cut_short(), ms(3));
     room.show_image("a", Image::plain(size(0, 36), GREEN), ms(4));
     assert_eq!(room.tick_to(2), NOBODY);
-    assert_eq!(room.composer.video_counters(&sid("a")).unwrap().unusable, 5);
+    assert_eq!(room.composer.video_figures(&sid("a")).unwrap().counters.unusable, 5);
 }
 
 #[test]
@@ -210,7 +212,7 @@ fn pictures_that_nobody_takes_do_not_pile_up() {
     for picture in 0..1000 {
         room.show("a", RED, ms(1000 + picture));
     }
-    let counters = room.composer.video_counters(&sid("a")).unwrap();
+    let counters = room.composer.video_figures(&sid("a")).unwrap().counters;
     assert_eq!(counters.skipped, 910);
 }
 

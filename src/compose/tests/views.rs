@@ -275,7 +275,7 @@ fn pictures_that_nobody_saw_are_counted_as_hidden() {
     room.film("a", 0, RED, 0..30);
     room.film("b", 1, RED, 0..30);
     room.tick_to(29);
-    let counters = |name| room.composer.video_counters(&sid(name)).unwrap();
+    let counters = |name| room.composer.video_figures(&sid(name)).unwrap().counters;
     assert_eq!((counters("a").shown, counters("a").hidden), (30, 0));
     assert_eq!((counters("b").shown, counters("b").hidden), (0, 30));
     assert_eq!(room.composer.video_figures(&sid("b")).unwrap().seen, Duration::ZERO);

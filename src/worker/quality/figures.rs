@@ -1,7 +1,7 @@
 //! The figures of one track, added up over everything that counted them. Pure.
 
 use super::{millis, since_start};
-use crate::compose::{VideoCounters, VideoFigures, VoiceCounters};
+use crate::compose::{VideoFigures, VoiceCounters};
 use crate::media::Size;
 use crate::report::{LayerReport, TrackReport};
 use crate::room::ReceiveFigures;
@@ -140,12 +140,7 @@ fn add_seen(mut a: VideoFigures, b: VideoFigures) -> VideoFigures {
         }
     }
     VideoFigures {
-        counters: VideoCounters {
-            shown: a.counters.shown + b.counters.shown,
-            skipped: a.counters.skipped + b.counters.skipped,
-            hidden: a.counters.hidden + b.counters.hidden,
-            unusable: a.counters.unusable + b.counters.unusable,
-        },
+        counters: a.counters.and(b.counters),
         seen: a.seen + b.seen,
         frozen: a.frozen + b.frozen,
         // The first of two that are equally long.
