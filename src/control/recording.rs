@@ -195,7 +195,7 @@ impl Recording {
 
     async fn heard(&mut self, output: Output) {
         let input = match output {
-            Output::Event(Event::Joined { room_sid }) => {
+            Output::Event(Event::Joined { room_sid, .. }) => {
                 tracing::info!(room_sid, "joined the room");
                 Input::Joined
             }

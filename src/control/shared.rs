@@ -91,6 +91,7 @@ impl Shared {
             ca_file: self.livekit.ca_file.clone(),
             give_up_after_ms: millis(self.livekit.give_up_after),
             disabled_codecs: self.disabled_codecs.clone(),
+            resume: None,
         }
     }
 }

@@ -243,6 +243,8 @@ fn verdict(reason: EndReason, error: Option<String>) -> Verdict {
             | EndReason::RoomClosed
             | EndReason::Idle
             | EndReason::MaxDuration
+            | EndReason::MaxSize
+            | EndReason::DiskFull
             | EndReason::ParentGone,
             None,
         ) => Verdict::AsItShould(reason),

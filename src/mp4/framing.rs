@@ -74,6 +74,11 @@ impl Framing {
         self.offset == end
     }
 
+    /// Goes on behind so many bytes that nobody gave in.
+    pub fn skip(&mut self, len: u64) {
+        self.offset += len;
+    }
+
     pub fn malformed(&self, kind: FourCC, source: mp4_atom::Error) -> Mp4Error {
         Mp4Error::Malformed { offset: self.offset, kind, source }
     }

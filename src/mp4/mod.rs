@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! worker:   EncodedSample ─▶ FragmentWriter ─▶ spool:  ftyp moov(mvex) [moof mdat] [moof mdat] …
+//!           after a crash: scan ─▶ SpoolPosition, where the next worker goes on
 //! service:  spool bytes ─▶ SpoolReader ─▶ the ranges of the mdat payloads, and at the end an Index
 //!           object = Index::head() (ftyp moov, header of one mdat) ++ those ranges, in order
 //! ```
@@ -16,6 +17,8 @@
 mod fragment;
 
 mod spool;
+
+mod scan;
 
 mod framing;
 
@@ -37,7 +40,8 @@ mod testing;
 pub use error::Mp4Error;
 pub use fragment::FragmentWriter;
 pub use index::Index;
-pub use spool::{MediaRange, SpoolReader};
+pub use scan::{Scan, scan};
+pub use spool::{MediaRange, SpoolPosition, SpoolReader};
 
 use crate::media::{AUDIO_RATE, Size, StreamKind, StreamSetup};
 

@@ -2,20 +2,37 @@
 //!
 //! Contract: how the spool is cut into chunks makes no difference, what is not whole does not count,
 //! and whatever the bytes are, memory stays at the index and one small box. Media bytes are only
-//! counted.
+//! counted: who only wants to know what there is need not read them.
 
 use mp4_atom::{Atom, Ftyp, Mdat, Moof, Moov};
+use serde::{Deserialize, Serialize};
 
 use super::error::Mp4Error;
 use super::framing::Framing;
 use super::index::{Index, Run, Samples};
-use super::{parse, track_id};
+use super::{MovieConfig, parse, track_id};
+use crate::media::StreamKind;
 
 /// Bytes of the spool that are media, and nothing but media.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MediaRange {
     pub offset: u64,
     pub len: u64,
+}
+
+/// Where the last whole fragment of a spool ends, and what lies before that place. All 0 where there is not even a
+/// whole `moov`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SpoolPosition {
+    pub bytes: u64,
+    /// Video samples.
+    pub ticks: u64,
+    /// AAC access units.
+    pub audio_frames: u64,
+    pub fragments: u32,
+    /// Place of the `moof` of the fragment with the last keyframe.
+    pub keyframe_fragment: Option<u64>,
 }
 
 /// Reads a spool, from its first byte on, while it is being written or after a crash.
@@ -30,7 +47,7 @@ pub struct SpoolReader {
 enum Stage {
     FileType,
     Movie,
-    Fragments { index: Box<Index>, part: Part },
+    Fragments { index: Box<Index>, position: SpoolPosition, part: Part },
 }
 
 #[derive(Debug)]
@@ -42,6 +59,7 @@ enum Part {
         runs: Vec<Run>,
     },
     Media {
+        moof: u64,
         runs: Vec<Run>,
         range: MediaRange,
     },
@@ -84,6 +102,43 @@ impl SpoolReader {
         }
     }
 
+    /// So many of the bytes that come next are media. They need not be fed in: [`skip`](Self::skip) does as well.
+    pub fn media_ahead(&self) -> u64 {
+        match &self.stage {
+            Stage::Fragments { part: Part::Media { range, .. }, .. } => {
+                range.offset + range.len - self.framing.position()
+            }
+            Stage::FileType | Stage::Movie | Stage::Fragments { .. } => 0,
+        }
+    }
+
+    /// The next `len` bytes of the spool are there; no more of them than are [media](Self::media_ahead) count.
+    pub fn skip(&mut self, len: u64) -> Result<Vec<MediaRange>, Mp4Error> {
+        self.framing.skip(len.min(self.media_ahead()));
+        self.feed(&[])
+    }
+
+    /// Place of the next byte that it needs.
+    pub fn needs(&self) -> u64 {
+        self.framing.position()
+    }
+
+    /// What the `moov` says, once it is there.
+    pub fn config(&self) -> Option<&MovieConfig> {
+        match &self.stage {
+            Stage::FileType | Stage::Movie => None,
+            Stage::Fragments { index, .. } => Some(&index.config),
+        }
+    }
+
+    /// Where the last whole fragment ends.
+    pub fn position(&self) -> SpoolPosition {
+        match &self.stage {
+            Stage::FileType | Stage::Movie => SpoolPosition::default(),
+            Stage::Fragments { position, .. } => *position,
+        }
+    }
+
     fn step(&mut self, bytes: &mut &[u8]) -> Result<Step, Mp4Error> {
         let framing = &mut self.framing;
         match &mut self.stage {
@@ -99,9 +154,11 @@ impl SpoolReader {
                 };
                 let config =
                     parse::movie_config(moov).map_err(|source| framing.malformed(Moov::KIND, source))?;
-                self.stage = Stage::Fragments { index: Box::new(Index::new(config)), part: Part::Moof };
+                let position = SpoolPosition { bytes: framing.position(), ..SpoolPosition::default() };
+                self.stage =
+                    Stage::Fragments { index: Box::new(Index::new(config)), position, part: Part::Moof };
             }
-            Stage::Fragments { index, part } => return part.step(framing, index, bytes),
+            Stage::Fragments { index, position, part } => return part.step(framing, (index, position), bytes),
         }
         framing.pass();
         Ok(Step::Advanced)
@@ -112,7 +169,7 @@ impl SpoolReader {
     pub fn finish(self) -> Result<Index, Mp4Error> {
         match self.stage {
             Stage::FileType | Stage::Movie => Err(Mp4Error::NoMovie { len: self.framing.position() }),
-            Stage::Fragments { index, part: _ } => Ok(*index),
+            Stage::Fragments { index, .. } => Ok(*index),
         }
     }
 }
@@ -121,7 +178,7 @@ impl Part {
     fn step(
         &mut self,
         framing: &mut Framing,
-        index: &mut Index,
+        (index, position): (&mut Index, &mut SpoolPosition),
         bytes: &mut &[u8],
     ) -> Result<Step, Mp4Error> {
         match self {
@@ -143,14 +200,24 @@ impl Part {
                 let offset = framing.position();
                 check_places(*moof, offset, runs)?;
                 framing.pass();
-                *self = Self::Media { runs: std::mem::take(runs), range: MediaRange { offset, len } };
+                let range = MediaRange { offset, len };
+                *self = Self::Media { moof: *moof, runs: std::mem::take(runs), range };
             }
-            Self::Media { runs, range } => {
-                if !framing.skip_to(range.offset + range.len, bytes) {
+            Self::Media { moof, runs, range } => {
+                let end = range.offset + range.len;
+                if !framing.skip_to(end, bytes) {
                     return Ok(Step::Starved);
                 }
                 let whole = Step::Whole(*range);
+                let has_keyframe = runs.iter().any(|run| !run.keyframes.is_empty());
                 index.append(std::mem::take(runs));
+                *position = SpoolPosition {
+                    bytes: end,
+                    ticks: index.frames(),
+                    audio_frames: index.samples(StreamKind::Audio).sizes.len() as u64,
+                    fragments: position.fragments.wrapping_add(1),
+                    keyframe_fragment: if has_keyframe { Some(*moof) } else { position.keyframe_fragment },
+                };
                 *self = Self::Moof;
                 return Ok(whole);
             }

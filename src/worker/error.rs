@@ -19,6 +19,8 @@ pub enum WorkerError {
     Encode(#[from] EncodeError),
     #[error(transparent)]
     Spool(#[from] SpoolError),
+    #[error("going on with a spool is not possible yet")]
+    CannotResume,
     #[error("the encoder did not finish in time")]
     EncoderStuck,
     #[error("the encoder gave out a sample before its stream's setup")]

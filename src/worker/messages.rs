@@ -15,10 +15,12 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::ids::{EgressId, RoomName};
 use crate::media::{Codec, View};
+use crate::mp4::SpoolPosition;
 use crate::options::RecordingOptions;
 use crate::report::QualityReport;
 
-/// The longest line either side accepts. A start command is below 8 KiB, a report of a thousand tracks below 2 MiB.
+/// The longest line either side accepts. A report of a thousand tracks is below 2 MiB; a start command that has none is
+/// below 8 KiB.
 pub const MAX_LINE_BYTES: usize = 4 << 20;
 
 /// From the service to the worker. The end of standard input means that the service is gone.
@@ -43,7 +45,7 @@ pub struct WorkerSpec {
     /// Travels over standard input only: neither the command line nor the environment shows it.
     #[serde(serialize_with = "exposed")]
     pub livekit_api_secret: SecretString,
-    /// The fragmented MP4 that the worker creates. The worker holds an exclusive lock on it
+    /// The fragmented MP4 that the worker creates, or goes on with. The worker holds an exclusive lock on it
     /// (`File::lock`) as long as it lives: a restarted service reads it only once that is gone.
     pub spool: PathBuf,
     pub options: RecordingOptions,
@@ -54,6 +56,22 @@ pub struct WorkerSpec {
     pub give_up_after_ms: u64,
     /// Video codecs that are not to be decoded, whatever this machine can.
     pub disabled_codecs: Vec<Codec>,
+    /// Where an earlier worker of this recording left off; none if there was none.
+    #[serde(default)]
+    pub resume: Option<Resume>,
+}
+
+/// What there is of a recording whose worker is gone. The next one makes the ticks from there on: frozen and silent
+/// up to its joining.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Resume {
+    /// As [`Event::Joined`] told it first.
+    pub zero_unix_ms: i64,
+    /// What is behind that place in the spool is cut off. Without a single byte the spool begins anew, at the same zero.
+    pub position: SpoolPosition,
+    /// The last report that was told, if there was one.
+    pub report: Option<Box<QualityReport>>,
 }
 
 /// From the worker to the service.
@@ -61,10 +79,14 @@ pub struct WorkerSpec {
 #[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum Event {
     /// In the room: the recording is active.
-    Joined { room_sid: String },
+    Joined {
+        room_sid: String,
+        /// The time of the recording's first frame by the wall clock, in milliseconds since 1970 (UTC).
+        zero_unix_ms: i64,
+    },
     /// The first frame or sound of a participant has come.
     FirstMedia,
-    /// Sent at least once a second, also when nothing was added.
+    /// Sent with every fragment, and at least once a second, also when nothing was added.
     Progress {
         /// This many bytes of the spool will never change.
         final_bytes: u64,
@@ -88,6 +110,9 @@ pub enum EndReason {
     /// Nobody but hidden participants for the idle time.
     Idle,
     MaxDuration,
+    MaxSize,
+    /// There is no place left for the spool; an error says so. What had its place is whole.
+    DiskFull,
     /// Standard input ended: the service is gone.
     ParentGone,
     Failed,
@@ -119,6 +144,8 @@ impl fmt::Display for EndReason {
             Self::RoomClosed => "room closed",
             Self::Idle => "nobody in the room",
             Self::MaxDuration => "maximum duration reached",
+            Self::MaxSize => "maximum size reached",
+            Self::DiskFull => "disk full",
             Self::ParentGone => "service gone",
             Self::Failed => "failed",
         })
@@ -158,6 +185,7 @@ mod tests {
             ca_file: None,
             give_up_after_ms: 60_000,
             disabled_codecs: vec![Codec::H265],
+            resume: None,
         }
     }
 
@@ -176,6 +204,24 @@ mod tests {
     }
 
     #[test]
+    fn where_to_go_on_arrives_whole() {
+        let position = SpoolPosition {
+            bytes: 5000,
+            ticks: 90,
+            audio_frames: 140,
+            fragments: 9,
+            keyframe_fragment: Some(1200),
+        };
+        let report = Some(Box::new(QualityReport { gaps_left_out: 3, ..QualityReport::default() }));
+        let resume = Some(Resume { zero_unix_ms: 1_700_000_000_123, position, report });
+        let line = to_line(&Command::Start(Box::new(WorkerSpec { resume: resume.clone(), ..spec() })));
+        let words = r#""resume":{"zeroUnixMs":1700000000123,"position":{"bytes":5000,"ticks":90,"audioFrames":140,"#;
+        assert!(line.contains(words), "{line}");
+        let Ok(Command::Start(read)) = from_line(&line) else { panic!("not a start command: {line}") };
+        assert_eq!(read.resume, resume);
+    }
+
+    #[test]
     fn the_debug_form_of_a_start_command_hides_the_secret() {
         assert!(!format!("{:?}", Command::Start(Box::new(spec()))).contains("hunter2"));
     }
@@ -183,7 +229,10 @@ mod tests {
     #[test]
     fn the_words_on_the_wire_are_these() {
         let lines = [
-            (Event::Joined { room_sid: "RM_1".into() }, r#"{"type":"joined","roomSid":"RM_1"}"#),
+            (
+                Event::Joined { room_sid: "RM_1".into(), zero_unix_ms: 1_700_000_000_123 },
+                r#"{"type":"joined","roomSid":"RM_1","zeroUnixMs":1700000000123}"#,
+            ),
             (Event::FirstMedia, r#"{"type":"firstMedia"}"#),
             (Event::Progress { final_bytes: 7, ticks: 3 }, r#"{"type":"progress","finalBytes":7,"ticks":3}"#),
             (

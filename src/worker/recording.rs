@@ -7,7 +7,7 @@ mod ticks;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use secrecy::ExposeSecret;
 use tokio::sync::{Notify, mpsc};
@@ -104,6 +104,9 @@ struct Ending {
 
 impl Recording {
     async fn start(spec: WorkerSpec, events: &mut Events) -> Result<Self, WorkerError> {
+        if spec.resume.is_some() {
+            return Err(WorkerError::CannotResume);
+        }
         let wake = Arc::new(Notify::new());
         let options = spec.options.clone();
         let size = Size { width: options.width, height: options.height };
@@ -127,7 +130,8 @@ impl Recording {
         let mut session = JoinSet::new();
         session.spawn(joined.session.run(leave.clone()));
         tracing::info!(room_sid = joined.room_sid, "joined");
-        events.tell(&Event::Joined { room_sid: joined.room_sid }).await;
+        let zero_unix_ms = unix_ms(joined.epoch);
+        events.tell(&Event::Joined { room_sid: joined.room_sid, zero_unix_ms }).await;
         Ok(Self {
             pace: Pace::new(options.frame_rate),
             spec,
@@ -262,6 +266,13 @@ impl Recording {
     fn instant(&self, time: MediaTime) -> Instant {
         self.epoch + Duration::from_nanos(u64::try_from(time.nanos()).unwrap_or(0))
     }
+}
+
+/// What the wall clock showed at a moment of the past.
+fn unix_ms(moment: Instant) -> i64 {
+    let then = SystemTime::now() - moment.elapsed();
+    let since = then.duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 async fn codecs(disabled: &[Codec]) -> Vec<Codec> {

@@ -33,6 +33,8 @@ fn every_input() -> Vec<Input> {
             EndReason::RoomClosed,
             EndReason::Idle,
             EndReason::MaxDuration,
+            EndReason::MaxSize,
+            EndReason::DiskFull,
             EndReason::ParentGone,
             EndReason::Failed,
         ]
