@@ -17,14 +17,15 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, ApiKey, ApiKeys, ApiSettings, ApiState, RateLimit};
 use crate::config::Config;
 use crate::control::{
-    ControlError, Handle, Limits, Livekit, LivekitAccess, LivekitError, RetryPolicy, Shared, Supervisor,
-    WorkerProgram,
+    ControlError, Handle, Limits, Livekit, LivekitAccess, LivekitError, RetryPolicy, Shared, Space,
+    Supervisor, Uploads, WorkerProgram,
 };
 use crate::storage::{self, Storage};
 use crate::store::Store;
@@ -250,6 +251,9 @@ async fn supervisor(
         defaults: config.recording.defaults.clone(),
         limits: Limits::default(),
         retry: RetryPolicy::default(),
+        uploads: Uploads::default(),
+        // Nobody looks at the disk yet.
+        space: watch::channel(Space::Ample).1,
     };
     Ok(Supervisor::new(shared, rooms).await?)
 }

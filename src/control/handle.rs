@@ -11,6 +11,7 @@ use super::error::ControlError;
 use super::livekit::Livekit;
 use super::recording::{Noted, Wish};
 use super::shared::Shared;
+use super::upload_status::Uploads;
 use crate::ids::{EgressId, RoomName};
 use crate::options::{AskedOptions, RecordingOptions, ViewChange};
 use crate::report::QualityReport;
@@ -118,6 +119,11 @@ impl Handle {
         let Some(row) = self.store.recording(id).await? else { return Ok(None) };
         let quality = self.store.report(id).await?;
         Ok(Some(RecordingState { row, quality }))
+    }
+
+    /// How the recordings stand that are being uploaded, those that still run among them.
+    pub fn uploads(&self) -> &Uploads {
+        &self.shared.uploads
     }
 
     /// What a running recording says to a wish; `None` if it runs no more.

@@ -103,6 +103,8 @@ impl Recording {
             spool: self.spool.clone(),
             extent: self.extent.subscribe(),
             retry: self.shared.retry.clone(),
+            space: self.shared.space.clone(),
+            status: self.shared.uploads.add(self.row.egress_id.clone()),
         });
         uploader.run()
     }

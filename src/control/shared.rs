@@ -6,9 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
+use tokio::sync::watch;
 
 use super::process::WorkerProgram;
 use super::retry::RetryPolicy;
+use super::space::Space;
+use super::upload_status::Uploads;
 use crate::ids::EgressId;
 use crate::media::Codec;
 use crate::options::RecordingOptions;
@@ -32,6 +35,10 @@ pub struct Shared {
     pub defaults: RecordingOptions,
     pub limits: Limits,
     pub retry: RetryPolicy,
+    /// How the uploads stand.
+    pub uploads: Uploads,
+    /// What the disk with the spools allows.
+    pub space: watch::Receiver<Space>,
 }
 
 /// The LiveKit server, as workers join it.

@@ -12,8 +12,10 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::retry::{Remedy, RetryPolicy, Stage};
+use super::space::Space;
 use super::spool::{Condition, Extent, MediaSource, Spool, WholeSpool};
 use super::transfer::Transfer;
+use super::upload_status::{StatusTeller, UploadStatus};
 use crate::mp4::{Index, Mp4Error};
 use crate::storage::parts::{FinalParts, PartPlanner};
 use crate::storage::{InvalidKey, Storage, StorageError};
@@ -61,6 +63,10 @@ pub struct UploadOptions {
     /// How much of the spool may be read; its last value is [`Extent::Whole`].
     pub extent: watch::Receiver<Extent>,
     pub retry: RetryPolicy,
+    /// What the disk with the spool allows.
+    #[expect(dead_code, reason = "nothing is released from a spool yet")]
+    pub space: watch::Receiver<Space>,
+    pub status: StatusTeller,
 }
 
 /// What became of a spool that was uploaded as far as it could be read.
@@ -81,6 +87,7 @@ pub struct Uploader {
     transfer: Transfer,
     extent: watch::Receiver<Extent>,
     patience: Patience,
+    status: StatusTeller,
 }
 
 /// Counts faults in a row.
@@ -97,6 +104,7 @@ impl Uploader {
             transfer: Transfer::new(options.storage, options.key),
             extent: options.extent,
             patience: Patience { policy: options.retry, faults: 0 },
+            status: options.status,
         }
     }
 
@@ -150,6 +158,8 @@ impl Uploader {
             return Ok(false);
         };
         self.transfer.plan(self.planner.add(grown));
+        let waiting_bytes = self.spool.media().len();
+        self.status.tell(UploadStatus { waiting_bytes, ..UploadStatus::default() });
         Ok(true)
     }
 

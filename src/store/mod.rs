@@ -8,6 +8,7 @@
 
 mod columns;
 mod deliveries;
+mod destination;
 mod error;
 mod phase;
 mod recordings;
@@ -22,6 +23,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::Notify;
 
 pub use deliveries::{DeliveryId, DeliveryRow, DeliveryState, DueDelivery, FailedAttempt, OutboxEvent};
+pub use destination::Destination;
 pub use error::StoreError;
 pub use phase::Phase;
 pub use recordings::{EndResult, Ending, Inserted, NewRecording, Outcome, RecordingRow, SavedFile};

@@ -9,11 +9,13 @@ use bytes::Bytes;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::control::{
-    ControlError, Handle, Limits, Livekit, LivekitAccess, RetryPolicy, Shared, Supervisor, WorkerProgram,
+    ControlError, Handle, Limits, Livekit, LivekitAccess, RetryPolicy, Shared, Space, Supervisor, Uploads,
+    WorkerProgram,
 };
 use crate::ids::{EgressId, RoomName, WebhookId};
 use crate::media::{EncodedSample, Size, StreamKind, StreamSetup};
@@ -126,6 +128,8 @@ impl World {
             defaults: setting.defaults.clone(),
             limits: setting.limits.clone(),
             retry: setting.retry.clone(),
+            uploads: Uploads::default(),
+            space: watch::channel(Space::Ample).1,
         };
         let livekit = livekit(setting.livekit_rooms).await;
         let (handle, supervisor) = Supervisor::new(shared, livekit).await.unwrap();

@@ -1,0 +1,34 @@
+//! Owns the two places where a recording may be stored and the words they are kept as.
+
+use std::str::FromStr;
+
+/// Which of the configured stores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Destination {
+    #[default]
+    Primary,
+    /// The one that takes a recording when the first one has been away for long.
+    Fallback,
+}
+
+impl Destination {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Primary => "primary",
+            Self::Fallback => "fallback",
+        }
+    }
+}
+
+impl FromStr for Destination {
+    type Err = UnknownDestination;
+
+    fn from_str(word: &str) -> Result<Self, UnknownDestination> {
+        let known = [Self::Primary, Self::Fallback].into_iter().find(|known| known.as_str() == word);
+        known.ok_or_else(|| UnknownDestination(word.to_owned()))
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("\"{0}\" is no store of recordings")]
+pub struct UnknownDestination(String);
