@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use self::decoded::{greys, left_channel};
+use self::decoded::{greys, sound_of};
 use super::{EncodeSettings, Encoded, Encoder};
 use crate::media::{EncodedSample, Size, StreamKind, StreamSetup};
 
@@ -19,6 +19,7 @@ const SETTINGS: EncodeSettings =
 const PICTURE_BYTES: usize = 320 * 180 * 3 / 2;
 const TICK_SAMPLES: usize = 1600;
 const AAC_FRAME: usize = 1024;
+const SILENCE: [i16; 2] = [0; 2];
 
 struct Rig {
     encoder: Encoder,
@@ -48,7 +49,7 @@ impl Rig {
     }
 
     /// Pushes `ticks` ticks, taking what comes, and ends.
-    async fn encode(mut self, ticks: usize, sound: impl Fn(usize) -> i16) -> File {
+    async fn encode(mut self, ticks: usize, sound: impl Fn(usize) -> [i16; 2]) -> File {
         let mut out = Vec::new();
         for tick in 0..ticks {
             while !self.encoder.ready() {
@@ -96,7 +97,7 @@ impl File {
 
 #[tokio::test]
 async fn every_tick_is_one_video_sample_that_shows_its_picture() {
-    let file = Rig::new().encode(90, |_| 0).await;
+    let file = Rig::new().encode(90, |_| SILENCE).await;
     assert_eq!(file.video.len(), 90);
     let shown = greys(&file.setup.expect("a setup"), &file.video);
     assert_eq!(shown.len(), 90);
@@ -107,7 +108,7 @@ async fn every_tick_is_one_video_sample_that_shows_its_picture() {
 
 #[tokio::test]
 async fn keyframes_are_two_seconds_apart() {
-    let file = Rig::new().encode(150, |_| 0).await;
+    let file = Rig::new().encode(150, |_| SILENCE).await;
     let keyframes: Vec<_> = (0..150).filter(|n| file.video[*n].keyframe).collect();
     assert_eq!(keyframes[0], 0);
     let gaps: Vec<_> = keyframes.windows(2).map(|w| w[1] - w[0]).collect();
@@ -119,13 +120,13 @@ async fn keyframes_are_two_seconds_apart() {
 async fn all_sound_comes_out_after_exactly_the_priming() {
     // One click in the first packet, one in the middle, one at the very end.
     let clicks = [100, 72_345, 90 * TICK_SAMPLES - 50];
-    let sound = |n: usize| if clicks.contains(&n) { 25_000 } else { 0 };
+    let sound = |n: usize| if clicks.contains(&n) { [25_000; 2] } else { SILENCE };
     let file = Rig::new().encode(90, sound).await;
     let setup = file.setup.expect("a setup");
     let priming = setup.audio_priming as usize;
     assert_eq!(file.audio.len(), (priming + 90 * TICK_SAMPLES).div_ceil(AAC_FRAME));
     assert!(file.audio.iter().all(|s| s.keyframe));
-    let heard = left_channel(&setup, &file.audio);
+    let heard: Vec<i16> = sound_of(&setup, &file.audio).into_iter().map(|[left, _]| left).collect();
     for click in clicks {
         let around = (priming + click).saturating_sub(1000)..(priming + click + 1000).min(heard.len());
         let peak = around.max_by_key(|n| heard[*n].unsigned_abs()).expect("samples");
@@ -133,9 +134,19 @@ async fn all_sound_comes_out_after_exactly_the_priming() {
     }
 }
 
+/// Voices that are left and right stay there: an encoder that is made to code sum and difference loses the difference.
+#[tokio::test]
+async fn what_is_in_one_channel_is_not_in_the_other() {
+    let tone = |n: usize| (8000.0 * (n as f64 * std::f64::consts::TAU * 400.0 / 48_000.0).sin()) as i16;
+    let file = Rig::new().encode(60, |n| [tone(n), 0]).await;
+    let heard = sound_of(&file.setup.expect("a setup"), &file.audio);
+    let peak = |channel: usize| heard[24_000..72_000].iter().map(|frame| frame[channel].unsigned_abs()).max();
+    assert!(peak(0) > Some(7000) && peak(1) < Some(200), "{:?} and {:?}", peak(0), peak(1));
+}
+
 #[tokio::test]
 async fn the_setup_says_high_profile_and_aac_lc_in_48_khz_stereo() {
-    let setup = Rig::new().encode(1, |_| 0).await.setup.expect("a setup");
+    let setup = Rig::new().encode(1, |_| SILENCE).await.setup.expect("a setup");
     // ISO/IEC 14496-15, 5.3.3.1: version 1, profile 100 (High); lengths of 4 bytes; one SPS.
     assert_eq!(setup.avcc[..2], [1, 100]);
     assert_eq!(setup.avcc[4..6], [0xff, 0xe1]);
@@ -145,14 +156,14 @@ async fn the_setup_says_high_profile_and_aac_lc_in_48_khz_stereo() {
 
 #[tokio::test]
 async fn one_tick_is_a_recording() {
-    let file = Rig::new().encode(1, |_| 0).await;
+    let file = Rig::new().encode(1, |_| SILENCE).await;
     assert_eq!(file.video.len(), 1);
     assert_eq!(file.audio.len(), (AAC_FRAME + TICK_SAMPLES).div_ceil(AAC_FRAME));
 }
 
 #[tokio::test]
 async fn a_recording_without_a_tick_ends_all_the_same() {
-    let file = Rig::new().encode(0, |_| 0).await;
+    let file = Rig::new().encode(0, |_| SILENCE).await;
     assert!(file.setup.is_none() && file.video.is_empty());
 }
 
@@ -168,7 +179,7 @@ async fn every_size_and_rate_that_can_be_asked_for_is_encoded() {
     for (width, height, frame_rate, video_kbps, audio_kbps) in shapes {
         let size = Size { width, height };
         let settings = EncodeSettings { size, frame_rate, video_kbps, audio_kbps };
-        let file = Rig::of(settings).encode(20, |n| (n % 100) as i16 * 200).await;
+        let file = Rig::of(settings).encode(20, |n| [(n % 100) as i16 * 200; 2]).await;
         assert_eq!(file.video.len(), 20, "{settings:?}");
         let samples = 20 * 48_000 / frame_rate as usize;
         assert_eq!(file.audio.len(), (AAC_FRAME + samples).div_ceil(AAC_FRAME), "{settings:?}");
@@ -189,22 +200,22 @@ async fn an_owner_that_takes_nothing_is_held_back_and_loses_nothing() {
             rig.woken().await;
         }
         let tick = usize::try_from(ticks).expect("a few");
-        rig.encoder.push(&picture(tick), &stretch(tick, &|_| 0)).expect("a tick");
+        rig.encoder.push(&picture(tick), &stretch(tick, &|_| SILENCE)).expect("a tick");
         ticks += 1;
     }
     assert_eq!(ticks, super::encoder::TICKS_UNDER_WAY);
-    let file = rig.encode(0, |_| 0).await;
+    let file = rig.encode(0, |_| SILENCE).await;
     assert_eq!(file.video.len() as u64, ticks);
 }
 
 #[tokio::test]
 async fn a_tick_of_another_shape_is_refused() {
     let mut rig = Rig::new();
-    let sound = stretch(0, &|_| 0);
+    let sound = stretch(0, &|_| SILENCE);
     assert!(rig.encoder.push(&picture(0)[1..], &sound).is_err());
     assert!(rig.encoder.push(&picture(0), &sound[2..]).is_err());
     rig.encoder.push(&picture(0), &sound).expect("the right shape");
-    assert_eq!(rig.encode(0, |_| 0).await.video.len(), 1, "a refused tick leaves nothing behind");
+    assert_eq!(rig.encode(0, |_| SILENCE).await.video.len(), 1, "a refused tick leaves nothing behind");
 }
 
 fn grey(tick: usize) -> u8 {
@@ -212,13 +223,13 @@ fn grey(tick: usize) -> u8 {
 }
 
 /// The picture and the sound of a tick of any shape.
-fn tick_of(settings: EncodeSettings, tick: usize, sound: &impl Fn(usize) -> i16) -> (Vec<u8>, Vec<i16>) {
+fn tick_of(settings: EncodeSettings, tick: usize, sound: &impl Fn(usize) -> [i16; 2]) -> (Vec<u8>, Vec<i16>) {
     let EncodeSettings { size: Size { width, height }, frame_rate, .. } = settings;
     let pixels = (width * height) as usize;
     let mut picture = vec![128; pixels * 3 / 2];
     picture[..pixels].fill(grey(tick));
     let before = |tick: usize| tick * 48_000 / frame_rate as usize;
-    (picture, (before(tick)..before(tick + 1)).flat_map(|n| [sound(n); 2]).collect())
+    (picture, (before(tick)..before(tick + 1)).flat_map(sound).collect())
 }
 
 fn picture(tick: usize) -> Vec<u8> {
@@ -227,6 +238,6 @@ fn picture(tick: usize) -> Vec<u8> {
     bytes
 }
 
-fn stretch(tick: usize, sound: &impl Fn(usize) -> i16) -> Vec<i16> {
-    (tick * TICK_SAMPLES..(tick + 1) * TICK_SAMPLES).flat_map(|n| [sound(n); 2]).collect()
+fn stretch(tick: usize, sound: &impl Fn(usize) -> [i16; 2]) -> Vec<i16> {
+    (tick * TICK_SAMPLES..(tick + 1) * TICK_SAMPLES).flat_map(sound).collect()
 }

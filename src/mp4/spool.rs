@@ -158,7 +158,9 @@ impl SpoolReader {
                 self.stage =
                     Stage::Fragments { index: Box::new(Index::new(config)), position, part: Part::Moof };
             }
-            Stage::Fragments { index, position, part } => return part.step(framing, (index, position), bytes),
+            Stage::Fragments { index, position, part } => {
+                return part.step(framing, (index, position), bytes);
+            }
         }
         framing.pass();
         Ok(Step::Advanced)

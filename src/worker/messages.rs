@@ -215,7 +215,8 @@ mod tests {
         let report = Some(Box::new(QualityReport { gaps_left_out: 3, ..QualityReport::default() }));
         let resume = Some(Resume { zero_unix_ms: 1_700_000_000_123, position, report });
         let line = to_line(&Command::Start(Box::new(WorkerSpec { resume: resume.clone(), ..spec() })));
-        let words = r#""resume":{"zeroUnixMs":1700000000123,"position":{"bytes":5000,"ticks":90,"audioFrames":140,"#;
+        let words =
+            r#""resume":{"zeroUnixMs":1700000000123,"position":{"bytes":5000,"ticks":90,"audioFrames":140,"#;
         assert!(line.contains(words), "{line}");
         let Ok(Command::Start(read)) = from_line(&line) else { panic!("not a start command: {line}") };
         assert_eq!(read.resume, resume);

@@ -16,6 +16,8 @@ mod membership;
 
 mod sync;
 
+mod sound;
+
 mod rest;
 
 mod webhook;

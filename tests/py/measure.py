@@ -1,6 +1,9 @@
 """Measurements of a finished recording with tools that are not ours; every answer is one line of JSON.
 
     measure.py tones FILE HZ...         level of each frequency, in dB over the median of the spectrum
+    measure.py stereo FILE FROM TO HZ...
+                                        amplitude of each frequency in each channel, full scale being 1, between two times
+    measure.py silence FILE FROM TO     the largest sample between two times, full scale being 1
     measure.py flashes FILE             when each flash is seen, and by how many seconds its beep comes later
     measure.py bars FILE FROM TO X,Y,W,H...
                                         how the moving bar of the test picture (`pictures.Bar`) went on in each of these
@@ -46,6 +49,27 @@ def tones(path, frequencies):
         peak = spectrum[np.abs(hertz - frequency) < 5].max()
         levels[str(frequency)] = round(20 * np.log10(peak / floor + 1e-12), 1)
     return levels
+
+
+def channels(path, start, end):
+    """Left and right between two times in seconds, placed as the player hears them."""
+    raw = ffmpeg("-i", path, "-map", "0:a", "-af", "aresample=async=1:first_pts=0", "-ac", "2", "-f", "s16le")
+    pairs = np.frombuffer(raw, np.int16).reshape(-1, 2).astype(np.float64) / 32768
+    return pairs[int(start * SAMPLE_RATE) : int(end * SAMPLE_RATE)].T
+
+
+def stereo(path, start, end, frequencies):
+    answer = []
+    for samples in channels(path, start, end):
+        window = np.hanning(len(samples))
+        spectrum = np.abs(np.fft.rfft(samples * window)) * 2 / window.sum()
+        hertz = np.fft.rfftfreq(len(samples), 1 / SAMPLE_RATE)
+        answer.append({str(f): round(float(spectrum[np.abs(hertz - f) < 5].max()), 4) for f in frequencies})
+    return answer
+
+
+def silence(path, start, end):
+    return {"peak": float(np.abs(channels(path, start, end)).max())}
 
 
 def beeps(samples):
@@ -133,6 +157,11 @@ def main():
     match what:
         case "tones":
             answer = tones(path, [int(hertz) for hertz in rest])
+        case "stereo":
+            start, end, *frequencies = rest
+            answer = stereo(path, float(start), float(end), [int(hertz) for hertz in frequencies])
+        case "silence":
+            answer = silence(path, *map(float, rest))
         case "flashes":
             answer = flashes(path)
         case "bars":

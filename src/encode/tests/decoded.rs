@@ -22,7 +22,7 @@ pub fn greys(setup: &StreamSetup, samples: &[EncodedSample]) -> Vec<u8> {
 }
 
 /// Every sample that a decoder gives out, the priming included.
-pub fn left_channel(setup: &StreamSetup, samples: &[EncodedSample]) -> Vec<i16> {
+pub fn sound_of(setup: &StreamSetup, samples: &[EncodedSample]) -> Vec<[i16; 2]> {
     let caps = gst::Caps::builder("audio/mpeg")
         .field("mpegversion", 4)
         .field("stream-format", "raw")
@@ -32,11 +32,12 @@ pub fn left_channel(setup: &StreamSetup, samples: &[EncodedSample]) -> Vec<i16> 
         .build();
     let sounds =
         decode(&caps, "avdec_aac ! audioconvert ! audio/x-raw,format=S16LE,layout=interleaved", samples);
-    let left = |sample: &gst::Sample| {
+    let frames = |sample: &gst::Sample| {
         let bytes = sample.buffer().expect("a buffer").map_readable().expect("its bytes");
-        bytes.chunks_exact(4).map(|s| i16::from_le_bytes([s[0], s[1]])).collect::<Vec<_>>()
+        let value = |at: &[u8]| i16::from_le_bytes([at[0], at[1]]);
+        bytes.chunks_exact(4).map(|frame| [value(frame), value(&frame[2..])]).collect::<Vec<_>>()
     };
-    sounds.iter().flat_map(left).collect()
+    sounds.iter().flat_map(frames).collect()
 }
 
 fn decode(caps: &gst::Caps, decoder: &str, samples: &[EncodedSample]) -> Vec<gst::Sample> {

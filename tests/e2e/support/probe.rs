@@ -145,6 +145,24 @@ impl Recording {
         hertz.iter().map(|tone| levels[tone.to_string()].as_f64().expect("a level for each tone")).collect()
     }
 
+    /// How loud each tone is in the left and in the right channel between two times, full scale being 1.
+    pub fn stereo(&self, (from, to): (f64, f64), hertz: &[u32]) -> [Vec<f64>; 2] {
+        let mut command = tools::python("measure.py");
+        command.arg("stereo").arg(&self.file).args([from.to_string(), to.to_string()]);
+        let channels = tools::json(command.args(hertz.iter().map(u32::to_string)));
+        [0, 1].map(|channel| {
+            let level = |tone: &u32| channels[channel][tone.to_string()].as_f64().expect("a level");
+            hertz.iter().map(level).collect()
+        })
+    }
+
+    /// The largest sample between two times, full scale being 1.
+    pub fn peak(&self, (from, to): (f64, f64)) -> f64 {
+        let mut command = tools::python("measure.py");
+        command.arg("silence").arg(&self.file).args([from.to_string(), to.to_string()]);
+        tools::json(&mut command)["peak"].as_f64().expect("a level")
+    }
+
     /// Beep minus flash in seconds, for each flash of the file; `None` for a flash without a beep.
     pub fn beeps_after_flashes(&self) -> Vec<Option<f64>> {
         self.flashes().into_iter().map(|flash| flash.beep_after).collect()
