@@ -8,6 +8,9 @@ use egressd::demo::{DemoArgs, PublishArgs};
 use egressd::{demo, serve, telemetry, worker};
 use tokio::runtime::{Builder, Runtime};
 
+/// sysexits.h: somebody is to try again, here by starting the service again on the same data.
+const EX_TEMPFAIL: u8 = 75;
+
 #[derive(Parser)]
 #[command(version, about)]
 struct Args {
@@ -55,7 +58,10 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Serve => {
             let config = Config::load()?;
             telemetry::init(config.log_level.as_str())?;
-            serve::run(config).await?;
+            return Ok(match serve::run(config).await? {
+                serve::Left::Nothing => ExitCode::SUCCESS,
+                serve::Left::Work => ExitCode::from(EX_TEMPFAIL),
+            });
         }
         Command::Demo(args) => {
             // Its progress is what a user reads; faults are told at its end.

@@ -2,21 +2,20 @@
 //! and takes it down in the opposite order.
 //!
 //! Decides nothing else. Contract: the API answers only once the store, the storage and what an
-//! earlier run left unfinished are taken care of; at the end recordings are finished before the
-//! webhooks that tell of them stop.
+//! earlier run left unfinished are taken care of, and as long as a recording is not stored; at the end recordings are
+//! finished before the webhooks that tell of them stop.
 
 mod recorder;
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -24,11 +23,11 @@ use tokio_util::sync::CancellationToken;
 use crate::api::{self, ApiKey, ApiKeys, ApiSettings, ApiState, RateLimit};
 use crate::config::Config;
 use crate::control::{
-    ControlError, Handle, Limits, Livekit, LivekitAccess, LivekitError, RetryPolicy, Shared, Space,
-    Supervisor, Uploads, WorkerProgram,
+    ControlError, Handle, Limits, Livekit, LivekitAccess, LivekitError, RetryPolicy, Shared, Shutdown, Space,
+    Supervisor, Uploads, WorkerProgram, Workforce,
 };
 use crate::storage::{self, Storage};
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use crate::webhook::{Deliverer, Registry, TargetPolicy};
 
 use recorder::ControlRecorder;
@@ -43,8 +42,8 @@ const WEBHOOK_LOOK: Duration = Duration::from_millis(50);
 pub enum ServeError {
     #[error("cannot create the data folder")]
     DataFolder(#[source] io::Error),
-    #[error("cannot open the database")]
-    Store(#[from] crate::store::StoreError),
+    #[error("cannot use the database")]
+    Store(#[from] StoreError),
     #[error("cannot use {place}")]
     Storage {
         place: String,
@@ -77,9 +76,17 @@ pub enum ServeError {
     Api(#[source] io::Error),
 }
 
-/// Serves until SIGTERM or SIGINT.
-pub async fn run(config: Config) -> Result<(), ServeError> {
-    let terminated = termination()?;
+/// What a service leaves behind that has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    Nothing,
+    /// Recordings that are not stored, or events that are not delivered: for the next start.
+    Work,
+}
+
+/// Serves until SIGTERM or SIGINT, then until what runs has ended and is stored, or time is up.
+pub async fn run(config: Config) -> Result<Left, ServeError> {
+    let signals = Signals::new()?;
     check_watermark(&config)?;
     create_data_folder(&config)?;
     let store = Store::open(&config.data_dir.database())?;
@@ -89,13 +96,14 @@ pub async fn run(config: Config) -> Result<(), ServeError> {
     let listener = listen(&config).await?;
     let api = api_state(config, handle, store.clone());
     let service = Service::start(deliverer, supervisor, listener, api);
-    service.end_after(terminated, &store).await
+    service.end_after(signals, &store).await
 }
 
 /// The running parts, each with its own off switch.
 struct Service {
     deliverer: Part<()>,
-    supervisor: Part<()>,
+    supervisor: JoinHandle<()>,
+    shutdown: Shutdown,
     api: Part<io::Result<()>>,
 }
 
@@ -125,41 +133,60 @@ impl Part<()> {
 
 impl Service {
     fn start(deliverer: Deliverer, supervisor: Supervisor, listener: TcpListener, api: ApiState) -> Self {
+        let shutdown = Shutdown::default();
         Self {
             deliverer: Part::start(|off| deliverer.run(off)),
-            supervisor: Part::start(|off| supervisor.run(off)),
+            supervisor: tokio::spawn(supervisor.run(shutdown.clone())),
+            shutdown,
             api: Part::start(|off| api::serve(listener, api, off)),
         }
     }
 
-    async fn end_after(
-        mut self,
-        terminated: impl Future<Output = ()>,
-        store: &Store,
-    ) -> Result<(), ServeError> {
-        tokio::select! {
-            () = terminated => tracing::info!("ending"),
+    async fn end_after(mut self, mut signals: Signals, store: &Store) -> Result<Left, ServeError> {
+        let api_failed = tokio::select! {
+            () = signals.next() => None,
             // It ends only when it fails: the rest is ended as properly as by a signal.
-            result = &mut self.api.task => return self.end_without_api(result, store).await,
-        }
+            result = &mut self.api.task => Some(result),
+        };
+        tracing::info!("ending");
+        self.shutdown.begin();
+        self.recordings_end(&mut signals).await;
         self.api.off.cancel();
-        self.supervisor.end().await;
-        let result = self.api.task.await;
+        let result = match api_failed {
+            Some(failed) => failed,
+            None => self.api.task.await,
+        };
         deliver_what_is_due(store).await;
         self.deliverer.end().await;
-        api_result(result)
+        api_result(result)?;
+        Ok(left(store).await?)
     }
 
-    async fn end_without_api(
-        self,
-        result: Result<io::Result<()>, tokio::task::JoinError>,
-        store: &Store,
-    ) -> Result<(), ServeError> {
-        self.supervisor.end().await;
-        deliver_what_is_due(store).await;
-        self.deliverer.end().await;
-        api_result(result)
+    /// A signal more shortens it.
+    async fn recordings_end(&mut self, signals: &mut Signals) {
+        loop {
+            tokio::select! {
+                ended = &mut self.supervisor => {
+                    if let Err(error) = ended {
+                        tracing::error!(%error, "the supervisor failed");
+                    }
+                    return;
+                }
+                () = signals.next() => self.shutdown.hurry(),
+            }
+        }
     }
+}
+
+async fn left(store: &Store) -> Result<Left, StoreError> {
+    let recordings = store.unfinished().await?.len();
+    let deliveries = store.pending_deliveries().await?;
+    if recordings == 0 && deliveries == 0 {
+        tracing::info!("all is stored and told");
+        return Ok(Left::Nothing);
+    }
+    tracing::warn!(recordings, deliveries, "left for the next start");
+    Ok(Left::Work)
 }
 
 fn api_result(result: Result<io::Result<()>, tokio::task::JoinError>) -> Result<(), ServeError> {
@@ -181,16 +208,25 @@ async fn deliver_what_is_due(store: &Store) {
     }
 }
 
-/// Resolves at the first SIGTERM or SIGINT.
-fn termination() -> Result<impl Future<Output = ()>, ServeError> {
-    let mut term = signal(SignalKind::terminate()).map_err(ServeError::Signals)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::Signals)?;
-    Ok(async move {
+/// SIGTERM and SIGINT.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, ServeError> {
+        let taken = |kind| signal(kind).map_err(ServeError::Signals);
+        Ok(Self { terminate: taken(SignalKind::terminate())?, interrupt: taken(SignalKind::interrupt())? })
+    }
+
+    /// Resolves at the next of either.
+    async fn next(&mut self) {
         tokio::select! {
-            _ = term.recv() => {}
-            _ = interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
         }
-    })
+    }
 }
 
 /// What every recording would fail of is said before the first one. Only that it is there and begins as a PNG file
@@ -243,9 +279,13 @@ async fn supervisor(
         store,
         storage,
         livekit: access,
+        rooms,
         program: WorkerProgram::this_executable().map_err(ServeError::Program)?,
         spool_dir: config.data_dir.spool(),
-        capacity: config.recording.capacity(cores()),
+        max_recordings: config.recording.max_recordings,
+        resume_within: config.recording.resume_within,
+        shutdown_grace: config.shutdown_grace,
+        workforce: Workforce::default(),
         idle_timeout: config.recording.idle_timeout,
         disabled_codecs: config.recording.disabled_codecs.clone(),
         defaults: config.recording.defaults.clone(),
@@ -255,17 +295,11 @@ async fn supervisor(
         // Nobody looks at the disk yet.
         space: watch::channel(Space::Ample).1,
     };
-    Ok(Supervisor::new(shared, rooms).await?)
+    Ok(Supervisor::new(shared).await?)
 }
 
 fn targets(config: &Config) -> TargetPolicy {
     if config.webhook.allow_private { TargetPolicy::AnyAddress } else { TargetPolicy::PublicOnly }
-}
-
-fn cores() -> NonZeroU32 {
-    let cores = std::thread::available_parallelism().ok();
-    let cores = cores.and_then(|cores| NonZeroU32::try_from(cores).ok());
-    cores.unwrap_or(NonZeroU32::MIN)
 }
 
 async fn listen(config: &Config) -> Result<TcpListener, ServeError> {

@@ -131,7 +131,9 @@ impl From<RecorderError> for Problem {
                 Self::new(Kind::Unavailable, "No capacity left for another recording")
                     .retry_after(retry_after)
             }
-            RecorderError::ShuttingDown => Self::new(Kind::Unavailable, "The service is shutting down"),
+            RecorderError::ShuttingDown { retry_after } => {
+                Self::new(Kind::Unavailable, "The service is shutting down").retry_after(retry_after)
+            }
             RecorderError::Internal(source) => Self::internal(source.as_ref()),
         }
     }

@@ -49,8 +49,8 @@ pub enum RecorderError {
     LivekitUnreachable,
     #[error("no capacity left, try again in {retry_after:?}")]
     NoCapacity { retry_after: Duration },
-    #[error("the service is ending")]
-    ShuttingDown,
+    #[error("the service is ending, try again in {retry_after:?}")]
+    ShuttingDown { retry_after: Duration },
     #[error("the recorder failed")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
 }

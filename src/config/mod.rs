@@ -26,7 +26,7 @@ use sources::Sources;
 pub const FILE_VARIABLE: &str = "EGRESSD_CONFIG";
 
 /// Everything that can be set, as named in the environment. In the file the names are lower case.
-pub const SETTINGS: [&str; 36] = [
+pub const SETTINGS: [&str; 38] = [
     "API_HOST",
     "API_PORT",
     "API_KEY",
@@ -60,13 +60,12 @@ pub const SETTINGS: [&str; 36] = [
     "EGRESSD_WATERMARK_FILE",
     "EGRESSD_WATERMARK_POSITION",
     "EGRESSD_WATERMARK_OPACITY",
+    "EGRESSD_RESUME_WITHIN_SECONDS",
+    "EGRESSD_SHUTDOWN_GRACE_SECONDS",
     "EGRESSD_DATA_DIR",
     "LOG_LEVEL",
     FILE_VARIABLE,
 ];
-
-/// A recording of nine participants costs about a third of a core, one of many moving pictures more.
-const RECORDINGS_A_CORE: NonZeroU32 = NonZeroU32::new(2).expect("not zero");
 
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -75,6 +74,8 @@ pub struct Config {
     pub storage: StorageConfig,
     pub webhook: WebhookConfig,
     pub recording: RecordingConfig,
+    /// `EGRESSD_SHUTDOWN_GRACE_SECONDS`: how long recordings may go on after SIGTERM; default 0.
+    pub shutdown_grace: Duration,
     pub data_dir: DataDir,
     /// `LOG_LEVEL`; default `info`.
     pub log_level: LogLevel,
@@ -137,9 +138,11 @@ pub struct RecordingConfig {
     /// `EGRESSD_SPEAKER_BORDER` and `EGRESSD_WATERMARK_FILE` with its position (default `bottom-right`) and
     /// opacity (default 1).
     pub defaults: RecordingOptions,
-    /// `EGRESSD_MAX_RECORDINGS` at the same time on this machine; default by its cores, see
-    /// [`RecordingConfig::capacity`].
+    /// `EGRESSD_MAX_RECORDINGS` at the same time; default as many as the machine is measured to have room for.
     pub max_recordings: Option<NonZeroU32>,
+    /// `EGRESSD_RESUME_WITHIN_SECONDS`: how old the end of what was recorded may be for a recording to go on when the
+    /// service starts again; default 300, and 0 for never.
+    pub resume_within: Duration,
     /// `EGRESSD_DISABLE_CODECS`: video codecs that are not to be decoded though they could be; default none.
     pub disabled_codecs: Vec<Codec>,
 }
@@ -182,6 +185,7 @@ impl Config {
             storage: sections::storage(&mut sources, &data_dir),
             webhook: sections::webhook(&mut sources),
             recording: sections::recording(&mut sources),
+            shutdown_grace: sections::shutdown_grace(&mut sources),
             log_level: sections::log_level(&mut sources),
             data_dir,
         };
@@ -196,13 +200,6 @@ impl LivekitConfig {
             Some(rest) => format!("http{rest}"),
             None => self.url.clone(),
         }
-    }
-}
-
-impl RecordingConfig {
-    /// How many recordings may run at the same time on a machine with so many cores.
-    pub fn capacity(&self, cores: NonZeroU32) -> NonZeroU32 {
-        self.max_recordings.unwrap_or_else(|| cores.saturating_mul(RECORDINGS_A_CORE))
     }
 }
 

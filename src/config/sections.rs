@@ -31,6 +31,9 @@ const DEFAULT_IDLE_TIMEOUT_SECONDS: NonZeroU32 = NonZeroU32::new(300).expect("no
 /// A server restarts in seconds; a machine that takes over for another may need most of a minute.
 const DEFAULT_RECONNECT_TIMEOUT_SECONDS: NonZeroU32 = NonZeroU32::new(60).expect("not zero");
 
+/// A service is started again within a minute or two; what is older is another meeting.
+const DEFAULT_RESUME_WITHIN_SECONDS: u32 = 300;
+
 pub fn api(sources: &mut Sources) -> ApiConfig {
     let host = sources.optional("API_HOST", (Shown, "an IP address"), parse::<IpAddr>);
     let host = host.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
@@ -100,8 +103,13 @@ pub fn recording(sources: &mut Sources) -> RecordingConfig {
             ..RecordingOptions::default()
         },
         max_recordings: positive(sources, "EGRESSD_MAX_RECORDINGS"),
+        resume_within: seconds_or(sources, "EGRESSD_RESUME_WITHIN_SECONDS", DEFAULT_RESUME_WITHIN_SECONDS),
         disabled_codecs: disabled_codecs(sources),
     }
+}
+
+pub fn shutdown_grace(sources: &mut Sources) -> Duration {
+    seconds_or(sources, "EGRESSD_SHUTDOWN_GRACE_SECONDS", 0)
 }
 
 fn disabled_codecs(sources: &mut Sources) -> Vec<Codec> {
@@ -255,6 +263,12 @@ fn port(sources: &mut Sources, name: &str, default: u16) -> u16 {
 
 fn positive(sources: &mut Sources, name: &str) -> Option<NonZeroU32> {
     sources.optional(name, (Shown, "a whole number above 0"), parse)
+}
+
+/// Seconds, 0 among them.
+fn seconds_or(sources: &mut Sources, name: &str, default: u32) -> Duration {
+    let value = sources.optional(name, (Shown, "a whole number of seconds"), parse::<u32>);
+    Duration::from_secs(value.unwrap_or(default).into())
 }
 
 /// Default false.

@@ -66,6 +66,8 @@ fn the_required_settings_alone_give_the_documented_defaults() {
     assert_eq!(config.recording.idle_timeout, Duration::from_secs(300));
     assert_eq!(config.recording.defaults, RecordingOptions::default());
     assert_eq!(config.recording.max_recordings, None);
+    assert_eq!(config.recording.resume_within, Duration::from_secs(300));
+    assert_eq!(config.shutdown_grace, Duration::ZERO);
     assert_eq!(config.data_dir.path(), Path::new("./data"));
     assert_eq!(config.log_level, LogLevel::Info);
     let StorageConfig::Folder { root } = config.storage else {
@@ -312,14 +314,6 @@ fn no_secret_shows_in_debug_output() {
 }
 
 #[test]
-fn capacity_follows_the_cores_unless_it_is_set() {
-    let four = NonZeroU32::new(4).expect("not zero");
-    let capacity = |config: Config| config.recording.capacity(four).get();
-    assert_eq!(capacity(good(with(&[]))), 8);
-    assert_eq!(capacity(good(with(&[("EGRESSD_MAX_RECORDINGS", "3")]))), 3);
-}
-
-#[test]
 fn every_setting_is_read_and_documented() {
     let read = RefCell::new(BTreeSet::from([FILE_VARIABLE.to_owned()]));
     let _ = Config::from_sources(
@@ -335,4 +329,12 @@ fn every_setting_is_read_and_documented() {
     for name in SETTINGS {
         assert!(reference.contains(&format!("| `{name}` |")), "{name}");
     }
+}
+
+#[test]
+fn going_on_after_a_restart_can_be_switched_off_and_grace_be_given() {
+    let config =
+        good(with(&[("EGRESSD_RESUME_WITHIN_SECONDS", "0"), ("EGRESSD_SHUTDOWN_GRACE_SECONDS", "90")]));
+    assert_eq!(config.recording.resume_within, Duration::ZERO);
+    assert_eq!(config.shutdown_grace, Duration::from_secs(90));
 }

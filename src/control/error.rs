@@ -29,8 +29,8 @@ pub enum ControlError {
     #[error("no capacity left, try again in {retry_after:?}")]
     NoCapacity { retry_after: Duration },
     /// Trying again helps once the service is back.
-    #[error("the service is ending")]
-    ShuttingDown,
+    #[error("the service is ending, try again in {retry_after:?}")]
+    ShuttingDown { retry_after: Duration },
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The operator's mistake, at start-up.

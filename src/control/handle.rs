@@ -8,9 +8,9 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
 use super::error::ControlError;
-use super::livekit::Livekit;
 use super::recording::{Noted, Wish};
 use super::shared::Shared;
+use super::supervisor::BACK_SOON;
 use super::upload_status::Uploads;
 use crate::ids::{EgressId, RoomName};
 use crate::options::{AskedOptions, RecordingOptions, ViewChange};
@@ -21,7 +21,6 @@ use crate::store::{Phase, RecordingRow, Store};
 pub struct Handle {
     pub(super) requests: mpsc::Sender<Request>,
     pub(super) store: Store,
-    pub(super) livekit: Livekit,
     pub(super) shared: Arc<Shared>,
 }
 
@@ -72,7 +71,7 @@ impl Handle {
         if let Some(existing) = self.store.live_recording(&room).await? {
             return Ok(Started::from_row(existing, false));
         }
-        let exists = self.livekit.room_exists(&room).await;
+        let exists = self.shared.rooms.room_exists(&room).await;
         if !exists.map_err(ControlError::Livekit)? {
             return Err(ControlError::RoomNotFound);
         }
@@ -144,8 +143,9 @@ impl Handle {
     async fn ask<T>(&self, request: impl FnOnce(oneshot::Sender<T>) -> Request) -> Result<T, ControlError> {
         let (answer, answered) = oneshot::channel();
         let sent = self.requests.send(request(answer)).await;
-        sent.map_err(|_gone| ControlError::ShuttingDown)?;
-        answered.await.map_err(|_gone| ControlError::ShuttingDown)
+        let gone = || ControlError::ShuttingDown { retry_after: BACK_SOON };
+        sent.map_err(|_gone| gone())?;
+        answered.await.map_err(|_gone| gone())
     }
 }
 

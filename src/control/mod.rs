@@ -5,6 +5,7 @@
 //! recording is in the database before it is acted upon, and a recording ends once.
 
 mod error;
+mod failure;
 mod handle;
 mod key;
 mod livekit;
@@ -14,13 +15,17 @@ mod recording;
 mod recovery;
 mod retry;
 mod shared;
+mod shutdown;
 mod space;
 mod spool;
 mod state;
+mod succession;
 mod supervisor;
 mod transfer;
 mod upload;
 mod upload_status;
+mod vigil;
+mod workforce;
 
 pub use error::ControlError;
 pub use handle::{ActiveRecording, Handle, RecordingState, StartStatus, Started};
@@ -28,6 +33,9 @@ pub use livekit::{Livekit, LivekitError};
 pub use process::WorkerProgram;
 pub use retry::RetryPolicy;
 pub use shared::{Limits, LivekitAccess, Shared};
+pub use shutdown::Shutdown;
 pub use space::Space;
 pub use supervisor::Supervisor;
 pub use upload_status::{Trouble, UploadStatus, Uploads};
+pub use vigil::Patience;
+pub use workforce::Workforce;

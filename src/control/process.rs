@@ -15,7 +15,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio_util::codec::{FramedRead, LinesCodec, LinesCodecError};
 
-use super::state::Exit;
+use super::failure::Exit;
 use crate::config::SETTINGS;
 use crate::media::View;
 use crate::telemetry;

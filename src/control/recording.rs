@@ -1,37 +1,37 @@
-//! One recording: its worker, its upload and its record in the database, in one event loop.
+//! One recording: its workers, its upload and its record in the database, in one event loop.
 //!
 //! Owns what is done; `state` decides it. Contract: when `run` returns, the recording has ended in the
 //! database and its worker is gone. Dropped before that, the recording stays unfinished in the
 //! database, and the next start of the service goes on with it.
 
+mod crew;
+mod records;
+
 use std::path::{Path, PathBuf};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::failure::Verdict;
 use super::process::{Output, WorkerProcess};
 use super::recovery;
 use super::shared::Shared;
 use super::spool::{Condition, Extent};
-use super::state::{self, Action, Exit, Failure, Input, State, Verdict};
+use super::state::{self, Action, Input, State};
+use super::succession::{Beginning, NoSuccessor, Predecessor, Question, Succession};
 use super::upload::{UploadError, UploadOptions, Uploaded, Uploader};
-use crate::media::View;
+use super::vigil::Lateness;
+use super::workforce::Place;
 use crate::options::ViewChange;
-use crate::report::QualityReport;
-use crate::store::{EndResult, Ending, Outcome, Phase, RecordingRow};
-use crate::webhook::event;
-use crate::worker::messages::Event;
+use crate::store::RecordingRow;
+use crate::worker::messages::{Event, Resume};
 
-/// Tries to write a phase down before the recording goes on without: what a phase decides after a
-/// restart is less than a recording that nobody can stop.
-const PHASE_ATTEMPTS: u32 = 3;
-/// The pause before the database is tried again.
-const STORE_PAUSE: Duration = Duration::from_millis(500);
+use crew::Crew;
+use records::Records;
 
 /// What somebody asks of a running recording. It is answered once it is in the database.
 pub enum Wish {
@@ -48,26 +48,27 @@ pub enum Noted {
 
 /// How a recording comes to be.
 pub enum Origin {
-    /// Just accepted; the permit is held as long as there is a worker.
-    Start { permit: OwnedSemaphorePermit },
+    /// Just accepted.
+    Start { place: Place },
+    /// It took in media when an earlier service went away, and goes on if it can.
+    Resume { place: Place },
     /// What somebody left unfinished: there is no worker, only what it left.
-    Salvage { failure: Failure },
+    Salvage { verdict: Verdict },
 }
 
 pub struct Recording {
     row: RecordingRow,
     shared: Arc<Shared>,
+    records: Records,
     spool: PathBuf,
     state: State,
-    worker: Worker,
+    crew: Crew,
+    succession: Succession,
     extent: watch::Sender<Extent>,
-    /// Since when the worker owes a sign of life, or its end.
-    owed_since: Instant,
-}
-
-enum Worker {
-    None,
-    Running { process: Box<WorkerProcess>, _permit: OwnedSemaphorePermit },
+    /// What the times of the state's inputs count from.
+    begun: Instant,
+    /// When the worker was asked to end.
+    stopped: Instant,
 }
 
 type Upload<'a> = Pin<&'a mut (dyn Future<Output = Result<Uploaded, UploadError>> + Send)>;
@@ -76,12 +77,15 @@ impl Recording {
     pub fn new(row: RecordingRow, shared: Arc<Shared>) -> Self {
         Self {
             spool: shared.spool_of(&row.egress_id),
+            records: Records::new(shared.store.clone()),
             row,
             shared,
-            state: State::Starting,
-            worker: Worker::None,
+            state: State::NEW,
+            crew: Crew::Dismissed,
+            succession: Succession::None,
             extent: watch::Sender::new(Extent::Growing(0)),
-            owed_since: Instant::now(),
+            begun: Instant::now(),
+            stopped: Instant::now(),
         }
     }
 
@@ -91,9 +95,7 @@ impl Recording {
         while !matches!(self.state, State::Ended { .. }) {
             self.turn(upload.as_mut(), &mut wishes, &cancel).await;
         }
-        if let Worker::Running { process, .. } = self.worker {
-            process.close(self.shared.limits.exit).await;
-        }
+        self.crew.close(self.shared.limits.exit).await;
     }
 
     fn upload(&self) -> impl Future<Output = Result<Uploaded, UploadError>> + Send + use<> {
@@ -111,28 +113,58 @@ impl Recording {
 
     async fn begin(&mut self, origin: Origin) {
         match origin {
-            Origin::Start { permit } => self.start_worker(permit).await,
-            Origin::Salvage { failure } => {
-                recovery::wait_for_writer(&self.spool, self.shared.limits.stop).await;
-                let verdict = Verdict::Failed(failure);
+            Origin::Start { place } => {
+                self.crew = Crew::Waiting { place };
+                self.start_worker(Beginning::Anew).await;
+            }
+            Origin::Resume { place } => {
+                self.crew = Crew::Waiting { place };
+                self.state = State::resuming(self.row.phase);
+                self.prepare_successor(Predecessor::OfEarlierService {
+                    accepted_at: self.row.started_at,
+                    patience: self.shared.limits.stop,
+                    oldest: self.shared.resume_within,
+                });
+            }
+            Origin::Salvage { verdict } => {
+                if let Err(error) = recovery::wait_for_writer(&self.spool, self.shared.limits.stop).await {
+                    tracing::warn!(%error, "it is read as it is");
+                }
                 self.state = State::Finishing { verdict };
                 self.extent.send_replace(Extent::Whole);
             }
         }
     }
 
-    async fn start_worker(&mut self, permit: OwnedSemaphorePermit) {
-        let spec = self.shared.worker_spec(&self.row, self.spool.clone());
-        match WorkerProcess::start(&self.shared.program, spec).await {
-            Ok(process) => {
-                tracing::info!(pid = process.pid(), "recording accepted");
-                self.worker = Worker::Running { process: Box::new(process), _permit: permit };
+    async fn start_worker(&mut self, beginning: Beginning) {
+        let resume = match beginning {
+            Beginning::Anew => None,
+            Beginning::At { zero, position } => {
+                let report = self.records.kept(&self.row).await.map(Box::new);
+                Some(Resume { zero_unix_ms: zero.as_millisecond(), position, report })
             }
-            Err(error) => {
-                tracing::error!(%error, "the worker cannot be started");
-                self.apply(Input::WorkerExited(Exit::Unknown)).await;
-            }
+        };
+        let spec = self.shared.worker_spec(&self.row, self.spool.clone(), resume);
+        let started = WorkerProcess::start(&self.shared.program, spec).await;
+        match &started {
+            Ok(process) => tracing::info!(pid = process.pid(), "a worker records"),
+            Err(error) => tracing::error!(%error, "the worker cannot be started"),
         }
+        let crew = std::mem::replace(&mut self.crew, Crew::Dismissed);
+        self.crew = crew.begin(started.ok(), self.shared.limits.worker.clone());
+    }
+
+    fn prepare_successor(&mut self, predecessor: Predecessor) {
+        let question = Question {
+            livekit: self.shared.rooms.clone(),
+            room: self.row.room.clone(),
+            spool: self.spool.clone(),
+            frame_rate: self.row.options.frame_rate,
+            zero: self.row.zero,
+            give_up_after: self.shared.livekit.give_up_after,
+            predecessor,
+        };
+        self.succession = Succession::ask(question);
     }
 
     /// Waits for the next thing to happen and does what it asks for.
@@ -142,15 +174,16 @@ impl Recording {
         wishes: &mut mpsc::Receiver<Wish>,
         cancel: &CancellationToken,
     ) {
-        let recording = matches!(self.state, State::Starting | State::Active);
+        let live = self.state.is_live();
         let deadline = self.deadline();
         tokio::select! {
             biased;
-            () = cancel.cancelled(), if recording => self.apply(Input::StopRequested).await,
+            () = cancel.cancelled(), if live => self.apply(Input::StopRequested).await,
             Some(wish) = wishes.recv() => self.grant(wish).await,
-            output = self.worker.next() => self.heard(output).await,
+            output = self.crew.next() => self.heard(output).await,
+            answer = self.succession.answer() => self.succeed(answer).await,
             result = upload => self.uploaded(result).await,
-            input = expiry(deadline) => self.apply(input).await,
+            () = reached(deadline) => self.late().await,
         }
     }
 
@@ -167,42 +200,57 @@ impl Recording {
     }
 
     async fn change_view(&mut self, change: ViewChange) -> Noted {
-        match self.state {
-            State::Starting | State::Active => {}
-            State::Stopping | State::Killing { .. } | State::Finishing { .. } | State::Ended { .. } => {
-                return Noted::TooLate;
-            }
+        if !self.state.is_live() {
+            return Noted::TooLate;
         }
         let view = change.upon(self.row.options.view);
         tracing::info!(?view, "the view changes");
         self.row.options.view = view;
-        let (id, options) = (&self.row.egress_id, self.row.options.clone());
-        if let Err(error) = self.shared.store.set_options(id, options).await {
-            // What is seen matters more than what is written about it.
-            tracing::error!(%error, "the view cannot be written down");
-        }
-        self.worker.change_view(view).await;
+        self.records.options(&self.row).await;
+        self.crew.change_view(view).await;
         Noted::Done
     }
 
-    /// When the worker is late, and what that means.
-    fn deadline(&self) -> Option<(Instant, Input)> {
-        let limits = &self.shared.limits;
+    /// When the worker is late.
+    fn deadline(&mut self) -> Option<Instant> {
         match self.state {
-            State::Starting | State::Active => Some((self.owed_since + limits.silence, Input::WorkerSilent)),
-            State::Stopping => Some((self.owed_since + limits.stop, Input::StopTimedOut)),
-            State::Killing { .. } | State::Finishing { .. } | State::Ended { .. } => None,
+            State::Joining { .. } | State::Active { .. } => self.crew.vigil().map(|vigil| vigil.deadline()),
+            State::Stopping { .. } => Some(self.stopped + self.shared.limits.stop),
+            State::Frozen { .. }
+            | State::Restarting { .. }
+            | State::Killing { .. }
+            | State::Finishing { .. }
+            | State::Ended { .. } => None,
+        }
+    }
+
+    async fn late(&mut self) {
+        if let State::Stopping { .. } = self.state {
+            return self.apply(Input::StopTimedOut).await;
+        }
+        match self.crew.vigil().map(|vigil| vigil.judge(Instant::now())) {
+            Some(Lateness::Frozen) => {
+                tracing::error!("the worker makes no progress, it is killed");
+                self.apply(Input::NoProgress).await;
+            }
+            Some(Lateness::Unknown) => tracing::warn!("the service stood still for a while"),
+            None => {}
         }
     }
 
     async fn heard(&mut self, output: Output) {
+        let now = Instant::now();
         let input = match output {
-            Output::Event(Event::Joined { room_sid, .. }) => {
+            Output::Event(Event::Joined { room_sid, zero_unix_ms }) => {
                 tracing::info!(room_sid, "joined the room");
+                self.joined(zero_unix_ms, now).await;
                 Input::Joined
             }
             Output::Event(Event::FirstMedia) => Input::FirstMedia,
-            Output::Event(Event::Progress { final_bytes, .. }) => Input::Progress { final_bytes },
+            Output::Event(Event::Progress { final_bytes, ticks }) => {
+                self.crew.vigil().into_iter().for_each(|vigil| vigil.progress(ticks, final_bytes, now));
+                Input::Progress { final_bytes }
+            }
             // Not a failure: the worker gives up by itself when it has waited long enough.
             Output::Event(Event::Reachable { reachable: false }) => {
                 return tracing::warn!("LiveKit is out of reach, the recording waits for it");
@@ -210,15 +258,45 @@ impl Recording {
             Output::Event(Event::Reachable { reachable: true }) => {
                 return tracing::info!("LiveKit is within reach again");
             }
-            Output::Event(Event::Report { report }) => return self.keep(*report).await,
+            Output::Event(Event::Report { report }) => return self.records.keep(&self.row, *report).await,
             Output::Event(Event::Ended { reason, ticks, final_bytes, error }) => {
                 tracing::info!(%reason, ticks, final_bytes, error, "recorded");
                 Input::WorkerEnded { reason, error }
             }
             Output::Exited(exit) => {
                 tracing::debug!(?exit, "the worker is gone");
-                self.worker = Worker::None;
-                Input::WorkerExited(exit)
+                self.crew = std::mem::replace(&mut self.crew, Crew::Dismissed).gone();
+                Input::WorkerExited { exit, at: self.begun.elapsed() }
+            }
+        };
+        self.apply(input).await;
+    }
+
+    /// The zero is the first worker's for good: others go on from it.
+    async fn joined(&mut self, zero_unix_ms: i64, now: Instant) {
+        self.crew.vigil().into_iter().for_each(|vigil| vigil.joined(now));
+        match Timestamp::from_millisecond(zero_unix_ms) {
+            Ok(zero) if self.row.zero != Some(zero) => {
+                self.row.zero = Some(zero);
+                self.records.zero(&self.row, zero).await;
+            }
+            Ok(_) => {}
+            Err(error) => tracing::error!(%error, "the worker's clock is beyond all counting"),
+        }
+    }
+
+    async fn succeed(&mut self, answer: Result<Beginning, NoSuccessor>) {
+        let input = match answer {
+            Ok(beginning) => {
+                tracing::warn!(?beginning, "another worker goes on");
+                self.succession = Succession::Answered(beginning);
+                Input::SuccessorReady
+            }
+            Err(error) => {
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                tracing::warn!(%error, cause, "no other worker goes on");
+                self.succession = Succession::None;
+                Input::NoSuccessor
             }
         };
         self.apply(input).await;
@@ -243,115 +321,69 @@ impl Recording {
     }
 
     async fn apply(&mut self, input: Input) {
-        match self.state {
-            State::Starting | State::Active => self.owed_since = Instant::now(),
-            // What it owes now is its end, whatever else it says.
-            State::Stopping | State::Killing { .. } | State::Finishing { .. } | State::Ended { .. } => {}
-        }
         let (state, actions) = state::step(self.state.clone(), input);
         self.state = state;
         for action in actions {
             self.act(action).await;
         }
+        self.give_back_what_is_not_needed();
     }
 
     async fn act(&mut self, action: Action) {
         match action {
-            Action::Persist(phase) => self.persist(phase).await,
-            Action::TellMediaStarted => self.tell_media_started().await,
-            Action::OfferBytes(end) => {
-                self.extent.send_replace(Extent::Growing(end));
+            Action::Persist(phase) => self.records.phase(&self.row, phase).await,
+            Action::PersistVerdict(verdict) => self.records.verdict(&self.row, &verdict).await,
+            Action::TellMediaStarted => self.records.media_started(&self.row).await,
+            Action::OfferBytes(end) => self.offer(end),
+            Action::FinishUpload => drop(self.extent.send_replace(Extent::Whole)),
+            Action::StopWorker => {
+                self.stopped = Instant::now();
+                self.crew.stop().await;
             }
-            Action::FinishUpload => {
-                self.extent.send_replace(Extent::Whole);
+            Action::KillWorker => self.crew.kill(),
+            Action::PrepareSuccessor => self.prepare_successor(Predecessor::Gone),
+            Action::StartSuccessor => {
+                if let Succession::Answered(beginning) = self.succession.take() {
+                    self.start_worker(beginning).await;
+                }
             }
-            Action::StopWorker => self.worker.stop().await,
-            Action::KillWorker => self.worker.kill(),
-            Action::End(outcome) => self.end(outcome).await,
+            Action::End(outcome) => self.records.end(&self.row, outcome).await,
             Action::DeleteSpool => delete(&self.spool).await,
         }
     }
 
-    async fn persist(&self, phase: Phase) {
-        for _ in 0..PHASE_ATTEMPTS {
-            match self.shared.store.set_phase(&self.row.egress_id, phase).await {
-                Ok(true) => return,
-                Ok(false) => return tracing::warn!(?phase, "not in the database any more"),
-                Err(error) => tracing::error!(%error, ?phase, "the phase cannot be written down"),
+    /// What was final stays final: a successor has to go on behind it.
+    fn offer(&self, end: u64) {
+        self.extent.send_if_modified(|extent| match extent {
+            Extent::Growing(known) if *known < end => {
+                *known = end;
+                true
             }
-            tokio::time::sleep(STORE_PAUSE).await;
-        }
+            Extent::Growing(_) | Extent::Whole => false,
+        });
     }
 
-    async fn keep(&self, report: QualityReport) {
-        if let Err(error) = self.shared.store.keep_report(&self.row.egress_id, report).await {
-            tracing::error!(%error, "the quality report cannot be written down");
-        }
-    }
-
-    async fn tell_media_started(&self) {
-        let RecordingRow { egress_id, room, started_at, .. } = &self.row;
-        tracing::info!("first media");
-        let event = event::egress_started(egress_id, room, *started_at);
-        let store = &self.shared.store;
-        if let Err(error) = store.media_started(egress_id, Timestamp::now(), event).await {
-            tracing::error!(%error, "the first media cannot be written down, nobody is told of it");
-        }
-    }
-
-    /// Does not give up: as long as it is not written down nobody may believe that it has ended.
-    async fn end(&self, outcome: Outcome) {
-        let RecordingRow { egress_id, room, .. } = &self.row;
-        let event = event::egress_ended(egress_id, room, &outcome);
-        let ending = Ending { outcome, ended_at: Timestamp::now() };
-        let store = &self.shared.store;
-        loop {
-            match store.end_recording(egress_id, ending.clone(), event.clone()).await {
-                Ok(EndResult::Ended) => break log_end(&ending.outcome),
-                Ok(EndResult::AlreadyEnded) => break tracing::warn!("had ended before"),
-                Err(error) => tracing::error!(%error, "the end cannot be written down"),
+    fn give_back_what_is_not_needed(&mut self) {
+        match self.state {
+            State::Restarting { .. } => {}
+            State::Finishing { .. } | State::Ended { .. } => {
+                self.succession = Succession::None;
+                if let Crew::Waiting { .. } = self.crew {
+                    self.crew = Crew::Dismissed;
+                }
             }
-            tokio::time::sleep(STORE_PAUSE).await;
+            State::Joining { .. }
+            | State::Active { .. }
+            | State::Frozen { .. }
+            | State::Stopping { .. }
+            | State::Killing { .. } => self.succession = Succession::None,
         }
     }
 }
 
-impl Worker {
-    async fn next(&mut self) -> Output {
-        match self {
-            Self::Running { process, .. } => process.next().await,
-            Self::None => std::future::pending().await,
-        }
-    }
-
-    async fn change_view(&mut self, view: View) {
-        match self {
-            Self::Running { process, .. } => process.change_view(view).await,
-            Self::None => {}
-        }
-    }
-
-    async fn stop(&mut self) {
-        match self {
-            Self::Running { process, .. } => process.stop().await,
-            Self::None => {}
-        }
-    }
-
-    fn kill(&mut self) {
-        match self {
-            Self::Running { process, .. } => process.kill(),
-            Self::None => {}
-        }
-    }
-}
-
-async fn expiry(deadline: Option<(Instant, Input)>) -> Input {
+async fn reached(deadline: Option<Instant>) {
     match deadline {
-        Some((at, input)) => {
-            tokio::time::sleep_until(at).await;
-            input
-        }
+        Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,
     }
 }
@@ -363,23 +395,6 @@ async fn delete(spool: &Path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         Err(error) => {
             tracing::warn!(%error, spool = %spool.display(), "the spool cannot be deleted");
-        }
-    }
-}
-
-fn log_end(outcome: &Outcome) {
-    match outcome {
-        Outcome::Complete(saved) => {
-            tracing::info!(
-                key = saved.key,
-                seconds = saved.duration_s,
-                size = saved.size,
-                "recording complete"
-            );
-        }
-        Outcome::Failed { error, saved } => {
-            let key = saved.as_ref().map(|saved| &saved.key);
-            tracing::error!(error, key, "recording failed");
         }
     }
 }

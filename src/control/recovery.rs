@@ -1,6 +1,6 @@
 //! What a service that was killed left unfinished.
 //!
-//! Does not upload by itself: an unfinished recording becomes an ordinary one in the state of being
+//! Does not upload or record by itself: an unfinished recording becomes an ordinary one that goes on, or is being
 //! finished. Contract: nothing is read from a spool that a worker is still writing.
 
 use std::fs::{File, TryLockError};
@@ -8,6 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::error::ControlError;
+use super::failure::{Failure, Verdict};
 use super::shared::Shared;
 use crate::ids::EgressId;
 use crate::store::{Phase, RecordingRow};
@@ -15,34 +16,69 @@ use crate::store::{Phase, RecordingRow};
 /// How often the lock is tried.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// The recordings that have not ended, written down as taking in no more media.
-pub async fn unfinished(shared: &Shared) -> Result<Vec<RecordingRow>, ControlError> {
-    let mut rows = shared.store.unfinished().await?;
-    for row in &mut rows {
-        shared.store.set_phase(&row.egress_id, Phase::Uploading).await?;
-        row.phase = Phase::Uploading;
-    }
-    Ok(rows)
+/// What is to become of a recording that has not ended.
+#[derive(Debug, PartialEq)]
+pub enum Prospect {
+    /// It took in media: it goes on if its room lives.
+    GoOn,
+    /// What there is of it is stored, and it ends like this.
+    Finish(Verdict),
 }
 
-/// One of them, if it has not ended.
+/// The recordings that have not ended. Those that shall not go on are written down as taking in no more media.
+pub async fn unfinished(shared: &Shared) -> Result<Vec<(RecordingRow, Prospect)>, ControlError> {
+    let mut unfinished = Vec::new();
+    for mut row in shared.store.unfinished().await? {
+        let prospect = prospect(&row, shared.resume_within);
+        if let Prospect::Finish(_) = prospect {
+            shared.store.set_phase(&row.egress_id, Phase::Uploading).await?;
+            row.phase = Phase::Uploading;
+        }
+        unfinished.push((row, prospect));
+    }
+    Ok(unfinished)
+}
+
+/// One of them, if it has not ended; it shall not go on.
 pub async fn unfinished_one(shared: &Shared, id: &EgressId) -> Result<Option<RecordingRow>, ControlError> {
     let unended = shared.store.set_phase(id, Phase::Uploading).await?;
     let row = shared.store.recording(id).await?;
     Ok(row.filter(|_| unended))
 }
 
+fn prospect(row: &RecordingRow, resume_within: Duration) -> Prospect {
+    let restarted = Verdict::Failed(Failure::ServiceRestarted);
+    match row.phase {
+        Phase::Starting | Phase::Active if !resume_within.is_zero() => Prospect::GoOn,
+        Phase::Uploading => Prospect::Finish(noted(row).unwrap_or(restarted)),
+        Phase::Starting | Phase::Active | Phase::Stopping | Phase::Complete | Phase::Failed => {
+            Prospect::Finish(restarted)
+        }
+    }
+}
+
+/// How it was to end, if that was noted in words that this version knows.
+fn noted(row: &RecordingRow) -> Option<Verdict> {
+    let verdict = serde_json::from_str(row.verdict.as_deref()?);
+    let unknown =
+        |error| tracing::warn!(%error, egress_id = %row.egress_id, "noted in words of another version");
+    verdict.map_err(unknown).ok()
+}
+
+/// A worker does not let go of its spool.
+#[derive(Debug, thiserror::Error)]
+#[error("a worker does not let go of its spool")]
+pub struct StillWritten;
+
 /// Waits until no worker holds the spool. A worker outlives its service by the moment that it takes
 /// to finish its file; the kernel releases its lock when it is gone, however it went.
-pub async fn wait_for_writer(spool: &Path, patience: Duration) {
+pub async fn wait_for_writer(spool: &Path, patience: Duration) -> Result<(), StillWritten> {
     let wait = async {
         while is_written(spool) {
             tokio::time::sleep(LOOK_EVERY).await;
         }
     };
-    if tokio::time::timeout(patience, wait).await.is_err() {
-        tracing::warn!(spool = %spool.display(), "a worker does not let go of its spool, it is read as it is");
-    }
+    tokio::time::timeout(patience, wait).await.map_err(|_elapsed| StillWritten)
 }
 
 fn is_written(spool: &Path) -> bool {

@@ -8,27 +8,38 @@ use std::time::Duration;
 use secrecy::SecretString;
 use tokio::sync::watch;
 
+use super::livekit::Livekit;
 use super::process::WorkerProgram;
 use super::retry::RetryPolicy;
 use super::space::Space;
 use super::upload_status::Uploads;
+use super::vigil::Patience;
+use super::workforce::Workforce;
 use crate::ids::EgressId;
 use crate::media::Codec;
 use crate::options::RecordingOptions;
 use crate::storage::Storage;
 use crate::store::{RecordingRow, Store};
-use crate::worker::messages::WorkerSpec;
+use crate::worker::messages::{Resume, WorkerSpec};
 
 /// What a supervisor is made of.
 pub struct Shared {
     pub store: Store,
     pub storage: Arc<dyn Storage>,
     pub livekit: LivekitAccess,
+    /// The same server, to be asked for rooms.
+    pub rooms: Livekit,
     pub program: WorkerProgram,
     /// Where spool files are, one a recording.
     pub spool_dir: PathBuf,
-    /// Recordings at a time.
-    pub capacity: NonZeroU32,
+    /// Recordings at a time, whatever the machine could do.
+    pub max_recordings: Option<NonZeroU32>,
+    /// How long after its end a recording that the service left can go on; zero: never.
+    pub resume_within: Duration,
+    /// How long recordings may go on once the service is to end.
+    pub shutdown_grace: Duration,
+    /// Who records at the moment.
+    pub workforce: Workforce,
     pub idle_timeout: Duration,
     pub disabled_codecs: Vec<Codec>,
     /// What a recording is like whose start asks for nothing.
@@ -56,8 +67,8 @@ pub struct LivekitAccess {
 /// How long a worker may take.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Without any event.
-    pub silence: Duration,
+    /// To join, and without progress.
+    pub worker: Patience,
     /// From a stop to its last event.
     pub stop: Duration,
     /// From its last event to its exit.
@@ -67,9 +78,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            // A worker speaks at least once a second. A machine that swaps or is suspended for a
-            // moment must not cost a recording; one that hangs must not cost an hour.
-            silence: Duration::from_secs(30),
+            worker: Patience::default(),
             // What is left to make at a stop are four seconds of media at most, and a loaded machine
             // may need several times as long for them.
             stop: Duration::from_secs(20),
@@ -84,7 +93,7 @@ impl Shared {
         self.spool_dir.join(format!("{id}.mp4"))
     }
 
-    pub fn worker_spec(&self, row: &RecordingRow, spool: PathBuf) -> WorkerSpec {
+    pub fn worker_spec(&self, row: &RecordingRow, spool: PathBuf, resume: Option<Resume>) -> WorkerSpec {
         let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         WorkerSpec {
             egress_id: row.egress_id.clone(),
@@ -98,7 +107,7 @@ impl Shared {
             ca_file: self.livekit.ca_file.clone(),
             give_up_after_ms: millis(self.livekit.give_up_after),
             disabled_codecs: self.disabled_codecs.clone(),
-            resume: None,
+            resume,
         }
     }
 }

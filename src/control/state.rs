@@ -2,21 +2,43 @@
 //!
 //! Does not do anything itself: no clock, no process, no database. Contract: the actions are carried
 //! out in their order, and a `Persist` is on the disk before the action behind it begins. A recording
-//! ends exactly once; whatever comes after that, or too late in any other state, changes nothing.
+//! ends exactly once; whatever comes after that, or too late in any other state, changes nothing. At no time
+//! there are two workers: a successor is started only after the exit of the one before.
 
+use std::time::Duration;
+
+use super::failure::{Death, Exit, Failure, Verdict};
 use crate::store::{Outcome, Phase, SavedFile};
 use crate::worker::messages::EndReason;
 
 /// Where a recording stands.
 #[derive(Debug, Clone, PartialEq)]
 pub enum State {
-    /// The worker runs and is not in the room yet.
-    Starting,
+    /// A worker runs and is not in the room yet.
+    Joining {
+        reached: Reached,
+        deaths: Deaths,
+    },
     /// In the room.
-    Active,
+    Active {
+        deaths: Deaths,
+    },
+    /// The worker made no progress and was killed; it has not gone yet. Another one is to follow.
+    Frozen {
+        reached: Reached,
+        deaths: Deaths,
+    },
+    /// There is no worker. Whether and where another one can go on is being found out; if not, it ends as `failure`.
+    Restarting {
+        reached: Reached,
+        failure: Failure,
+        deaths: Deaths,
+    },
     /// The worker was asked to end.
-    Stopping,
-    /// The worker did not do what it must and was killed; it has not gone yet.
+    Stopping {
+        cause: StopCause,
+    },
+    /// The worker was killed, has not gone yet, and is the last one.
     Killing {
         failure: Failure,
     },
@@ -29,40 +51,25 @@ pub enum State {
     },
 }
 
-/// Whether what was recorded is all that should have been.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
-    AsItShould(EndReason),
-    Failed(Failure),
+/// How far any worker of the recording has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reached {
+    Nothing,
+    Room,
 }
 
-/// Why a recording is not what it should be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Failure {
-    /// The worker could not go on and said so, in words of its own.
-    Reported(String),
-    /// The worker went away without a word.
-    Crashed(Exit),
-    /// No event for longer than a worker may be silent.
-    Silent,
-    /// Asked to end, the worker did not.
-    DidNotStop,
-    /// What the worker wrote cannot be read back from some place on.
-    SpoolDamaged,
-    /// The service itself went away before it was done.
-    ServiceRestarted,
+/// Why the service wants an end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StopCause {
+    Asked,
+    DiskFull,
 }
 
-/// How a worker process went away.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Exit {
-    Code(i32),
-    Signal(i32),
-    /// It never ran, or nobody can tell how it ended.
-    Unknown,
-}
+/// When the workers of a recording died, as far as it matters still.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Deaths(Vec<Duration>);
 
-/// What happened.
+/// What happened. Times count from any one moment.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Input {
     Joined,
@@ -75,12 +82,22 @@ pub enum Input {
         reason: EndReason,
         error: Option<String>,
     },
-    WorkerExited(Exit),
-    /// No event came for as long as a worker may be silent.
-    WorkerSilent,
+    WorkerExited {
+        exit: Exit,
+        at: Duration,
+    },
+    /// There was no progress for as long as a worker may make none.
+    NoProgress,
+    /// The room lives and the spool can be continued.
+    SuccessorReady,
+    /// The room is gone, or the spool cannot be continued.
+    NoSuccessor,
     /// The worker did not end in the time it has after a stop.
     StopTimedOut,
     StopRequested,
+    /// There is no room on the disk for more.
+    #[cfg_attr(not(test), expect(dead_code, reason = "nobody looks at the disk yet"))]
+    DiskExhausted,
     /// The spool could be read up to some place only; comes before `Uploaded`.
     SpoolDamaged,
     /// `None`: there was nothing in the spool.
@@ -92,7 +109,9 @@ pub enum Input {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Action {
     Persist(Phase),
-    /// Media flows: note it, together with the event that tells of it.
+    /// No more media: note how the recording is to end.
+    PersistVerdict(Verdict),
+    /// Media flows: note it if it is for the first time, together with the event that tells of it.
     TellMediaStarted,
     /// So many bytes of the spool may be uploaded.
     OfferBytes(u64),
@@ -100,56 +119,98 @@ pub enum Action {
     FinishUpload,
     StopWorker,
     KillWorker,
+    /// Find out whether the room still lives and where the spool ends.
+    PrepareSuccessor,
+    StartSuccessor,
     /// Note the end, together with the event that tells of it.
     End(Outcome),
     /// All that it held is in the store.
     DeleteSpool,
 }
 
+impl State {
+    /// A recording that was just accepted.
+    pub const NEW: Self = Self::Joining { reached: Reached::Nothing, deaths: Deaths(Vec::new()) };
+
+    /// One that was live when the service went away; its successor is to be prepared.
+    pub fn resuming(phase: Phase) -> Self {
+        let reached = match phase {
+            Phase::Starting => Reached::Nothing,
+            Phase::Active | Phase::Stopping | Phase::Uploading | Phase::Complete | Phase::Failed => {
+                Reached::Room
+            }
+        };
+        Self::Restarting { reached, failure: Failure::ServiceRestarted, deaths: Deaths::default() }
+    }
+
+    /// Whether more media is, or will be, taken in.
+    pub fn is_live(&self) -> bool {
+        match self {
+            Self::Joining { .. } | Self::Active { .. } | Self::Frozen { .. } | Self::Restarting { .. } => {
+                true
+            }
+            Self::Stopping { .. } | Self::Killing { .. } | Self::Finishing { .. } | Self::Ended { .. } => {
+                false
+            }
+        }
+    }
+}
+
+impl Deaths {
+    /// So many deaths within so long a time are no accident any more.
+    const TOO_MANY: usize = 3;
+    const WITHIN: Duration = Duration::from_secs(60);
+
+    /// One more; `None`: one too many.
+    fn and_one(mut self, at: Duration) -> Option<Self> {
+        self.0.retain(|&earlier| at.saturating_sub(earlier) <= Self::WITHIN);
+        self.0.push(at);
+        (self.0.len() < Self::TOO_MANY).then_some(self)
+    }
+}
+
 /// The one transition function.
 pub fn step(state: State, input: Input) -> (State, Vec<Action>) {
     match state {
-        State::Starting => starting(input),
-        State::Active => active(input),
-        State::Stopping => stopping(input),
+        State::Joining { reached, deaths } => joining(reached, deaths, input),
+        State::Active { deaths } => active(deaths, input),
+        State::Frozen { reached, deaths } => frozen(reached, deaths, input),
+        State::Restarting { reached, failure, deaths } => restarting(reached, failure, deaths, input),
+        State::Stopping { cause } => stopping(cause, input),
         State::Killing { failure } => killing(failure, input),
         State::Finishing { verdict } => finishing(verdict, input),
         State::Ended { outcome } => (State::Ended { outcome }, vec![]),
     }
 }
 
-fn starting(input: Input) -> (State, Vec<Action>) {
-    match input {
-        Input::Joined => (State::Active, vec![Action::Persist(Phase::Active)]),
-        other => recording(State::Starting, other),
+fn joining(reached: Reached, deaths: Deaths, input: Input) -> (State, Vec<Action>) {
+    match (input, reached) {
+        (Input::Joined, Reached::Nothing) => (State::Active { deaths }, vec![Action::Persist(Phase::Active)]),
+        (Input::Joined, Reached::Room) => (State::Active { deaths }, vec![]),
+        (other, _) => recording(State::Joining { reached, deaths: deaths.clone() }, reached, deaths, other),
     }
 }
 
-fn active(input: Input) -> (State, Vec<Action>) {
+fn active(deaths: Deaths, input: Input) -> (State, Vec<Action>) {
     match input {
-        Input::FirstMedia => (State::Active, vec![Action::TellMediaStarted]),
-        other => recording(State::Active, other),
+        Input::FirstMedia => (State::Active { deaths }, vec![Action::TellMediaStarted]),
+        other => recording(State::Active { deaths: deaths.clone() }, Reached::Room, deaths, other),
     }
 }
 
 /// What is the same whether the worker is in the room already or not.
-fn recording(state: State, input: Input) -> (State, Vec<Action>) {
+fn recording(state: State, reached: Reached, deaths: Deaths, input: Input) -> (State, Vec<Action>) {
     match input {
         Input::Progress { final_bytes } => (state, vec![Action::OfferBytes(final_bytes)]),
-        Input::StopRequested => (
-            State::Stopping,
-            vec![Action::Persist(Phase::Stopping), Action::StopWorker],
-        ),
-        Input::WorkerSilent => (
-            State::Killing {
-                failure: Failure::Silent,
-            },
-            vec![Action::Persist(Phase::Stopping), Action::KillWorker],
-        ),
-        Input::WorkerEnded { reason, error } => finish(verdict(reason, error)),
-        Input::WorkerExited(exit) => finish(Verdict::Failed(Failure::Crashed(exit))),
+        Input::StopRequested => stop(StopCause::Asked),
+        Input::DiskExhausted => stop(StopCause::DiskFull),
+        Input::NoProgress => (State::Frozen { reached, deaths }, vec![Action::KillWorker]),
+        Input::WorkerEnded { reason, error } => finish(Verdict::reported(reason, error)),
+        Input::WorkerExited { exit, at } => died(reached, deaths, Death::Crashed(exit), at),
         Input::Joined
         | Input::FirstMedia
+        | Input::SuccessorReady
+        | Input::NoSuccessor
         | Input::StopTimedOut
         // An upload is not done before the spool is whole.
         | Input::SpoolDamaged
@@ -158,39 +219,90 @@ fn recording(state: State, input: Input) -> (State, Vec<Action>) {
     }
 }
 
-fn stopping(input: Input) -> (State, Vec<Action>) {
+fn frozen(reached: Reached, deaths: Deaths, input: Input) -> (State, Vec<Action>) {
+    let last = |failure| (State::Killing { failure }, vec![Action::Persist(Phase::Stopping)]);
     match input {
-        Input::FirstMedia => (State::Stopping, vec![Action::TellMediaStarted]),
-        Input::Progress { final_bytes } => (State::Stopping, vec![Action::OfferBytes(final_bytes)]),
-        Input::StopTimedOut => (
-            State::Killing {
-                failure: Failure::DidNotStop,
-            },
-            vec![Action::KillWorker],
-        ),
-        Input::WorkerEnded { reason, error } => finish(verdict(reason, error)),
-        Input::WorkerExited(exit) => finish(Verdict::Failed(Failure::Crashed(exit))),
+        // It went on, but too late: it was killed before anybody knew. What it wrote counts.
+        Input::Progress { final_bytes } => {
+            (State::Frozen { reached, deaths }, vec![Action::OfferBytes(final_bytes)])
+        }
+        Input::WorkerEnded { reason, error } => finish(Verdict::reported(reason, error)),
+        Input::WorkerExited { at, .. } => died(reached, deaths, Death::Frozen, at),
+        Input::StopRequested => last(Failure::Died(Death::Frozen)),
+        Input::DiskExhausted => last(Failure::DiskFull),
         Input::Joined
-        | Input::StopRequested
-        // The time that it has to end is the tighter watch.
-        | Input::WorkerSilent
+        | Input::FirstMedia
+        | Input::NoProgress
+        | Input::SuccessorReady
+        | Input::NoSuccessor
+        | Input::StopTimedOut
         | Input::SpoolDamaged
         | Input::Uploaded(_)
-        | Input::UploadFailed => (State::Stopping, vec![]),
+        | Input::UploadFailed => (State::Frozen { reached, deaths }, vec![]),
+    }
+}
+
+fn restarting(reached: Reached, failure: Failure, deaths: Deaths, input: Input) -> (State, Vec<Action>) {
+    match input {
+        Input::SuccessorReady => (State::Joining { reached, deaths }, vec![Action::StartSuccessor]),
+        // Without a worker what there is is all there will be.
+        Input::NoSuccessor | Input::StopRequested => finish(Verdict::Failed(failure)),
+        Input::DiskExhausted => finish(Verdict::Failed(Failure::DiskFull)),
+        Input::Joined
+        | Input::FirstMedia
+        | Input::Progress { .. }
+        | Input::WorkerEnded { .. }
+        | Input::WorkerExited { .. }
+        | Input::NoProgress
+        | Input::StopTimedOut
+        | Input::SpoolDamaged
+        | Input::Uploaded(_)
+        | Input::UploadFailed => (State::Restarting { reached, failure, deaths }, vec![]),
+    }
+}
+
+fn stopping(cause: StopCause, input: Input) -> (State, Vec<Action>) {
+    match input {
+        Input::FirstMedia => (State::Stopping { cause }, vec![Action::TellMediaStarted]),
+        Input::Progress { final_bytes } => (State::Stopping { cause }, vec![Action::OfferBytes(final_bytes)]),
+        Input::StopTimedOut => {
+            (State::Killing { failure: Failure::DidNotStop }, vec![Action::KillWorker])
+        }
+        Input::WorkerEnded { reason, error } => {
+            let verdict = Verdict::reported(reason, error);
+            finish(match cause {
+                StopCause::Asked => verdict,
+                StopCause::DiskFull => verdict.or_failed(Failure::DiskFull),
+            })
+        }
+        Input::WorkerExited { exit, .. } => finish(Verdict::Failed(Failure::Died(Death::Crashed(exit)))),
+        Input::Joined
+        | Input::StopRequested
+        | Input::DiskExhausted
+        // The time that it has to end is the tighter watch.
+        | Input::NoProgress
+        | Input::SuccessorReady
+        | Input::NoSuccessor
+        | Input::SpoolDamaged
+        | Input::Uploaded(_)
+        | Input::UploadFailed => (State::Stopping { cause }, vec![]),
     }
 }
 
 fn killing(failure: Failure, input: Input) -> (State, Vec<Action>) {
     match input {
         // It had ended by itself just before: its file is complete after all.
-        Input::WorkerEnded { reason, error } => finish(verdict(reason, error)),
-        Input::WorkerExited(_) => finish(Verdict::Failed(failure)),
+        Input::WorkerEnded { reason, error } => finish(Verdict::reported(reason, error)),
+        Input::WorkerExited { .. } => finish(Verdict::Failed(failure)),
         Input::Joined
         | Input::FirstMedia
         | Input::Progress { .. }
-        | Input::WorkerSilent
+        | Input::NoProgress
+        | Input::SuccessorReady
+        | Input::NoSuccessor
         | Input::StopTimedOut
         | Input::StopRequested
+        | Input::DiskExhausted
         | Input::SpoolDamaged
         | Input::Uploaded(_)
         | Input::UploadFailed => (State::Killing { failure }, vec![]),
@@ -203,100 +315,50 @@ fn finishing(verdict: Verdict, input: Input) -> (State, Vec<Action>) {
             let damaged = verdict == Verdict::Failed(Failure::SpoolDamaged);
             // A damaged spool is kept for whoever wants to rescue more of it.
             let delete = (!damaged).then_some(Action::DeleteSpool);
-            end(outcome(&verdict, saved), delete)
+            end(verdict.outcome(saved), delete)
         }
-        Input::UploadFailed => end(not_stored(&verdict), None),
+        Input::UploadFailed => end(verdict.not_stored(), None),
         Input::SpoolDamaged => {
-            let verdict = match verdict {
-                Verdict::AsItShould(_) => Verdict::Failed(Failure::SpoolDamaged),
-                Verdict::Failed(failure) => Verdict::Failed(failure),
-            };
-            (State::Finishing { verdict }, vec![])
+            (State::Finishing { verdict: verdict.or_failed(Failure::SpoolDamaged) }, vec![])
         }
         Input::Joined
         | Input::FirstMedia
         | Input::Progress { .. }
         | Input::WorkerEnded { .. }
-        | Input::WorkerExited(_)
-        | Input::WorkerSilent
+        | Input::WorkerExited { .. }
+        | Input::NoProgress
+        | Input::SuccessorReady
+        | Input::NoSuccessor
         | Input::StopTimedOut
-        | Input::StopRequested => (State::Finishing { verdict }, vec![]),
+        | Input::StopRequested
+        | Input::DiskExhausted => (State::Finishing { verdict }, vec![]),
     }
+}
+
+fn stop(cause: StopCause) -> (State, Vec<Action>) {
+    (State::Stopping { cause }, vec![Action::Persist(Phase::Stopping), Action::StopWorker])
+}
+
+/// A worker has gone that should have gone on.
+fn died(reached: Reached, deaths: Deaths, death: Death, at: Duration) -> (State, Vec<Action>) {
+    match deaths.and_one(at) {
+        Some(deaths) => {
+            let failure = Failure::Died(death);
+            (State::Restarting { reached, failure, deaths }, vec![Action::PrepareSuccessor])
+        }
+        None => finish(Verdict::Failed(Failure::DiedAgain(death))),
+    }
+}
+
+fn finish(verdict: Verdict) -> (State, Vec<Action>) {
+    let actions = vec![Action::PersistVerdict(verdict.clone()), Action::FinishUpload];
+    (State::Finishing { verdict }, actions)
 }
 
 fn end(outcome: Outcome, then: Option<Action>) -> (State, Vec<Action>) {
     let mut actions = vec![Action::End(outcome.clone())];
     actions.extend(then);
     (State::Ended { outcome }, actions)
-}
-
-fn finish(verdict: Verdict) -> (State, Vec<Action>) {
-    (State::Finishing { verdict }, vec![Action::Persist(Phase::Uploading), Action::FinishUpload])
-}
-
-fn verdict(reason: EndReason, error: Option<String>) -> Verdict {
-    match (reason, error) {
-        (_, Some(error)) => Verdict::Failed(Failure::Reported(error)),
-        (EndReason::Failed, None) => Verdict::Failed(Failure::Reported("no reason given".into())),
-        (
-            EndReason::Stopped
-            | EndReason::RoomClosed
-            | EndReason::Idle
-            | EndReason::MaxDuration
-            | EndReason::MaxSize
-            | EndReason::DiskFull
-            | EndReason::ParentGone,
-            None,
-        ) => Verdict::AsItShould(reason),
-    }
-}
-
-fn outcome(verdict: &Verdict, saved: Option<SavedFile>) -> Outcome {
-    match (verdict, saved) {
-        (Verdict::AsItShould(_), Some(saved)) => Outcome::Complete(saved),
-        (Verdict::AsItShould(reason), None) => Outcome::Failed {
-            error: format!("The recording ended before anything was recorded ({reason})."),
-            saved: None,
-        },
-        (Verdict::Failed(failure), Some(saved)) => Outcome::Failed {
-            error: format!("{} The file holds what was recorded until then.", failure.sentence()),
-            saved: Some(saved),
-        },
-        (Verdict::Failed(failure), None) => {
-            Outcome::Failed { error: format!("{} Nothing was recorded.", failure.sentence()), saved: None }
-        }
-    }
-}
-
-fn not_stored(verdict: &Verdict) -> Outcome {
-    const KEPT: &str = "The recording could not be stored; the recorder has kept it on its own disk.";
-    let error = match verdict {
-        Verdict::AsItShould(_) => KEPT.to_owned(),
-        Verdict::Failed(failure) => format!("{} {KEPT}", failure.sentence()),
-    };
-    Outcome::Failed { error, saved: None }
-}
-
-impl Failure {
-    /// For users: no path, no address, nothing that only an operator can use.
-    fn sentence(&self) -> String {
-        match self {
-            Self::Reported(error) => {
-                format!("The recorder failed: {}.", error.trim_end_matches('.'))
-            }
-            Self::Crashed(Exit::Code(code)) => {
-                format!("The recorder ended unexpectedly with exit code {code}.")
-            }
-            Self::Crashed(Exit::Signal(signal)) => {
-                format!("The recorder ended unexpectedly by signal {signal}.")
-            }
-            Self::Crashed(Exit::Unknown) => "The recorder ended unexpectedly.".to_owned(),
-            Self::Silent => "The recorder did not answer any more and was ended.".to_owned(),
-            Self::DidNotStop => "The recorder did not end in time and was ended.".to_owned(),
-            Self::SpoolDamaged => "A part of the recording was damaged on the recorder's disk.".to_owned(),
-            Self::ServiceRestarted => "The service was restarted while recording.".to_owned(),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -8,17 +8,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::error::ControlError;
+use super::failure::{Failure, Verdict};
 use super::handle::{Handle, Request, Started};
-use super::livekit::Livekit;
 use super::recording::{Origin, Recording, Wish};
+use super::recovery::Prospect;
 use super::shared::Shared;
-use super::state::Failure;
+use super::shutdown::Shutdown;
 use super::{key, recovery};
 use crate::ids::{EgressId, RoomName};
 use crate::options::RecordingOptions;
@@ -30,13 +32,16 @@ const QUEUE: usize = 64;
 const WISH_QUEUE: usize = 8;
 /// When a full service should be asked again: recordings end at any time.
 const RETRY_AFTER: Duration = Duration::from_secs(30);
-/// How long recordings may take to be finished and stored when the service is to end. What is not
-/// done by then is done by the next start.
-const SHUTDOWN_GRACE: Duration = Duration::from_secs(60);
+/// How long recordings may take to be finished and stored once they were stopped because the service is to end. What
+/// is not done by then is done by the next start.
+const STORING_GRACE: Duration = Duration::from_secs(60);
+/// When somebody who was refused because the service is ending should ask again: another one is there soon.
+pub const BACK_SOON: Duration = Duration::from_secs(10);
 
 pub struct Supervisor {
     shared: Arc<Shared>,
-    capacity: Arc<Semaphore>,
+    /// Whether new recordings are taken in.
+    door: Door,
     requests: mpsc::Receiver<Request>,
     tasks: JoinSet<()>,
     running: HashMap<Id, Running>,
@@ -50,6 +55,21 @@ struct Running {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Door {
+    Open,
+    Closed,
+}
+
+/// Where a service stands that is to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    /// Recordings go on until then.
+    Draining { until: Instant },
+    /// They were stopped, and are to be stored until then.
+    Storing { until: Instant },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Attempt {
     Recording,
     Salvage,
@@ -57,38 +77,37 @@ enum Attempt {
 
 impl Supervisor {
     /// Creates the spool folder and takes up what an earlier service left unfinished.
-    pub async fn new(shared: Shared, livekit: Livekit) -> Result<(Handle, Self), ControlError> {
+    pub async fn new(shared: Shared) -> Result<(Handle, Self), ControlError> {
         create_spool_folder(&shared).await?;
         let (sender, requests) = mpsc::channel(QUEUE);
         let shared = Arc::new(shared);
-        let handle =
-            Handle { requests: sender, store: shared.store.clone(), livekit, shared: Arc::clone(&shared) };
+        let handle = Handle { requests: sender, store: shared.store.clone(), shared: Arc::clone(&shared) };
         let mut supervisor = Self {
-            capacity: Arc::new(Semaphore::new(shared.capacity.get() as usize)),
             shared,
+            door: Door::Open,
             requests,
             tasks: JoinSet::new(),
             running: HashMap::new(),
             stop_all: CancellationToken::new(),
         };
-        for row in recovery::unfinished(&supervisor.shared).await? {
-            tracing::warn!(egress_id = %row.egress_id, room = %row.room, "unfinished recording found");
-            supervisor.salvage(row, Failure::ServiceRestarted);
+        for (row, prospect) in recovery::unfinished(&supervisor.shared).await? {
+            tracing::warn!(egress_id = %row.egress_id, room = %row.room, ?prospect, "unfinished recording found");
+            supervisor.take_up(row, prospect);
         }
         Ok((handle, supervisor))
     }
 
-    /// Runs recordings until it is cancelled, then stops them and waits until they are stored.
-    pub async fn run(mut self, cancel: CancellationToken) {
+    /// Runs recordings until it is told to end; then until they have ended and are stored, or time is up.
+    pub async fn run(mut self, shutdown: Shutdown) {
         loop {
             tokio::select! {
                 biased;
-                () = cancel.cancelled() => break,
+                () = shutdown.begun() => break,
                 Some(ended) = self.tasks.join_next_with_id() => self.ended(ended).await,
                 Some(request) = self.requests.recv() => self.serve(request).await,
             }
         }
-        self.finish().await;
+        self.end(&shutdown).await;
     }
 
     async fn serve(&mut self, request: Request) {
@@ -104,8 +123,11 @@ impl Supervisor {
     }
 
     async fn start(&mut self, room: RoomName, options: RecordingOptions) -> Result<Started, ControlError> {
-        let Ok(permit) = Arc::clone(&self.capacity).try_acquire_owned() else {
-            return self.existing_or_full(&room).await;
+        if self.door == Door::Closed {
+            return self.existing_or(&room, ControlError::ShuttingDown { retry_after: BACK_SOON }).await;
+        }
+        let Some(place) = self.shared.workforce.take_place(self.shared.max_recordings) else {
+            return self.existing_or(&room, ControlError::NoCapacity { retry_after: RETRY_AFTER }).await;
         };
         let started_at = Timestamp::now();
         let new = NewRecording {
@@ -118,17 +140,17 @@ impl Supervisor {
         match self.shared.store.insert_recording(new).await? {
             Inserted::Existing(row) => Ok(Started::from_row(row, false)),
             Inserted::New(row) => {
-                self.spawn(row.clone(), Origin::Start { permit }, Attempt::Recording);
+                self.spawn(row.clone(), Origin::Start { place }, Attempt::Recording);
                 Ok(Started::from_row(row, true))
             }
         }
     }
 
     /// Two starts of one room may have raced for the last place.
-    async fn existing_or_full(&self, room: &RoomName) -> Result<Started, ControlError> {
+    async fn existing_or(&self, room: &RoomName, error: ControlError) -> Result<Started, ControlError> {
         match self.shared.store.live_recording(room).await? {
             Some(row) => Ok(Started::from_row(row, false)),
-            None => Err(ControlError::NoCapacity { retry_after: RETRY_AFTER }),
+            None => Err(error),
         }
     }
 
@@ -138,8 +160,17 @@ impl Supervisor {
         found.map(|running| running.wishes.clone())
     }
 
-    fn salvage(&mut self, row: RecordingRow, failure: Failure) {
-        self.spawn(row, Origin::Salvage { failure }, Attempt::Salvage);
+    fn take_up(&mut self, row: RecordingRow, prospect: Prospect) {
+        // It had a place before: there is one for it whatever the limit is now.
+        match (prospect, self.shared.workforce.take_place(None)) {
+            (Prospect::GoOn, Some(place)) => self.spawn(row, Origin::Resume { place }, Attempt::Recording),
+            (Prospect::GoOn, None) => self.salvage(row, Verdict::Failed(Failure::ServiceRestarted)),
+            (Prospect::Finish(verdict), _) => self.salvage(row, verdict),
+        }
+    }
+
+    fn salvage(&mut self, row: RecordingRow, verdict: Verdict) {
+        self.spawn(row, Origin::Salvage { verdict }, Attempt::Salvage);
     }
 
     fn spawn(&mut self, row: RecordingRow, origin: Origin, attempt: Attempt) {
@@ -171,7 +202,7 @@ impl Supervisor {
         match running.attempt {
             Attempt::Recording => match recovery::unfinished_one(&self.shared, &egress_id).await {
                 Ok(Some(row)) => {
-                    self.salvage(row, Failure::Reported("internal error".into()));
+                    self.salvage(row, Verdict::Failed(Failure::Reported("internal error".into())));
                 }
                 Ok(None) => {}
                 Err(error) => tracing::error!(%error, "it is left to the next start"),
@@ -180,16 +211,35 @@ impl Supervisor {
         }
     }
 
-    async fn finish(mut self) {
-        self.requests.close();
-        self.stop_all.cancel();
-        tracing::info!(recordings = self.running.len(), "finishing recordings");
-        let all = async { while self.tasks.join_next().await.is_some() {} };
-        if tokio::time::timeout(SHUTDOWN_GRACE, all).await.is_err() {
+    async fn end(mut self, shutdown: &Shutdown) {
+        self.door = Door::Closed;
+        let mut ending = Ending::Draining { until: Instant::now() + self.shared.shutdown_grace };
+        tracing::info!(recordings = self.running.len(), "no new recordings, those that run are waited for");
+        while !self.tasks.is_empty() {
+            let (Ending::Draining { until } | Ending::Storing { until }) = ending;
+            let draining = matches!(ending, Ending::Draining { .. });
+            tokio::select! {
+                biased;
+                () = shutdown.hurried(), if draining => ending = self.stop_all(),
+                () = tokio::time::sleep_until(until) => match ending {
+                    Ending::Draining { .. } => ending = self.stop_all(),
+                    Ending::Storing { .. } => break,
+                },
+                Some(ended) = self.tasks.join_next_with_id() => self.ended(ended).await,
+                Some(request) = self.requests.recv() => self.serve(request).await,
+            }
+        }
+        if !self.tasks.is_empty() {
             let left = self.tasks.len();
             tracing::warn!(left, "not all recordings are stored yet, the next start goes on");
             self.tasks.shutdown().await;
         }
+    }
+
+    fn stop_all(&self) -> Ending {
+        tracing::info!(recordings = self.running.len(), "stopping recordings");
+        self.stop_all.cancel();
+        Ending::Storing { until: Instant::now() + STORING_GRACE }
     }
 }
 

@@ -48,7 +48,7 @@ impl From<ControlError> for RecorderError {
             ControlError::NothingToStop | ControlError::NothingToChange => Self::NothingActive,
             ControlError::NoWatermark(_) => Self::NoWatermark,
             ControlError::NoCapacity { retry_after } => Self::NoCapacity { retry_after },
-            ControlError::ShuttingDown => Self::ShuttingDown,
+            ControlError::ShuttingDown { retry_after } => Self::ShuttingDown { retry_after },
             ControlError::Livekit(cause) => {
                 let source = std::error::Error::source(&cause).map(ToString::to_string);
                 tracing::warn!(error = %cause, source, "LiveKit could not be asked for a room");

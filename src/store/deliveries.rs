@@ -107,6 +107,16 @@ impl Store {
         .await
     }
 
+    /// How many are still to be delivered, due or not.
+    pub async fn pending_deliveries(&self) -> Result<usize, StoreError> {
+        self.read("pending_deliveries", |tx| {
+            let sql = "SELECT count(*) FROM deliveries WHERE state = 'pending'";
+            let Count(pending) = tx.query_row(sql, [], |row| row.get(0))?;
+            Ok(usize::try_from(pending).unwrap_or(usize::MAX))
+        })
+        .await
+    }
+
     pub async fn delivery_succeeded(&self, id: &DeliveryId, status: u16) -> Result<(), StoreError> {
         let id = id.clone();
         self.write("delivery_succeeded", move |tx| {

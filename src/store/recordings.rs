@@ -42,7 +42,11 @@ pub struct RecordingRow {
     pub key: String,
     /// As they are now: its view may change while a recording runs.
     pub options: RecordingOptions,
+    /// When its timeline began, once a worker has told it.
+    pub zero: Option<Timestamp>,
     pub first_media_at: Option<Timestamp>,
+    /// JSON of how it is to end once its file is stored; `None` while it takes in media.
+    pub verdict: Option<String>,
     pub ended_at: Option<Timestamp>,
     /// What lies in the bucket, once the recording has ended.
     pub saved: Option<SavedFile>,
@@ -97,6 +101,32 @@ impl Store {
             let changed = tx.execute(
                 "UPDATE recordings SET phase = ?2 WHERE egress_id = ?1 AND ended_at IS NULL",
                 params![id.as_str(), phase.as_str()],
+            )?;
+            Ok(changed == 1)
+        })
+        .await
+    }
+
+    /// Notes that a recording takes in no more media, and how it is to end. Answers whether it had not ended.
+    pub async fn set_verdict(&self, id: &EgressId, verdict: String) -> Result<bool, StoreError> {
+        let id = id.clone();
+        self.write("set_verdict", move |tx| {
+            let changed = tx.execute(
+                "UPDATE recordings SET phase = ?2, verdict = ?3 WHERE egress_id = ?1 AND ended_at IS NULL",
+                params![id.as_str(), Phase::Uploading.as_str(), verdict],
+            )?;
+            Ok(changed == 1)
+        })
+        .await
+    }
+
+    /// Notes when the timeline of a recording began that has not ended.
+    pub async fn set_zero(&self, id: &EgressId, zero: Timestamp) -> Result<bool, StoreError> {
+        let id = id.clone();
+        self.write("set_zero", move |tx| {
+            let changed = tx.execute(
+                "UPDATE recordings SET zero = ?2 WHERE egress_id = ?1 AND ended_at IS NULL",
+                params![id.as_str(), Millis(zero)],
             )?;
             Ok(changed == 1)
         })
@@ -301,7 +331,9 @@ fn recording_row(row: &Row<'_>) -> rusqlite::Result<RecordingRow> {
         started_at,
         key: row.get("object_key")?,
         options: from_json(row, "options")?,
+        zero: optional_time("zero")?,
         first_media_at: optional_time("first_media_at")?,
+        verdict: row.get("verdict")?,
         ended_at: optional_time("ended_at")?,
         saved: file.map(|key| SavedFile { key, duration_s, size }),
         error: row.get("error")?,

@@ -1,4 +1,6 @@
-//! The specification of a recording's life: every state meets every input.
+//! The specification of a recording's life.
+
+mod model;
 
 use super::*;
 
@@ -10,42 +12,17 @@ fn ended_well(reason: EndReason) -> Input {
     Input::WorkerEnded { reason, error: None }
 }
 
-fn every_input() -> Vec<Input> {
-    let mut inputs = vec![
-        Input::Joined,
-        Input::FirstMedia,
-        Input::Progress { final_bytes: 7 },
-        Input::WorkerEnded { reason: EndReason::Failed, error: Some("no encoder".into()) },
-        Input::WorkerExited(Exit::Code(0)),
-        Input::WorkerExited(Exit::Signal(9)),
-        Input::WorkerExited(Exit::Unknown),
-        Input::WorkerSilent,
-        Input::StopTimedOut,
-        Input::StopRequested,
-        Input::Uploaded(Some(saved())),
-        Input::Uploaded(None),
-        Input::UploadFailed,
-        Input::SpoolDamaged,
-    ];
-    inputs.extend(
-        [
-            EndReason::Stopped,
-            EndReason::RoomClosed,
-            EndReason::Idle,
-            EndReason::MaxDuration,
-            EndReason::MaxSize,
-            EndReason::DiskFull,
-            EndReason::ParentGone,
-            EndReason::Failed,
-        ]
-        .map(ended_well),
-    );
-    inputs
+/// A kill, so many seconds after the recording began.
+fn killed_at(seconds: u64) -> Input {
+    Input::WorkerExited { exit: Exit::Signal(9), at: Duration::from_secs(seconds) }
 }
 
 /// Feeds the inputs to a new recording: where it got to, and every action on the way.
 fn run(inputs: impl IntoIterator<Item = Input>) -> (State, Vec<Action>) {
-    let mut state = State::Starting;
+    run_from(State::NEW, inputs)
+}
+
+fn run_from(mut state: State, inputs: impl IntoIterator<Item = Input>) -> (State, Vec<Action>) {
     let mut all = Vec::new();
     for input in inputs {
         let (next, actions) = step(state, input);
@@ -62,6 +39,10 @@ fn error_of(state: &State) -> &str {
     }
 }
 
+fn complete() -> State {
+    State::Ended { outcome: Outcome::Complete(saved()) }
+}
+
 #[test]
 fn a_stopped_recording_is_complete_once_its_file_is_stored() {
     let (state, actions) = run([
@@ -71,10 +52,9 @@ fn a_stopped_recording_is_complete_once_its_file_is_stored() {
         Input::StopRequested,
         Input::Progress { final_bytes: 9 },
         ended_well(EndReason::Stopped),
-        Input::WorkerExited(Exit::Code(0)),
+        killed_at(20),
         Input::Uploaded(Some(saved())),
     ]);
-    let outcome = Outcome::Complete(saved());
     assert_eq!(
         actions,
         [
@@ -84,28 +64,27 @@ fn a_stopped_recording_is_complete_once_its_file_is_stored() {
             Action::Persist(Phase::Stopping),
             Action::StopWorker,
             Action::OfferBytes(9),
-            Action::Persist(Phase::Uploading),
+            Action::PersistVerdict(Verdict::AsItShould(EndReason::Stopped)),
             Action::FinishUpload,
-            Action::End(outcome.clone()),
+            Action::End(Outcome::Complete(saved())),
             Action::DeleteSpool,
         ]
     );
-    assert_eq!(state, State::Ended { outcome });
+    assert_eq!(state, complete());
 }
 
 #[test]
 fn a_recording_that_ends_by_itself_is_complete_without_a_stop() {
     for reason in [EndReason::RoomClosed, EndReason::Idle, EndReason::MaxDuration] {
         let (state, _) = run([Input::Joined, ended_well(reason), Input::Uploaded(Some(saved()))]);
-        let outcome = Outcome::Complete(saved());
-        assert_eq!(state, State::Ended { outcome });
+        assert_eq!(state, complete());
     }
 }
 
 #[test]
 fn a_stop_before_the_room_was_joined_stops_the_worker() {
     let (state, actions) = run([Input::StopRequested]);
-    assert_eq!(state, State::Stopping);
+    assert_eq!(state, State::Stopping { cause: StopCause::Asked });
     assert_eq!(actions, [Action::Persist(Phase::Stopping), Action::StopWorker]);
 }
 
@@ -121,7 +100,7 @@ fn a_second_stop_does_nothing() {
         vec![Input::StopRequested],
         vec![Input::Joined, Input::StopRequested],
         vec![Input::Joined, ended_well(EndReason::RoomClosed)],
-        vec![Input::WorkerSilent],
+        vec![Input::NoProgress, Input::StopRequested],
     ] {
         let (state, _) = run(before);
         assert_eq!(step(state.clone(), Input::StopRequested), (state, vec![]));
@@ -129,46 +108,125 @@ fn a_second_stop_does_nothing() {
 }
 
 #[test]
-fn a_crash_while_a_worker_is_needed_finishes_what_the_spool_holds() {
-    for before in [vec![], vec![Input::Joined], vec![Input::Joined, Input::StopRequested]] {
-        let crashed = [Input::WorkerExited(Exit::Signal(9)), Input::Uploaded(Some(saved()))];
-        let (state, actions) = run(before.into_iter().chain(crashed));
-        assert_eq!(
-            error_of(&state),
-            "The recorder ended unexpectedly by signal 9. The file holds what was recorded until then."
-        );
-        let tail = &actions[actions.len() - 4..];
-        assert_eq!(tail[0], Action::Persist(Phase::Uploading));
-        assert_eq!(tail[1], Action::FinishUpload);
-        assert!(matches!(&tail[2], Action::End(Outcome::Failed { saved: Some(_), .. })));
+fn a_worker_that_dies_is_followed_by_another_in_the_same_recording() {
+    let (state, actions) = run([
+        Input::Joined,
+        Input::FirstMedia,
+        killed_at(5),
+        Input::SuccessorReady,
+        Input::Joined,
+        Input::StopRequested,
+        ended_well(EndReason::Stopped),
+        Input::Uploaded(Some(saved())),
+    ]);
+    assert_eq!(
+        actions[..4],
+        [
+            Action::Persist(Phase::Active),
+            Action::TellMediaStarted,
+            Action::PrepareSuccessor,
+            Action::StartSuccessor
+        ]
+    );
+    assert_eq!(state, complete());
+}
+
+#[test]
+fn a_recording_whose_first_worker_died_before_the_room_becomes_active_with_the_next() {
+    let (state, actions) = run([killed_at(1), Input::SuccessorReady, Input::Joined]);
+    assert!(matches!(state, State::Active { .. }));
+    assert_eq!(actions, [Action::PrepareSuccessor, Action::StartSuccessor, Action::Persist(Phase::Active)]);
+}
+
+#[test]
+fn a_room_that_is_gone_gets_no_successor_and_what_there_is_is_saved() {
+    let (state, actions) =
+        run([Input::Joined, killed_at(5), Input::NoSuccessor, Input::Uploaded(Some(saved()))]);
+    assert_eq!(
+        error_of(&state),
+        "The recorder ended unexpectedly by signal 9. The file holds what was recorded until then."
+    );
+    assert!(!actions.contains(&Action::StartSuccessor));
+}
+
+#[test]
+fn the_third_death_within_a_minute_ends_the_recording_with_what_there_is() {
+    let deaths = |times: [u64; 3]| {
+        times.into_iter().flat_map(|at| [Input::Joined, killed_at(at), Input::SuccessorReady])
+    };
+    let (state, _) = run(deaths([10, 40, 70]).chain([Input::Uploaded(Some(saved()))]));
+    assert_eq!(
+        error_of(&state),
+        "The recorder ended unexpectedly by signal 9, for the third time within a minute. \
+         The file holds what was recorded until then."
+    );
+    let (state, _) = run(deaths([10, 40, 71]));
+    assert!(state.is_live(), "{state:?}");
+}
+
+#[test]
+fn a_worker_without_progress_is_killed_and_followed_by_another() {
+    let (state, actions) = run([Input::Joined, Input::NoProgress]);
+    assert_eq!(actions.last(), Some(&Action::KillWorker));
+    let (state, actions) = run_from(state, [killed_at(11), Input::SuccessorReady, Input::Joined]);
+    assert_eq!(actions, [Action::PrepareSuccessor, Action::StartSuccessor]);
+    assert!(matches!(state, State::Active { .. }));
+}
+
+#[test]
+fn what_a_worker_wrote_after_all_before_it_was_killed_counts() {
+    let (state, actions) =
+        run([Input::Joined, Input::NoProgress, Input::Progress { final_bytes: 9 }, killed_at(11)]);
+    assert!(actions.contains(&Action::OfferBytes(9)));
+    assert!(matches!(state, State::Restarting { .. }));
+}
+
+#[test]
+fn a_recording_whose_stop_was_asked_for_gets_no_successor() {
+    let stored = || [Input::SuccessorReady, Input::Uploaded(Some(saved()))];
+    for (before, error) in [
+        (vec![Input::StopRequested, killed_at(5)], "The recorder ended unexpectedly by signal 9."),
+        (vec![killed_at(5), Input::StopRequested], "The recorder ended unexpectedly by signal 9."),
+        (
+            vec![Input::NoProgress, Input::StopRequested, killed_at(5)],
+            "The recorder did not go on any more and was ended.",
+        ),
+    ] {
+        let (state, actions) = run([Input::Joined].into_iter().chain(before).chain(stored()));
+        assert_eq!(error_of(&state), format!("{error} The file holds what was recorded until then."));
+        assert!(!actions.contains(&Action::StartSuccessor));
     }
 }
 
 #[test]
 fn a_worker_that_exits_after_its_last_word_has_not_crashed() {
     let (state, _) = run([Input::Joined, ended_well(EndReason::Stopped)]);
-    let exited = step(state.clone(), Input::WorkerExited(Exit::Signal(9)));
+    let exited = step(state.clone(), killed_at(5));
     assert_eq!(exited, (state, vec![]));
 }
 
 #[test]
-fn a_worker_that_reports_an_error_ends_as_failed_with_its_words() {
+fn a_worker_that_fails_by_its_own_report_is_no_crash_and_gets_no_successor() {
     let error =
         Input::WorkerEnded { reason: EndReason::Failed, error: Some("the room refused the token".into()) };
-    let (state, _) = run([error, Input::Uploaded(None)]);
+    let (state, actions) = run([error, killed_at(1), Input::SuccessorReady, Input::Uploaded(None)]);
     assert_eq!(error_of(&state), "The recorder failed: the room refused the token. Nothing was recorded.");
+    assert!(!actions.contains(&Action::PrepareSuccessor));
 }
 
 #[test]
-fn a_silent_worker_is_killed_and_what_it_left_is_saved() {
-    let (state, actions) = run([Input::Joined, Input::WorkerSilent]);
-    assert_eq!(actions.last(), Some(&Action::KillWorker));
-    let (state, _) = step(state, Input::WorkerExited(Exit::Signal(9)));
-    let (state, _) = step(state, Input::Uploaded(Some(saved())));
-    assert_eq!(
-        error_of(&state),
-        "The recorder did not answer any more and was ended. The file holds what was recorded until then."
-    );
+fn a_recording_goes_on_after_the_service_was_restarted() {
+    for (phase, expected) in [
+        (Phase::Starting, vec![Action::StartSuccessor, Action::Persist(Phase::Active)]),
+        (Phase::Active, vec![Action::StartSuccessor]),
+    ] {
+        let (state, actions) = run_from(State::resuming(phase), [Input::SuccessorReady, Input::Joined]);
+        assert_eq!(actions, expected);
+        assert!(matches!(state, State::Active { .. }));
+    }
+    let (state, _) =
+        run_from(State::resuming(Phase::Active), [Input::NoSuccessor, Input::Uploaded(Some(saved()))]);
+    assert!(error_of(&state).starts_with("The service was restarted while recording."));
 }
 
 #[test]
@@ -185,11 +243,25 @@ fn a_worker_that_ended_just_before_it_was_killed_has_not_failed() {
         Input::StopRequested,
         Input::StopTimedOut,
         ended_well(EndReason::Stopped),
-        Input::WorkerExited(Exit::Signal(9)),
+        killed_at(30),
         Input::Uploaded(Some(saved())),
     ]);
-    let outcome = Outcome::Complete(saved());
-    assert_eq!(state, State::Ended { outcome });
+    assert_eq!(state, complete());
+}
+
+#[test]
+fn a_full_disk_stops_the_recording_properly_and_is_told() {
+    for inputs in [
+        vec![Input::Joined, Input::DiskExhausted, ended_well(EndReason::Stopped)],
+        vec![Input::Joined, killed_at(5), Input::DiskExhausted],
+        vec![Input::Joined, Input::NoProgress, Input::DiskExhausted, killed_at(11)],
+    ] {
+        let (state, _) = run(inputs.into_iter().chain([Input::Uploaded(Some(saved()))]));
+        assert_eq!(
+            error_of(&state),
+            "The recorder's disk had no more room. The file holds what was recorded until then."
+        );
+    }
 }
 
 #[test]
@@ -212,80 +284,4 @@ fn a_damaged_spool_fails_a_recording_that_ended_well_and_is_kept() {
     ]);
     assert!(error_of(&state).starts_with("A part of the recording was damaged"));
     assert!(!actions.contains(&Action::DeleteSpool));
-}
-
-#[test]
-fn nothing_changes_a_recording_that_has_ended() {
-    let (ended, _) = run([Input::Joined, ended_well(EndReason::Stopped), Input::Uploaded(Some(saved()))]);
-    for input in every_input() {
-        assert_eq!(step(ended.clone(), input), (ended.clone(), vec![]));
-    }
-}
-
-/// Every order of inputs up to this length, from every state that can be reached by a shorter one.
-const DEPTH: usize = 5;
-
-#[test]
-fn in_every_order_of_inputs_there_is_one_end_and_each_phase_only_once() {
-    let mut reached = vec![(State::Starting, Vec::new())];
-    for _ in 0..DEPTH {
-        let mut next = Vec::new();
-        for (state, log) in &reached {
-            for input in every_input() {
-                let (after, actions) = step(state.clone(), input);
-                let mut log: Vec<Action> = log.clone();
-                // Only what matters to the invariants, so that equal histories fall together.
-                log.extend(actions.into_iter().filter(matters));
-                check(&after, &log);
-                if !next.contains(&(after.clone(), log.clone())) {
-                    next.push((after, log));
-                }
-            }
-        }
-        reached = next;
-    }
-    let ended = |(state, _): &(State, Vec<Action>)| matches!(state, State::Ended { .. });
-    assert!(reached.iter().any(ended));
-}
-
-fn matters(action: &Action) -> bool {
-    match action {
-        Action::Persist(_)
-        | Action::FinishUpload
-        | Action::StopWorker
-        | Action::KillWorker
-        | Action::End(_)
-        | Action::DeleteSpool => true,
-        Action::TellMediaStarted | Action::OfferBytes(_) => false,
-    }
-}
-
-fn check(state: &State, log: &[Action]) {
-    let at = |wanted: &Action| log.iter().position(|action| action == wanted);
-    let times = |wanted: fn(&Action) -> bool| log.iter().filter(|a| wanted(a)).count();
-
-    let ends = times(|action| matches!(action, Action::End(_)));
-    assert_eq!(ends, usize::from(matches!(state, State::Ended { .. })));
-    for phase in [Phase::Active, Phase::Stopping, Phase::Uploading] {
-        let persisted = log.iter().filter(|&a| *a == Action::Persist(phase)).count();
-        assert!(persisted <= 1, "{phase:?} twice in {log:?}");
-    }
-    // Persist, then act, then tell.
-    for (phase, act) in [
-        (Phase::Stopping, Action::StopWorker),
-        (Phase::Stopping, Action::KillWorker),
-        (Phase::Uploading, Action::FinishUpload),
-    ] {
-        if let Some(acted) = at(&act) {
-            let persisted = at(&Action::Persist(phase)).expect("persisted before it is acted on");
-            assert!(persisted < acted, "{log:?}");
-        }
-    }
-    let end = log.iter().position(|action| matches!(action, Action::End(_)));
-    if let Some(end) = end {
-        assert!(at(&Action::FinishUpload).is_some_and(|finish| finish < end));
-    }
-    if let Some(deleted) = at(&Action::DeleteSpool) {
-        assert!(end.is_some_and(|end| end < deleted), "{log:?}");
-    }
 }

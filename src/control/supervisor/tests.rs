@@ -1,6 +1,9 @@
 //! Whole recordings, with a real store, storage and process, and a worker that only plays one.
 
+mod ending;
 mod faulty;
+mod livekit;
+mod successors;
 mod world;
 
 use std::sync::Arc;
@@ -58,22 +61,6 @@ async fn a_recording_ends_by_itself_when_the_room_closes() {
 }
 
 #[tokio::test]
-async fn what_a_killed_worker_left_is_stored_and_the_recording_has_failed() {
-    let world = World::new(Setting::new("crash")).await;
-    let id = world.start_recording().await;
-    let row = world.ended(&id).await;
-    assert_eq!(
-        error_of(&row),
-        "The recorder ended unexpectedly by signal 9. The file holds what was recorded until then."
-    );
-    let spool = &world.expected_file();
-    let file = world.file(&row);
-    // All but the last fragment of half a second.
-    assert!(file.len() < spool.len() && file.len() > spool.len() / 2, "{} bytes", file.len());
-    assert!(world.told().await[0].contains(r#""error":"The recorder ended"#));
-}
-
-#[tokio::test]
 async fn a_worker_that_reports_an_error_fails_the_recording_and_saves_the_file() {
     let world = World::new(Setting::new("error")).await;
     let id = world.start_recording().await;
@@ -105,17 +92,6 @@ async fn a_stop_before_any_media_ends_without_a_file() {
 }
 
 #[tokio::test]
-async fn a_worker_that_says_nothing_is_killed_and_its_file_saved() {
-    let mut setting = Setting::new("silent");
-    setting.limits.silence = Duration::from_secs(1);
-    let world = World::new(setting).await;
-    let id = world.start_recording().await;
-    let row = world.ended(&id).await;
-    assert!(error_of(&row).starts_with("The recorder did not answer any more"), "{row:?}");
-    assert_eq!(world.file(&row), world.expected_file());
-}
-
-#[tokio::test]
 async fn a_worker_that_does_not_stop_is_killed_and_its_file_saved() {
     let mut setting = Setting::new("deaf");
     setting.limits.stop = Duration::from_millis(200);
@@ -123,16 +99,6 @@ async fn a_worker_that_does_not_stop_is_killed_and_its_file_saved() {
     let row = world.record().await;
     assert!(error_of(&row).starts_with("The recorder did not end in time"), "{row:?}");
     assert_eq!(world.file(&row), world.expected_file());
-}
-
-#[tokio::test]
-async fn a_worker_that_exits_at_once_fails_the_recording() {
-    let mut setting = Setting::new("no such plan");
-    setting.spool = Vec::new();
-    let world = World::new(setting).await;
-    let id = world.start_recording().await;
-    let row = world.ended(&id).await;
-    assert_eq!(error_of(&row), "The recorder ended unexpectedly with exit code 1. Nothing was recorded.");
 }
 
 #[tokio::test]
@@ -195,7 +161,7 @@ async fn the_view_of_nothing_cannot_be_changed() {
 
 #[tokio::test]
 async fn racing_starts_make_one_recording() {
-    let world = World::new(Setting { capacity: 1, ..Setting::new("until_stop") }).await;
+    let world = World::new(Setting { max_recordings: Some(1), ..Setting::new("until_stop") }).await;
     let (a, b) = tokio::join!(
         world.handle.start(room(), AskedOptions::default()),
         world.handle.start(room(), AskedOptions::default())
@@ -242,7 +208,8 @@ async fn a_start_says_what_is_wrong_with_livekit() {
 #[tokio::test]
 async fn a_full_service_refuses_a_start_until_a_worker_is_gone() {
     let rooms = r#"{"rooms":[{"name":"room"},{"name":"other"}]}"#;
-    let setting = Setting { capacity: 1, livekit_rooms: Some(rooms), ..Setting::new("until_stop") };
+    let setting =
+        Setting { max_recordings: Some(1), livekit_rooms: Some(rooms), ..Setting::new("until_stop") };
     let world = World::new(setting).await;
     world.start_recording().await;
     let other: crate::ids::RoomName = "other".parse().unwrap();
@@ -332,18 +299,6 @@ async fn a_restart_recognises_a_file_that_was_stored_just_before_the_service_was
         let row = world.ended(&id).await;
         assert_eq!(row.saved.unwrap().key, key);
     }
-}
-
-#[tokio::test]
-async fn a_service_that_ends_stops_its_recordings_and_stores_them() {
-    let world = World::new(Setting::new("until_stop")).await;
-    let id = world.start_recording().await;
-    world.until(&id, |row| row.first_media_at.is_some()).await;
-    let handle = world.handle.clone();
-    let (store, _folder) = world.terminate().await;
-    let row = store.recording(&id).await.unwrap().unwrap();
-    assert_eq!(row.phase, Phase::Complete);
-    assert!(matches!(handle.start(room(), AskedOptions::default()).await, Err(ControlError::ShuttingDown)));
 }
 
 /// Whether some upload below the folder has its second part.

@@ -27,6 +27,18 @@ def record(length):
     tell(type="progress", finalBytes=length, ticks=1)
 
 
+def go_on():
+    """As a successor does: cuts the spool behind what is whole and appends the rest."""
+    position = spec["resume"]["position"]
+    with open(source, "rb") as made, open(spec["spool"], "r+b") as spool:
+        spool.truncate(position["bytes"])
+        made.seek(position["bytes"])
+        spool.seek(position["bytes"])
+        spool.write(made.read())
+    tell(type="firstMedia")
+    tell(type="progress", finalBytes=whole, ticks=position["ticks"] + 1)
+
+
 def ended(reason, error=None):
     length = os.path.getsize(spec["spool"]) if os.path.exists(spec["spool"]) else 0
     tell(type="ended", reason=reason, ticks=1, finalBytes=length, error=error)
@@ -73,9 +85,29 @@ elif plan == "nothing":
     wait_for_stop()
     ended("stopped")
 elif plan == "crash":
-    # In the middle of the last fragment.
-    record(whole - 100)
+    if not spec["resume"]:
+        # In the middle of the last fragment.
+        record(whole - 100)
     os.kill(os.getpid(), signal.SIGKILL)
+elif plan in ("crash_once", "freeze_once"):
+    if spec["resume"]:
+        report("{} after {}".format(spec["resume"]["position"]["ticks"], spec["resume"]["report"]["warnings"][0]["message"]))
+        go_on()
+        wait_for_stop()
+        ended("stopped")
+    record(whole - 100)
+    report("first")
+    while plan == "freeze_once":
+        tell(type="progress", finalBytes=whole - 100, ticks=1)
+        time.sleep(0.05)
+    os.kill(os.getpid(), signal.SIGKILL)
+elif plan == "go_on":
+    if spec["resume"]:
+        go_on()
+    else:
+        record(whole - 100)
+    wait_for_stop()
+    ended("stopped")
 elif plan == "error":
     record(whole)
     ended("failed", "the encoder failed.")

@@ -7,22 +7,20 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 
+use super::livekit::FakeLivekit;
 use crate::control::{
-    ControlError, Handle, Limits, Livekit, LivekitAccess, RetryPolicy, Shared, Space, Supervisor, Uploads,
-    WorkerProgram,
+    ControlError, Handle, Limits, LivekitAccess, RetryPolicy, Shared, Shutdown, Space, Supervisor, Uploads,
+    WorkerProgram, Workforce,
 };
 use crate::ids::{EgressId, RoomName, WebhookId};
 use crate::media::{EncodedSample, Size, StreamKind, StreamSetup};
 use crate::mp4::{FragmentWriter, MovieConfig, SpoolReader};
 use crate::options::{AskedOptions, RecordingOptions};
 use crate::storage::{Folder, Storage};
-use crate::store::{RecordingRow, Store, WebhookRow};
+use crate::store::{NewRecording, RecordingRow, Store, WebhookRow};
 
 /// Far more than anything here takes; a test that gets there has failed.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -38,7 +36,9 @@ pub struct Setting {
     pub plan: &'static str,
     pub spool: Vec<u8>,
     pub storage: Option<Arc<dyn Storage>>,
-    pub capacity: u32,
+    pub max_recordings: Option<u32>,
+    pub resume_within: Duration,
+    pub shutdown_grace: Duration,
     pub limits: Limits,
     pub defaults: RecordingOptions,
     pub retry: RetryPolicy,
@@ -52,7 +52,8 @@ pub struct World {
     pub recordings: PathBuf,
     pub spools: PathBuf,
     webhook: WebhookId,
-    cancel: CancellationToken,
+    pub shutdown: Shutdown,
+    pub livekit: FakeLivekit,
     supervisor: JoinHandle<()>,
     setting: Setting,
     folder: TempDir,
@@ -64,7 +65,9 @@ impl Setting {
             plan,
             spool: spool(90, 200),
             storage: None,
-            capacity: 4,
+            max_recordings: None,
+            resume_within: Duration::ZERO,
+            shutdown_grace: Duration::ZERO,
             limits: Limits::default(),
             defaults: RecordingOptions::default(),
             retry: RetryPolicy {
@@ -110,6 +113,7 @@ impl World {
             None => Arc::new(Folder::new(&recordings)),
         };
         storage.ensure_ready().await.unwrap();
+        let livekit = FakeLivekit::start(setting.livekit_rooms).await;
         let shared = Shared {
             store: store.clone(),
             storage,
@@ -122,7 +126,11 @@ impl World {
             },
             program: program(&setting, folder.path()),
             spool_dir: spools.clone(),
-            capacity: setting.capacity.try_into().unwrap(),
+            rooms: livekit.client(),
+            max_recordings: setting.max_recordings.map(|max| max.try_into().unwrap()),
+            resume_within: setting.resume_within,
+            shutdown_grace: setting.shutdown_grace,
+            workforce: Workforce::default(),
             idle_timeout: Duration::from_secs(300),
             disabled_codecs: Vec::new(),
             defaults: setting.defaults.clone(),
@@ -131,11 +139,24 @@ impl World {
             uploads: Uploads::default(),
             space: watch::channel(Space::Ample).1,
         };
-        let livekit = livekit(setting.livekit_rooms).await;
-        let (handle, supervisor) = Supervisor::new(shared, livekit).await.unwrap();
-        let cancel = CancellationToken::new();
-        let supervisor = tokio::spawn(supervisor.run(cancel.clone()));
-        Self { store, handle, recordings, spools, webhook, cancel, supervisor, setting, folder }
+        let (handle, supervisor) = Supervisor::new(shared).await.unwrap();
+        let shutdown = Shutdown::default();
+        let supervisor = tokio::spawn(supervisor.run(shutdown.clone()));
+        Self { store, handle, recordings, spools, webhook, shutdown, livekit, supervisor, setting, folder }
+    }
+
+    /// A recording as it is when the service dies just after it was written down.
+    pub async fn accept_only(&self) -> EgressId {
+        let new = NewRecording {
+            egress_id: EgressId::random(),
+            room: room(),
+            started_at: jiff::Timestamp::now(),
+            key: "room/accepted.mp4".into(),
+            options: RecordingOptions::default(),
+        };
+        let id = new.egress_id.clone();
+        self.store.insert_recording(new).await.unwrap();
+        id
     }
 
     pub async fn start_recording(&self) -> EgressId {
@@ -169,15 +190,22 @@ impl World {
 
     /// The warning of the recording's last quality report, once there is one.
     pub async fn until_warned(&self, id: &EgressId) -> String {
+        self.until_warned_of(id, "").await
+    }
+
+    /// The same, once it is about this.
+    pub async fn until_warned_of(&self, id: &EgressId, what: &str) -> String {
         let look = async {
             loop {
-                if let Some(report) = self.store.report(id).await.unwrap() {
-                    return report.warnings[0].message.clone();
+                let report = self.store.report(id).await.unwrap();
+                let message = report.map(|report| report.warnings[0].message.clone());
+                if let Some(message) = message.filter(|message| message.contains(what)) {
+                    return message;
                 }
                 tokio::time::sleep(LOOK_EVERY).await;
             }
         };
-        tokio::time::timeout(PATIENCE, look).await.expect("there never was a report")
+        tokio::time::timeout(PATIENCE, look).await.expect("there never was such a report")
     }
 
     /// The bodies of the `egress_ended` events that wait to be delivered.
@@ -202,19 +230,26 @@ impl World {
 
     /// Waits until a path exists.
     pub async fn appears(&self, path: impl Fn() -> bool) {
+        self.comes_true(async || path()).await;
+    }
+
+    pub async fn comes_true(&self, condition: impl AsyncFn() -> bool) {
         let look = async {
-            while !path() {
+            while !condition().await {
                 tokio::time::sleep(LOOK_EVERY).await;
             }
         };
-        tokio::time::timeout(PATIENCE, look).await.expect("it never appeared");
+        tokio::time::timeout(PATIENCE, look).await.expect("it never came to that");
     }
 
-    /// The service ends as it does at SIGTERM.
-    pub async fn terminate(self) -> (Store, TempDir) {
-        self.cancel.cancel();
-        self.supervisor.await.unwrap();
-        (self.store, self.folder)
+    pub fn spool_is_whole(&self, id: &EgressId) -> bool {
+        let written = std::fs::metadata(self.spool_path(id)).map_or(0, |found| found.len());
+        written == self.setting.spool.len() as u64
+    }
+
+    /// Waits until the supervisor that was told to end has ended.
+    pub async fn gone(&mut self) {
+        (&mut self.supervisor).await.unwrap();
     }
 }
 
@@ -275,31 +310,4 @@ fn program(setting: &Setting, folder: &Path) -> WorkerProgram {
     std::fs::write(&script, include_str!("fake_worker.py")).unwrap();
     std::fs::write(&spool, &setting.spool).unwrap();
     WorkerProgram { path: "python3".into(), args: vec![script.into(), setting.plan.into(), spool.into()] }
-}
-
-/// A client of a server that answers every request with these rooms.
-async fn livekit(rooms: Option<&'static str>) -> Livekit {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    if let Some(rooms) = rooms {
-        tokio::spawn(async move {
-            while let Ok((mut stream, _)) = listener.accept().await {
-                let mut request = [0; 4096];
-                let _read = stream.read(&mut request).await;
-                let len = rooms.len();
-                let answer = format!(
-                    "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {len}\r\nconnection: close\r\n\r\n{rooms}"
-                );
-                let _written = stream.write_all(answer.as_bytes()).await;
-            }
-        });
-    }
-    let access = LivekitAccess {
-        url: "ws://livekit".into(),
-        api_key: "key".into(),
-        api_secret: "secret".into(),
-        ca_file: None,
-        give_up_after: Duration::from_secs(60),
-    };
-    Livekit::new(&url, &access).unwrap()
 }

@@ -1,0 +1,143 @@
+//! What a recording's end is to be called, and the sentence that users read of it. Pure.
+//!
+//! Does not decide that something failed: `state` does. Contract: a sentence holds no path, no address and nothing
+//! that only an operator can use. Kept as JSON with an unfinished recording.
+
+use serde::{Deserialize, Serialize};
+
+use crate::store::{Outcome, SavedFile};
+use crate::worker::messages::EndReason;
+
+/// Whether what was recorded is all that should have been.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Verdict {
+    AsItShould(EndReason),
+    Failed(Failure),
+}
+
+/// Why a recording is not what it should be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Failure {
+    /// The worker could not go on and said so, in words of its own.
+    Reported(String),
+    /// The worker died, and nobody could go on in its place.
+    Died(Death),
+    /// Workers died one after the other.
+    DiedAgain(Death),
+    /// Asked to end, the worker did not.
+    DidNotStop,
+    /// There was no room left for more.
+    DiskFull,
+    /// What the worker wrote cannot be read back from some place on.
+    SpoolDamaged,
+    /// The service itself went away before it was done.
+    ServiceRestarted,
+}
+
+/// How a worker went away that should have gone on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Death {
+    /// Without a word.
+    Crashed(Exit),
+    /// It made no progress and was killed.
+    Frozen,
+}
+
+/// How a worker process went away.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Exit {
+    Code(i32),
+    Signal(i32),
+    /// It never ran, or nobody can tell how it ended.
+    Unknown,
+}
+
+impl Verdict {
+    /// What a worker's last event says.
+    pub fn reported(reason: EndReason, error: Option<String>) -> Self {
+        match (reason, error) {
+            (_, Some(error)) => Self::Failed(Failure::Reported(error)),
+            (EndReason::DiskFull, None) => Self::Failed(Failure::DiskFull),
+            (EndReason::Failed, None) => Self::Failed(Failure::Reported("no reason given".into())),
+            (
+                EndReason::Stopped
+                | EndReason::RoomClosed
+                | EndReason::Idle
+                | EndReason::MaxDuration
+                | EndReason::MaxSize
+                | EndReason::ParentGone,
+                None,
+            ) => Self::AsItShould(reason),
+        }
+    }
+
+    /// Fails what has not failed already.
+    pub fn or_failed(self, failure: Failure) -> Self {
+        match self {
+            Self::AsItShould(_) => Self::Failed(failure),
+            Self::Failed(failure) => Self::Failed(failure),
+        }
+    }
+
+    /// How a recording has ended of which `saved` is in the store; `None`: there was nothing in the spool.
+    pub fn outcome(&self, saved: Option<SavedFile>) -> Outcome {
+        match (self, saved) {
+            (Self::AsItShould(_), Some(saved)) => Outcome::Complete(saved),
+            (Self::AsItShould(reason), None) => Outcome::Failed {
+                error: format!("The recording ended before anything was recorded ({reason})."),
+                saved: None,
+            },
+            (Self::Failed(failure), Some(saved)) => Outcome::Failed {
+                error: format!("{} The file holds what was recorded until then.", failure.sentence()),
+                saved: Some(saved),
+            },
+            (Self::Failed(failure), None) => Outcome::Failed {
+                error: format!("{} Nothing was recorded.", failure.sentence()),
+                saved: None,
+            },
+        }
+    }
+
+    /// How a recording has ended whose file cannot be stored.
+    pub fn not_stored(&self) -> Outcome {
+        const KEPT: &str = "The recording could not be stored; the recorder has kept it on its own disk.";
+        let error = match self {
+            Self::AsItShould(_) => KEPT.to_owned(),
+            Self::Failed(failure) => format!("{} {KEPT}", failure.sentence()),
+        };
+        Outcome::Failed { error, saved: None }
+    }
+}
+
+impl Failure {
+    fn sentence(&self) -> String {
+        match self {
+            Self::Reported(error) => format!("The recorder failed: {}.", error.trim_end_matches('.')),
+            Self::Died(death) => format!("{}.", death.clause()),
+            Self::DiedAgain(death) => format!("{}, for the third time within a minute.", death.clause()),
+            Self::DidNotStop => "The recorder did not end in time and was ended.".to_owned(),
+            Self::DiskFull => "The recorder's disk had no more room.".to_owned(),
+            Self::SpoolDamaged => "A part of the recording was damaged on the recorder's disk.".to_owned(),
+            Self::ServiceRestarted => "The service was restarted while recording.".to_owned(),
+        }
+    }
+}
+
+impl Death {
+    fn clause(&self) -> String {
+        match self {
+            Self::Crashed(Exit::Code(code)) => {
+                format!("The recorder ended unexpectedly with exit code {code}")
+            }
+            Self::Crashed(Exit::Signal(signal)) => {
+                format!("The recorder ended unexpectedly by signal {signal}")
+            }
+            Self::Crashed(Exit::Unknown) => "The recorder ended unexpectedly".to_owned(),
+            Self::Frozen => "The recorder did not go on any more and was ended".to_owned(),
+        }
+    }
+}
