@@ -3,6 +3,8 @@
 //!
 //! Contract: the middle of the picture has the card's colour in every frame; a bar moves below it.
 
+use rand::{RngCore, SeedableRng};
+
 use super::picture::{Colour, Planes};
 use crate::media::Size;
 
@@ -10,6 +12,9 @@ use crate::media::Size;
 const LEVELS: [f64; 3] = [0.125, 0.5, 0.875];
 /// All combinations but the darkest, which a background may look like.
 pub const CARDS: u32 = 26;
+
+/// One part in so many: noise of which the coarsest quantiser makes as many bits as the encoder may spend.
+const NOISY_SHARE: u32 = 32;
 
 /// Draws one participant's pictures, planar 4:2:0 without padding.
 pub struct Card {
@@ -28,13 +33,25 @@ impl Card {
     }
 
     pub fn draw(&self, frame: u32) -> Vec<u8> {
+        self.planes(frame).concat()
+    }
+
+    /// With noise at the top, another one in each frame.
+    pub fn draw_busy(&self, frame: u32) -> Vec<u8> {
+        let mut picture = self.planes(frame).concat();
+        let noisy = (self.size.width * self.size.height / NOISY_SHARE) as usize;
+        rand::rngs::StdRng::seed_from_u64(frame.into()).fill_bytes(&mut picture[..noisy]);
+        picture
+    }
+
+    fn planes(&self, frame: u32) -> Planes {
         let mut planes = Planes::new(self.size);
         planes.fill(self.colour);
         let Size { width, height } = self.size;
         let bar = Size { width: width / 16, height: height / 8 };
         let left = (width - bar.width) * (frame % self.period) / self.period;
         planes.bar((left, height - bar.height), bar);
-        planes.concat()
+        planes
     }
 }
 

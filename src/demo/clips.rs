@@ -13,7 +13,7 @@ use super::card::Card;
 use super::picture::Figure;
 use super::voice::Voice;
 use crate::media::{AUDIO_RATE, Codec, Size};
-use crate::room::publisher::{AudioLevel, Clip, ClipFrame};
+use crate::room::publisher::{AudioLevel, Clip, ClipFrame, RIDS, TrackClips};
 
 pub const FRAME_RATE: u32 = 30;
 /// RTP ticks of one frame (90 kHz) and of one packet (48 kHz, 20 ms: what browsers send).
@@ -34,6 +34,23 @@ pub struct ClipOptions {
     pub size: Size,
     pub codec: VideoCodec,
     pub look: Look,
+    pub layers: Layers,
+    pub sound: Sound,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sound {
+    Voice,
+    /// There is no microphone.
+    None,
+}
+
+/// In how many sizes the picture comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layers {
+    Single,
+    /// Besides its own, in halves and quarters.
+    Simulcast,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -49,6 +66,8 @@ pub enum Look {
     Figure,
     /// A plain colour of its own.
     Card,
+    /// A card that costs as many bits as a busy picture.
+    Busy,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -79,9 +98,25 @@ pub enum ClipError {
 ///
 /// # Errors
 /// If an encoder is missing or does not work.
-pub fn encode(options: ClipOptions) -> Result<Vec<Arc<Clip>>, ClipError> {
+pub fn encode(options: ClipOptions) -> Result<Vec<TrackClips>, ClipError> {
     gst::init().map_err(ClipError::Init)?;
-    Ok(vec![Arc::new(video(options)?), Arc::new(audio(options.participant)?)])
+    let sizes = sizes(options.size, options.layers).into_iter();
+    let video = sizes.map(|size| video(ClipOptions { size, ..options }).map(Arc::new));
+    let mut tracks = vec![TrackClips(video.collect::<Result<_, _>>()?)];
+    match options.sound {
+        Sound::Voice => tracks.push(TrackClips(vec![Arc::new(audio(options.participant)?)])),
+        Sound::None => {}
+    }
+    Ok(tracks)
+}
+
+/// Those of a picture's layers, the smallest first.
+fn sizes(size: Size, layers: Layers) -> Vec<Size> {
+    let halvings = match layers {
+        Layers::Single => 0..1,
+        Layers::Simulcast => 0..RIDS.len() as u32,
+    };
+    halvings.rev().map(|n| Size { width: size.width >> n, height: size.height >> n }).collect()
 }
 
 fn video(options: ClipOptions) -> Result<Clip, ClipError> {
@@ -116,6 +151,10 @@ fn pictures(options: ClipOptions) -> Box<dyn Iterator<Item = Vec<u8>> + Send> {
         Look::Card => {
             let card = Card::new(size, participant, FRAMES);
             Box::new((0..FRAMES).map(move |n| card.draw(n)))
+        }
+        Look::Busy => {
+            let card = Card::new(size, participant, FRAMES);
+            Box::new((0..FRAMES).map(move |n| card.draw_busy(n)))
         }
     }
 }
@@ -215,7 +254,11 @@ mod tests {
     const SMALL: Size = Size { width: 160, height: 90 };
 
     fn clips(codec: VideoCodec) -> Vec<Arc<Clip>> {
-        encode(ClipOptions { participant: 1, size: SMALL, codec, look: Look::Figure }).unwrap()
+        let (layers, sound) = (Layers::Single, Sound::Voice);
+        let tracks =
+            encode(ClipOptions { participant: 1, size: SMALL, codec, look: Look::Figure, layers, sound })
+                .unwrap();
+        tracks.into_iter().flat_map(|track| track.0).collect()
     }
 
     fn seconds(clip: &Clip) -> f64 {
@@ -278,8 +321,31 @@ mod tests {
     #[test]
     fn an_odd_size_is_refused() {
         let size = Size { width: 161, height: 90 };
-        let refused = encode(ClipOptions { participant: 0, size, codec: VideoCodec::Vp8, look: Look::Card });
+        let (look, layers, sound) = (Look::Card, Layers::Single, Sound::Voice);
+        let refused =
+            encode(ClipOptions { participant: 0, size, codec: VideoCodec::Vp8, look, layers, sound });
         assert!(matches!(refused, Err(ClipError::Size { width: 161, .. })));
+    }
+
+    #[test]
+    fn layers_double_in_size_and_a_busy_picture_uses_the_bits_that_it_may() {
+        let options = ClipOptions {
+            participant: 1,
+            size: Size { width: 640, height: 360 },
+            codec: VideoCodec::Vp8,
+            look: Look::Busy,
+            layers: Layers::Simulcast,
+            sound: Sound::None,
+        };
+        let tracks = encode(options).unwrap();
+        let [video] = tracks.as_slice() else { panic!("no sound was asked for: {tracks:?}") };
+        for (clip, (height, bits_per_second)) in video.0.iter().zip([(90, 34e3), (180, 138e3), (360, 553e3)])
+        {
+            assert_eq!(clip.size.map(|size| size.height), Some(height));
+            let bits = clip.frames.iter().map(|frame| frame.data.len() as f64 * 8.0).sum::<f64>();
+            let share = bits / seconds(clip) / bits_per_second;
+            assert!((0.7..1.5).contains(&share), "{share} of what {height} lines may take");
+        }
     }
 
     fn nal_types(annex_b: &[u8]) -> Vec<u8> {

@@ -1,16 +1,14 @@
 //! Owns a group of test participants in one room: encodes their clips side by side, brings them in
 //! one after the other and takes them out again.
 
-use std::sync::Arc;
-
 use anyhow::{Context, bail};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::clips::{self, ClipOptions, Look, VideoCodec};
+use super::clips::{self, ClipOptions, Layers, Look, Sound, VideoCodec};
 use crate::ids::RoomName;
 use crate::media::Size;
-use crate::room::publisher::{Clip, PublishEnd, PublishError, Publisher, PublisherOptions};
+use crate::room::publisher::{PublishEnd, PublishError, Publisher, PublisherOptions, TrackClips};
 
 /// Who comes, and where to.
 #[derive(Clone, Debug)]
@@ -23,12 +21,14 @@ pub struct CrowdOptions {
     pub size: Size,
     pub codec: VideoCodec,
     pub look: Look,
+    pub layers: Layers,
+    pub sound: Sound,
 }
 
 /// Clips for everybody, ready to be sent.
 pub struct Prepared {
     options: CrowdOptions,
-    clips: Vec<Vec<Arc<Clip>>>,
+    clips: Vec<Vec<TrackClips>>,
 }
 
 /// Everybody is in the room and publishes.
@@ -42,8 +42,8 @@ impl Prepared {
     pub async fn encode(options: CrowdOptions) -> anyhow::Result<Self> {
         let mut encoding = JoinSet::new();
         for participant in 0..options.count {
-            let CrowdOptions { size, codec, look, .. } = options;
-            let options = ClipOptions { participant, size, codec, look };
+            let CrowdOptions { size, codec, look, layers, sound, .. } = options;
+            let options = ClipOptions { participant, size, codec, look, layers, sound };
             encoding.spawn_blocking(move || (participant, clips::encode(options)));
         }
         let mut encoded = Vec::new();
@@ -103,7 +103,7 @@ impl Crowd {
     }
 }
 
-fn publisher_options(options: &CrowdOptions, number: u32, clips: Vec<Arc<Clip>>) -> PublisherOptions {
+fn publisher_options(options: &CrowdOptions, number: u32, tracks: Vec<TrackClips>) -> PublisherOptions {
     PublisherOptions {
         url: options.url.clone(),
         api_key: options.api_key.clone(),
@@ -111,6 +111,6 @@ fn publisher_options(options: &CrowdOptions, number: u32, clips: Vec<Arc<Clip>>)
         room: options.room.clone(),
         identity: format!("participant-{number}"),
         name: format!("Participant {number}"),
-        clips,
+        tracks,
     }
 }

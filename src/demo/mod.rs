@@ -31,7 +31,7 @@ use rand::distr::Alphanumeric;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep, timeout};
 
-use self::clips::{Look, VideoCodec};
+use self::clips::{Layers, Look, Sound, VideoCodec};
 use self::contents::Contents;
 use self::crowd::{CrowdOptions, Prepared};
 use self::livekit::LiveKit;
@@ -180,6 +180,8 @@ fn crowd_options(args: &DemoArgs, livekit: &LiveKit, room: RoomName) -> CrowdOpt
         size: CAMERA,
         codec: VideoCodec::Vp8,
         look: Look::Figure,
+        layers: Layers::Single,
+        sound: Sound::Voice,
     }
 }
 

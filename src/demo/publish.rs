@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 
-use super::clips::{Look, VideoCodec};
+use super::clips::{Layers, Look, Sound, VideoCodec};
 use super::commands;
 use super::crowd::{CrowdOptions, Prepared};
 use super::interrupted;
@@ -38,6 +38,12 @@ pub struct PublishArgs {
     pub codec: VideoCodec,
     #[arg(long, value_enum, default_value = "figure")]
     pub look: Look,
+    /// Publish each picture in halves and quarters of its size as well.
+    #[arg(long)]
+    pub simulcast: bool,
+    /// Publish no sound.
+    #[arg(long)]
+    pub silent: bool,
     /// Let nobody in before standard input says so, in JSON lines.
     #[arg(long, conflicts_with = "seconds")]
     pub commands: bool,
@@ -71,6 +77,8 @@ impl From<PublishArgs> for CrowdOptions {
     fn from(args: PublishArgs) -> Self {
         let PublishArgs { url, room, api_key, api_secret, count, codec, look, .. } = args;
         let size = Size { width: args.width, height: args.height };
-        Self { url, api_key, api_secret, room, count, size, codec, look }
+        let layers = if args.simulcast { Layers::Simulcast } else { Layers::Single };
+        let sound = if args.silent { Sound::None } else { Sound::Voice };
+        Self { url, api_key, api_secret, room, count, size, codec, look, layers, sound }
     }
 }

@@ -16,16 +16,16 @@ use std::time::{Duration, Instant};
 
 use livekit_signaling::SignalError;
 use livekit_token::AccessTokenError;
-use str0m::media::Mid;
+use str0m::media::{Mid, Rid};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use self::clip::ClipLoop;
-pub use self::clip::{AudioLevel, Clip, ClipFrame};
-use self::peer::{Offer, Peer, PeerEvent, kind_of};
+pub use self::clip::{AudioLevel, Clip, ClipFrame, RIDS, TrackClips};
+use self::peer::{Offer, Peer, PeerEvent, Stream};
 use self::signal::{Signal, Told};
 use crate::ids::RoomName;
-use crate::media::{Codec, TrackKind};
+use crate::media::Codec;
 
 /// From the first byte of signalling to a connection that carries media. A healthy server needs
 /// less than a second; a machine that is starting everything at once needs more.
@@ -45,14 +45,14 @@ pub struct PublisherOptions {
     /// The name that other participants see.
     pub name: String,
     /// At most one with a picture and one with sound.
-    pub clips: Vec<Arc<Clip>>,
+    pub tracks: Vec<TrackClips>,
 }
 
 /// A participant that is connected; nothing has been sent yet.
 pub struct Publisher {
     signal: Signal,
     peer: Peer,
-    tracks: Vec<PublishedTrack>,
+    streams: Vec<PublishedStream>,
 }
 
 /// Why [`Publisher::run`] came back without an error.
@@ -98,9 +98,8 @@ pub enum SignalFault {
     Refused(String),
 }
 
-struct PublishedTrack {
-    mid: Mid,
-    codec: Codec,
+struct PublishedStream {
+    stream: Stream,
     frames: ClipLoop,
 }
 
@@ -126,7 +125,7 @@ impl Publisher {
     async fn publish(&mut self, cancel: &CancellationToken) -> Result<PublishEnd, PublishError> {
         let start = Instant::now();
         loop {
-            let due = self.tracks.iter().map(|t| t.frames.due()).min();
+            let due = self.streams.iter().map(|s| s.frames.due()).min();
             let due = start + due.unwrap_or(FOREVER);
             tokio::select! {
                 biased;
@@ -145,13 +144,13 @@ impl Publisher {
         }
     }
 
-    /// One frame of the track whose turn it is; the caller drains str0m before the next.
+    /// One frame of the stream whose turn it is; the caller drains str0m before the next.
     fn send_due(&mut self, start: Instant) -> Result<(), PublishError> {
-        let Some(track) = self.tracks.iter_mut().min_by_key(|t| t.frames.due()) else {
+        let Some(published) = self.streams.iter_mut().min_by_key(|s| s.frames.due()) else {
             return Ok(());
         };
-        let due = track.frames.take();
-        self.peer.write(track.mid, track.codec, start + due.elapsed, &due)
+        let due = published.frames.take();
+        self.peer.write(&published.stream, start + due.elapsed, &due)
     }
 
     async fn leave(self) {
@@ -161,26 +160,24 @@ impl Publisher {
 }
 
 async fn connect(options: PublisherOptions) -> Result<Publisher, PublishError> {
-    let codecs = options.clips.iter().map(|c| c.codec);
-    let mut peer = Peer::bind(&options.url, codecs).await?;
+    let tracks = &options.tracks;
+    let mut peer = Peer::bind(&options.url, tracks.iter().map(TrackClips::codec)).await?;
     let mut signal = Signal::connect(&options).await?;
-    let cids = signal.announce(&options.clips).await?;
-    let tracks: Vec<(TrackKind, String)> = options.clips.iter().map(|c| kind_of(c)).zip(cids).collect();
-    let offer = peer.offer(&tracks)?;
-    let mids = offer.mids.clone();
+    let cids = signal.announce(tracks).await?;
+    let offer = peer.offer(&tracks.iter().zip(cids).collect::<Vec<_>>())?;
+    let streams = tracks.iter().zip(&offer.mids).flat_map(|(track, mid)| streams(track, *mid)).collect();
     signal.offer(&offer.sdp).await;
     negotiate(&mut signal, &mut peer, offer).await?;
-    let tracks = options
-        .clips
-        .into_iter()
-        .zip(mids)
-        .map(|(clip, mid)| PublishedTrack {
-            mid,
-            codec: clip.codec,
-            frames: ClipLoop::new(clip, rand::random()),
-        })
-        .collect();
-    Ok(Publisher { signal, peer, tracks })
+    Ok(Publisher { signal, peer, streams })
+}
+
+/// The streams of a track begin at the same RTP time, so that a picture has one, whatever its size.
+fn streams(track: &TrackClips, mid: Mid) -> impl Iterator<Item = PublishedStream> {
+    let (codec, first_rtp_time) = (track.codec(), rand::random());
+    track.streams().map(move |(rid, clip)| PublishedStream {
+        stream: Stream { mid, rid: rid.map(Rid::from), codec },
+        frames: ClipLoop::new(Arc::clone(clip), first_rtp_time),
+    })
 }
 
 /// From the offer to a connection that carries media.

@@ -14,7 +14,7 @@ use rand::{Rng, SeedableRng};
 
 use crate::picture::{both_streams_last, every_frame_is_a_thirtieth_of_a_second_after_the_one_before};
 use crate::support::grid;
-use crate::support::participants::Participants;
+use crate::support::participants::{Crowd, Participants};
 use crate::support::probe::{Frame, Recording};
 use crate::support::servers::LiveKit;
 use crate::support::stage::{Running, Stage};
@@ -59,7 +59,7 @@ async fn twenty_five_who_come_and_go_at_random_are_tiled_right_at_every_moment()
     let lasting = Duration::from_secs(setting("EGRESSD_CHAOS_SECONDS", DEFAULT_SECONDS));
     let mut random = StdRng::seed_from_u64(setting("EGRESSD_CHAOS_SEED", DEFAULT_SEED));
     let stage = Stage::open(ROOM).await;
-    let mut crowd = stage.crowd("vp8", CROWD);
+    let mut crowd = stage.crowd(Crowd::of("vp8", CROWD));
     // The room must exist before it can be recorded.
     storm(&mut crowd, &[], &[1], &mut random).await;
     let running = stage.record().await;

@@ -9,7 +9,7 @@ use crate::picture::{
     COLOUR_TOLERANCE, every_frame_is_a_thirtieth_of_a_second_after_the_one_before, tiles_show,
 };
 use crate::support::grid;
-use crate::support::participants::{Act, Participants};
+use crate::support::participants::{Act, Crowd, Participants};
 use crate::support::probe::Recording;
 use crate::support::publication::{Layers, Picture, Publication};
 use crate::support::stage::{Options, Running, Stage};
@@ -127,7 +127,7 @@ async fn h265_is_recorded_and_a_codec_that_is_not_decoded_leaves_the_others_alon
     let publication = Publication { fps: FPS, hertz: &[], ..Publication::DEFAULT };
     let bar = |codec, rgb| Act::Publish(Publication { codec, picture: Picture::Bar(rgb), ..publication });
     stage.participants.join("ann", bar("vp8", COLOURS[0]));
-    let mut crowd = stage.crowd("h265", 1);
+    let mut crowd = stage.crowd(Crowd::of("h265", 1));
     crowd.join("1", Act::Silent);
     stage.participants.join("cid", bar("av1", COLOURS[1]));
     let running = stage.record().await;
@@ -153,54 +153,8 @@ async fn h265_is_recorded_and_a_codec_that_is_not_decoded_leaves_the_others_alon
     assert!(message.contains("AV1"), "{report}");
 }
 
-/// Nine cells of 421x234: 320x180 would have to be enlarged, 1280x720 is more than anybody sees.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_each_track_the_smallest_layer_that_fills_its_cell_comes() {
-    // Each encodes three times, on the recorder's own machine, and leaves layers out when that is too much: the other
-    // cells are taken by those who encode nothing.
-    const LAYERED: usize = 2;
-    const CARDS: u32 = 7;
-    let mut stage = Stage::open("layer").await;
-    for (n, rgb) in COLOURS.into_iter().take(LAYERED).enumerate() {
-        let publication = Publication {
-            picture: Picture::Bar(rgb),
-            layers: Layers::Simulcast,
-            size: (1280, 720),
-            fps: 10,
-            hertz: &[],
-            ..Publication::DEFAULT
-        };
-        stage.participants.join(&format!("p{n}"), Act::Publish(publication));
-    }
-    let mut crowd = stage.crowd("vp8", CARDS);
-    for card in 1..=CARDS {
-        crowd.join(&card.to_string(), Act::Silent);
-    }
-    let running = stage.record().await;
-    for _ in 0..2 {
-        when_settled(&running).await;
-    }
-    stage.stop().await;
-    let report = stage.report(&running).await;
-    let mut fitting = 0;
-    for n in 0..LAYERED {
-        let track = video_of(&report, &format!("p{n}"));
-        let layers = track["layers"].as_array().expect("a list of layers");
-        let frames = |height: u64| -> u64 {
-            let of_height = layers.iter().filter(|layer| layer["height"] == height);
-            of_height.filter_map(|layer| layer["frames"].as_u64()).sum()
-        };
-        eprintln!("p{n}: {} of 180, {} of 360, {} of 720 lines", frames(180), frames(360), frames(720));
-        // The SFU begins with what it has, and changes with a keyframe.
-        assert!(frames(720) * 4 < frames(180) + frames(360), "more than anybody sees: {track}");
-        fitting += usize::from(frames(360) > frames(180) + frames(720));
-    }
-    // On a busy machine a publisher may leave out the layer that would fit, and the SFU takes the one below.
-    assert!(fitting > 0, "{report}");
-}
-
 /// The report of a participant's camera.
-fn video_of<'a>(report: &'a Value, participant: &str) -> &'a Value {
+pub fn video_of<'a>(report: &'a Value, participant: &str) -> &'a Value {
     let tracks = report["tracks"].as_array().expect("a list of tracks");
     let track = tracks.iter().find(|track| track["participant"] == participant && track["kind"] == "video");
     track.unwrap_or_else(|| panic!("no video of {participant} in {report}"))

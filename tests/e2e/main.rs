@@ -34,4 +34,6 @@ mod report;
 
 mod connection;
 
+mod layers;
+
 mod loss;

@@ -24,6 +24,14 @@ pub struct Clip {
     pub length: u64,
 }
 
+/// What a track sends: the same picture in sizes that double (simulcast), the smallest one first, or one clip alone. Never
+/// empty, never more than [`RIDS`].
+#[derive(Clone, Debug)]
+pub struct TrackClips(pub Vec<Arc<Clip>>);
+
+/// What LiveKit calls the streams of a simulcast track, the smallest picture first.
+pub const RIDS: [&str; 3] = ["q", "h", "f"];
+
 /// One access unit, in the form that the RTP packetiser takes: a VP8 frame, an H.264 access unit
 /// in Annex B, an Opus packet.
 #[derive(Debug)]
@@ -67,6 +75,18 @@ pub(super) const fn clock_rate(codec: Codec) -> u32 {
     match codec.kind() {
         TrackKind::Video => VIDEO_CLOCK,
         TrackKind::Audio => AUDIO_RATE,
+    }
+}
+
+impl TrackClips {
+    pub fn codec(&self) -> Codec {
+        self.0[0].codec
+    }
+
+    /// Each clip with the name of its stream, if it needs one.
+    pub fn streams(&self) -> impl Iterator<Item = (Option<&'static str>, &Arc<Clip>)> {
+        let is_simulcast = self.0.len() > 1;
+        RIDS.into_iter().map(move |rid| is_simulcast.then_some(rid)).zip(&self.0)
     }
 }
 

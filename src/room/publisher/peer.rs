@@ -9,14 +9,14 @@ use std::time::Instant;
 
 use str0m::change::{SdpAnswer, SdpPendingOffer};
 use str0m::format::{Codec as RtcCodec, PayloadParams};
-use str0m::media::{Direction, Frequency, MediaKind, MediaTime, Mid};
+use str0m::media::{Direction, Frequency, MediaKind, MediaTime, Mid, Rid, Simulcast, SimulcastLayer};
 use str0m::net::{Protocol, Receive};
 use str0m::{Candidate, Event, IceConnectionState, Input, Output, Rtc};
 use tokio::net::UdpSocket;
 use tokio::time::sleep_until;
 use url::Url;
 
-use super::clip::{Clip, DueFrame, clock_rate};
+use super::clip::{DueFrame, TrackClips, clock_rate};
 use super::{PublishError, SignalFault};
 use crate::media::{Codec, TrackKind};
 
@@ -33,9 +33,17 @@ pub(super) struct Peer {
 /// What was offered, until the answer is there.
 pub(super) struct Offer {
     pub sdp: String,
-    /// The media sections, in the order of the clips.
+    /// The media sections, in the order of the tracks.
     pub mids: Vec<Mid>,
     pending: SdpPendingOffer,
+}
+
+/// Where a clip's frames go.
+pub(super) struct Stream {
+    pub mid: Mid,
+    /// Of a simulcast track.
+    pub rid: Option<Rid>,
+    pub codec: Codec,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -48,12 +56,12 @@ pub(super) enum PeerEvent {
 
 impl Peer {
     /// Binds the socket on the address from which `server` is reached.
-    pub async fn bind(server: &str, clips: impl Iterator<Item = Codec>) -> Result<Self, PublishError> {
+    pub async fn bind(server: &str, codecs: impl Iterator<Item = Codec>) -> Result<Self, PublishError> {
         let ip = local_address_towards(server).await?;
         let socket = UdpSocket::bind((ip, 0)).await.map_err(PublishError::Socket)?;
         let local = socket.local_addr().map_err(PublishError::Socket)?;
         let mut config = Rtc::builder().clear_codecs();
-        for codec in clips {
+        for codec in codecs {
             config = match codec {
                 Codec::Vp8 => config.enable_vp8(true),
                 Codec::Vp9 => config.enable_vp9(true),
@@ -70,15 +78,14 @@ impl Peer {
         Ok(Self { rtc, socket, local, datagram: Box::new([0; DATAGRAM]) })
     }
 
-    /// `tracks`: kind and client id of each track; LiveKit finds the track that was announced by
-    /// the id in `a=msid`.
-    pub fn offer(&mut self, tracks: &[(TrackKind, String)]) -> Result<Offer, PublishError> {
+    /// Each track with its client id; LiveKit finds the track that was announced by the id in `a=msid`.
+    pub fn offer(&mut self, tracks: &[(&TrackClips, String)]) -> Result<Offer, PublishError> {
         let mut changes = self.rtc.sdp_api();
         let mids = tracks
             .iter()
-            .map(|(kind, cid)| {
-                let stream = Some("publisher".to_owned());
-                changes.add_media(media_kind(*kind), Direction::SendOnly, stream, Some(cid.clone()), None)
+            .map(|(track, cid)| {
+                let (kind, stream) = (media_kind(track.codec().kind()), Some("publisher".to_owned()));
+                changes.add_media(kind, Direction::SendOnly, stream, Some(cid.clone()), simulcast(track))
             })
             .collect();
         let (offer, pending) = changes.apply().ok_or(PublishError::NothingToPublish)?;
@@ -98,25 +105,30 @@ impl Peer {
             Candidate::from_sdp_string(candidate).map_err(|e| PublishError::Sdp(e.to_string()))?;
         if candidate.proto() == Protocol::Udp {
             self.rtc.add_remote_candidate(candidate);
+            // Only now does str0m see that there is somebody to be asked: a server that is an ICE-lite agent asks nobody.
+            self.rtc.handle_input(Input::Timeout(Instant::now()))?;
         }
         Ok(())
     }
 
-    /// Sends one frame of `clip`, captured at `captured`. str0m makes the sender reports from the
-    /// pairs of `captured` and RTP time.
+    /// Sends one frame, captured at `captured`. str0m makes the sender reports from the pairs of `captured` and RTP
+    /// time.
     pub fn write(
         &mut self,
-        mid: Mid,
-        codec: Codec,
+        stream: &Stream,
         captured: Instant,
         due: &DueFrame<'_>,
     ) -> Result<(), PublishError> {
+        let Stream { mid, rid, codec } = *stream;
         let mut writer = self.rtc.writer(mid).ok_or(PublishError::ConnectionLost)?;
         let pt = writer
             .payload_params()
             .find(|p| carries(p, codec))
             .map(PayloadParams::pt)
             .ok_or(PublishError::CodecRefused { codec })?;
+        if let Some(rid) = rid {
+            writer = writer.rid(rid);
+        }
         if let Some(level) = due.frame.level {
             writer = writer.audio_level(level.dbov, level.voice);
         }
@@ -193,8 +205,13 @@ enum Drained {
     Connected,
 }
 
-pub(super) fn kind_of(clip: &Clip) -> TrackKind {
-    clip.codec.kind()
+/// What str0m is to be told of a track's streams, if they are several.
+fn simulcast(track: &TrackClips) -> Option<Simulcast> {
+    let mut simulcast = Simulcast::new();
+    for rid in track.streams().filter_map(|(rid, _)| rid) {
+        simulcast.add_send_layer(SimulcastLayer::new(rid));
+    }
+    (!simulcast.send.is_empty()).then_some(simulcast)
 }
 
 fn media_kind(kind: TrackKind) -> MediaKind {

@@ -1,15 +1,13 @@
 //! Owns the publisher's signalling: its access token, the announcement of its tracks, the offer and
 //! what the server answers. Everything about other participants is left out here.
 
-use std::sync::Arc;
-
 use livekit_protocol as proto;
 use livekit_signaling::{SignalClient, SignalEvent, SignalEvents};
 use livekit_token::{AccessToken, AccessTokenError, VideoGrants};
 use proto::{signal_request, signal_response};
 
 use super::super::signalling::{self, AutoSubscribe};
-use super::clip::Clip;
+use super::clip::TrackClips;
 use super::{PublishError, PublisherOptions, SignalFault};
 use crate::media::{Codec, TrackKind};
 
@@ -38,11 +36,11 @@ impl Signal {
         Ok(Self { client, events })
     }
 
-    /// Announces a track for each clip; answers with their client ids once the server knows all.
-    pub async fn announce(&mut self, clips: &[Arc<Clip>]) -> Result<Vec<String>, PublishError> {
-        let cids: Vec<String> = clips.iter().map(|c| client_id(c.codec)).collect();
-        for (clip, cid) in clips.iter().zip(&cids) {
-            let request = add_track_request(clip, cid);
+    /// Announces the tracks; answers with their client ids once the server knows all.
+    pub async fn announce(&mut self, tracks: &[TrackClips]) -> Result<Vec<String>, PublishError> {
+        let cids: Vec<String> = tracks.iter().map(|track| client_id(track.codec())).collect();
+        for (track, cid) in tracks.iter().zip(&cids) {
+            let request = add_track_request(track, cid);
             self.client.send(signal_request::Message::AddTrack(request)).await;
         }
         let mut waiting = cids.clone();
@@ -121,12 +119,12 @@ fn client_id(codec: Codec) -> String {
     format!("{kind}-{:08x}", rand::random::<u32>())
 }
 
-fn add_track_request(clip: &Clip, cid: &str) -> proto::AddTrackRequest {
-    let (kind, source, name) = match clip.codec.kind() {
+fn add_track_request(track: &TrackClips, cid: &str) -> proto::AddTrackRequest {
+    let (kind, source, name) = match track.codec().kind() {
         TrackKind::Audio => (proto::TrackType::Audio, proto::TrackSource::Microphone, "microphone"),
         TrackKind::Video => (proto::TrackType::Video, proto::TrackSource::Camera, "camera"),
     };
-    let codec = match clip.codec {
+    let codec = match track.codec() {
         Codec::Vp8 => "vp8",
         Codec::Vp9 => "vp9",
         Codec::H264 => "h264",
@@ -134,7 +132,8 @@ fn add_track_request(clip: &Clip, cid: &str) -> proto::AddTrackRequest {
         Codec::Av1 => "av1",
         Codec::Opus => "opus",
     };
-    let (width, height) = clip.size.map_or((0, 0), |s| (s.width, s.height));
+    let layers = layers(track);
+    let (width, height) = layers.last().map_or((0, 0), |largest| (largest.width, largest.height));
     proto::AddTrackRequest {
         cid: cid.to_owned(),
         name: name.to_owned(),
@@ -142,7 +141,7 @@ fn add_track_request(clip: &Clip, cid: &str) -> proto::AddTrackRequest {
         source: source as i32,
         width,
         height,
-        layers: clip.size.map(|_| single_layer(width, height)).into_iter().collect(),
+        layers,
         simulcast_codecs: vec![proto::SimulcastCodec {
             codec: codec.to_owned(),
             cid: cid.to_owned(),
@@ -154,6 +153,18 @@ fn add_track_request(clip: &Clip, cid: &str) -> proto::AddTrackRequest {
     }
 }
 
-fn single_layer(width: u32, height: u32) -> proto::VideoLayer {
-    proto::VideoLayer { quality: proto::VideoQuality::High as i32, width, height, ..Default::default() }
+/// None for sound. A picture that comes in one size is of the highest quality, whatever that is.
+fn layers(track: &TrackClips) -> Vec<proto::VideoLayer> {
+    use proto::VideoQuality::{High, Low, Medium};
+    let qualities = [Low, Medium, High].into_iter().skip(if track.0.len() == 1 { 2 } else { 0 });
+    let sizes = track.0.iter().filter_map(|clip| clip.size);
+    qualities
+        .zip(sizes)
+        .map(|(quality, size)| proto::VideoLayer {
+            quality: quality as i32,
+            width: size.width,
+            height: size.height,
+            ..Default::default()
+        })
+        .collect()
 }

@@ -28,6 +28,28 @@ pub enum Act {
     Silent,
 }
 
+/// Participants of egressd's own.
+#[derive(Clone, Copy)]
+pub struct Crowd {
+    /// `vp8`, `h264` or `h265`.
+    pub codec: &'static str,
+    pub count: u32,
+    pub size: (u32, u32),
+    /// The pictures cost as many bits as busy ones do.
+    pub busy: bool,
+    /// Halves and quarters of the pictures come as well.
+    pub simulcast: bool,
+    /// Nobody has a microphone.
+    pub silent: bool,
+}
+
+impl Crowd {
+    /// Small cards.
+    pub const fn of(codec: &'static str, count: u32) -> Self {
+        Self { codec, count, size: (160, 90), busy: false, simulcast: false, silent: false }
+    }
+}
+
 pub struct Participants {
     child: Child,
     stdin: Option<ChildStdin>,
@@ -60,14 +82,18 @@ impl Participants {
         Self::spawn(Self::in_room(&mut command, livekit, room), &folder.join("browser.log"), CHROMIUM_ENDS)
     }
 
-    /// `count` participants of egressd's own, in `codec` (`vp8`, `h264` or `h265`), with cards encoded beforehand: dozens of them cost less than one that
-    /// encodes. They know `join` and `leave` and are called "1", "2" ...
-    pub fn start_crowd(folder: &Path, livekit: &LiveKit, room: &str, codec: &str, count: u32) -> Self {
+    /// Participants of egressd's own, with cards encoded beforehand: dozens of them cost less than one that encodes. They
+    /// know `join` and `leave` and are called "1", "2" ...
+    pub fn start_crowd(folder: &Path, livekit: &LiveKit, room: &str, crowd: Crowd) -> Self {
+        let Crowd { codec, count, size: (width, height), busy, simulcast, silent } = crowd;
         let mut command = Command::new(env!("CARGO_BIN_EXE_egressd"));
         command
-            .args(["publish", "--commands", "--look", "card", "--width", "160", "--height", "90"])
+            .args(["publish", "--commands", "--look", if busy { "busy" } else { "card" }])
+            .args(["--width", &width.to_string(), "--height", &height.to_string()])
             .args(["--url", &livekit.url(), "--room", room, "--codec", codec, "--count", &count.to_string()])
-            .args(["--api-key", LiveKit::KEY, "--api-secret", LiveKit::SECRET]);
+            .args(["--api-key", LiveKit::KEY, "--api-secret", LiveKit::SECRET])
+            .args(simulcast.then_some("--simulcast"))
+            .args(silent.then_some("--silent"));
         Self::spawn(&mut command, &folder.join("crowd.log"), Duration::ZERO)
     }
 

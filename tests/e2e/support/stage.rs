@@ -10,7 +10,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::{Mutex, MutexGuard};
 
-use super::participants::Participants;
+use super::participants::{Crowd, Participants};
 use super::probe::Recording;
 use super::rest::{Answer, Caller};
 use super::servers::{LiveKit, Minio, Network};
@@ -117,8 +117,8 @@ impl Stage {
     }
 
     /// As many participants of egressd's own, none of whom is in the room yet.
-    pub fn crowd(&self, codec: &str, count: u32) -> Participants {
-        Participants::start_crowd(self.folder.path(), &self.livekit, self.room, codec, count)
+    pub fn crowd(&self, crowd: Crowd) -> Participants {
+        Participants::start_crowd(self.folder.path(), &self.livekit, self.room, crowd)
     }
 
     /// What is between egressd and LiveKit's signalling port.
