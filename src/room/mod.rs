@@ -9,6 +9,7 @@
 
 mod absent;
 mod access_unit;
+mod bandwidth;
 mod connection;
 mod error;
 mod framing;

@@ -8,16 +8,19 @@ use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use str0m::bwe::Bitrate;
 use str0m::change::SdpOffer;
 use str0m::media::{KeyframeRequestKind, MediaKind, Mid};
 use str0m::net::{Protocol, Receive};
+use str0m::rtp::RawPacket;
 use str0m::stats::MediaIngressStats;
 use str0m::{Candidate, Event, IceConnectionState, Input, Rtc, RtcError};
 
+use super::bandwidth::Bandwidth;
 use super::error::RoomError;
 use super::pieces::Pieces;
 use super::received::{ReceivedFrame, received};
-use super::sdp::{self, MediaSection};
+use super::sdp::{self, Congestion, MediaSection};
 use super::sockets::{Path, Transport};
 use super::tcp_candidates::TcpCandidates;
 use super::timeline::SenderReport;
@@ -44,6 +47,9 @@ pub struct Peer {
     pieces: Pieces,
     /// The time that was told last.
     now: Instant,
+    /// The length of the datagram that came last.
+    datagram: usize,
+    bandwidth: Bandwidth,
     tcp: TcpCandidates,
     /// The server's, of the last offer.
     ice_ufrag: Option<String>,
@@ -100,6 +106,8 @@ impl Peer {
             .set_reordering_timeout_audio(Some(AUDIO_REORDER_TIMEOUT))
             .set_reordering_size_video(VIDEO_REORDER_PACKETS)
             .set_stats_interval(Some(COUNTS_INTERVAL))
+            // When each packet was sent; a frame tells only of its first one, and padding makes none.
+            .enable_raw_packets(true)
             .build(now);
         for address in addresses {
             let candidate = Candidate::host(address, "udp").map_err(peer_error)?;
@@ -112,6 +120,8 @@ impl Peer {
             broken: HashSet::new(),
             pieces: Pieces::default(),
             now,
+            datagram: 0,
+            bandwidth: Bandwidth::default(),
             tcp: TcpCandidates::default(),
             ice_ufrag: None,
         })
@@ -162,6 +172,7 @@ impl Peer {
 
     pub fn receive(&mut self, path: Path, datagram: &[u8], now: Instant) {
         self.now = now;
+        self.datagram = datagram.len();
         let Ok(contents) = datagram.try_into() else { return };
         let proto = match path.transport {
             Transport::Udp => Protocol::Udp,
@@ -202,10 +213,15 @@ impl Peer {
             };
             match output {
                 str0m::Output::Timeout(at) => {
-                    return Ok(match self.pieces.overdue(self.now) {
-                        Some((sid, frame)) => Output::Frame(sid, frame),
-                        None => Output::Wait(self.pieces.next_overdue().map_or(at, |due| due.min(at))),
-                    });
+                    if let Some((sid, frame)) = self.pieces.overdue(self.now) {
+                        return Ok(Output::Frame(sid, frame));
+                    }
+                    if let Some(bps) = self.bandwidth.report(self.now) {
+                        self.tell_bandwidth(bps);
+                        continue;
+                    }
+                    let others = [self.pieces.next_overdue(), self.bandwidth.due()];
+                    return Ok(Output::Wait(others.into_iter().flatten().fold(at, Instant::min)));
                 }
                 str0m::Output::Transmit(t) => {
                     let transport = match t.proto {
@@ -229,7 +245,19 @@ impl Peer {
             Event::Connected => Some(Output::Connected),
             Event::IceConnectionStateChange(
                 IceConnectionState::Connected | IceConnectionState::Completed,
-            ) => Some(Output::PathFound),
+            ) => {
+                self.bandwidth.path_changed();
+                Some(Output::PathFound)
+            }
+            Event::RawPacket(packet) => {
+                // Only video says when it was sent, and only where no transport-wide feedback does.
+                if let RawPacket::RtpRx(header, _) = *packet
+                    && let Some(sent) = header.ext_vals.abs_send_time
+                {
+                    self.bandwidth.received(self.datagram, sent, self.now);
+                }
+                None
+            }
             Event::SenderFeedback(feedback) => {
                 let sid = self.tracks.get(&feedback.mid)?.clone();
                 let info = feedback.sender_info;
@@ -253,6 +281,19 @@ impl Peer {
             }
             // str0m's events are many and grow; what a recorder has no use for is left alone.
             _ => None,
+        }
+    }
+
+    /// It is one for all that comes; LiveKit takes it from any one stream of video that it sends.
+    fn tell_bandwidth(&mut self, bps: u64) {
+        let wanting =
+            |section: &&MediaSection| section.sending && section.congestion == Congestion::Estimates;
+        let Some(section) = self.sections.iter().find(wanting) else { return };
+        let mut direct = self.rtc.direct_api();
+        let stream = section.ssrcs.iter().find(|ssrc| direct.stream_rx(&(**ssrc).into()).is_some());
+        if let Some(stream) = stream.and_then(|ssrc| direct.stream_rx(&(*ssrc).into())) {
+            tracing::debug!(bps, "estimate of the bandwidth");
+            stream.request_remb(Bitrate::bps(bps));
         }
     }
 

@@ -13,6 +13,18 @@ pub struct MediaSection {
     pub sending: bool,
     /// The offerer takes requests to send packets again (NACK).
     pub resends: bool,
+    pub congestion: Congestion,
+}
+
+/// From what the offerer learns how much the way carries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Congestion {
+    #[default]
+    Unknown,
+    /// From the receiver's estimate (REMB).
+    Estimates,
+    /// From when each packet came (transport-wide feedback); where both are offered, this is what counts.
+    Arrivals,
 }
 
 /// LiveKit offers `sendrecv` although a subscriber never sends: an answer to that would have to
@@ -69,7 +81,14 @@ pub fn is_recycled(old: &MediaSection, new: &MediaSection) -> bool {
 
 impl MediaSection {
     fn empty() -> Self {
-        Self { mid: String::new(), track: String::new(), ssrcs: Vec::new(), sending: false, resends: false }
+        Self {
+            mid: String::new(),
+            track: String::new(),
+            ssrcs: Vec::new(),
+            sending: false,
+            resends: false,
+            congestion: Congestion::Unknown,
+        }
     }
 
     fn read(&mut self, line: &str) {
@@ -83,7 +102,16 @@ impl MediaSection {
         } else if line == "a=sendrecv" || line == "a=sendonly" {
             self.sending = true;
         } else if let Some(feedback) = line.strip_prefix("a=rtcp-fb:") {
-            self.resends |= feedback.split(' ').skip(1).eq(["nack"]);
+            self.read_feedback(feedback.split_once(' ').map_or("", |(_, what)| what));
+        }
+    }
+
+    fn read_feedback(&mut self, feedback: &str) {
+        match feedback {
+            "nack" => self.resends = true,
+            "transport-cc" => self.congestion = Congestion::Arrivals,
+            "goog-remb" if self.congestion == Congestion::Unknown => self.congestion = Congestion::Estimates,
+            _ => {}
         }
     }
 }
@@ -96,7 +124,7 @@ mod tests {
         m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=mid:0\r\na=sendrecv\r\n\
         m=video 9 UDP/TLS/RTP/SAVPF 96 97\r\na=mid:1\r\na=sendrecv\r\na=msid:PA_1|TR_a TR_a\r\n\
         a=ssrc:11 cname:x\r\na=ssrc:11 msid:x\r\na=ssrc:12 cname:x\r\n\
-        a=rtcp-fb:96 nack\r\na=rtcp-fb:96 nack pli\r\n\
+        a=rtcp-fb:96 nack\r\na=rtcp-fb:96 nack pli\r\na=rtcp-fb:96 goog-remb\r\n\
         m=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=mid:2\r\na=rtcp-fb:111 nack pli\r\na=recvonly\r\n";
 
     #[test]
@@ -128,9 +156,22 @@ mod tests {
             ssrcs: vec![11, 12],
             sending: true,
             resends: true,
+            congestion: Congestion::Estimates,
         };
         let audio = MediaSection { mid: "2".into(), ..MediaSection::empty() };
         assert_eq!(sections, [video, audio]);
+    }
+
+    #[test]
+    fn an_estimate_is_wanted_only_where_no_transport_wide_feedback_is() {
+        let offered = |feedback: &str| {
+            media_sections(&format!("m=video 9 UDP/TLS/RTP/SAVPF 96\r\n{feedback}"))[0].congestion
+        };
+        let (remb, transport_wide) = ("a=rtcp-fb:96 goog-remb\r\n", "a=rtcp-fb:96 transport-cc\r\n");
+        assert_eq!(offered(""), Congestion::Unknown);
+        assert_eq!(offered(remb), Congestion::Estimates);
+        assert_eq!(offered(&[transport_wide, remb].concat()), Congestion::Arrivals);
+        assert_eq!(offered(&[remb, transport_wide].concat()), Congestion::Arrivals);
     }
 
     #[test]

@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::codecs::video_of;
 use crate::picture::{every_frame_is_a_thirtieth_of_a_second_after_the_one_before, plain};
-use crate::support::faults::{Faults, Tally};
-use crate::support::participants::Act;
+use crate::support::faults::{Faults, Tally, Width};
+use crate::support::participants::{Act, Crowd};
 use crate::support::probe::Recording;
 use crate::support::servers::Network;
 use crate::support::stage::{Options, Stage};
@@ -29,6 +30,45 @@ async fn every_twentieth_datagram_is_lost_and_hardly_anything_of_it_is_seen_or_h
 async fn every_seventh_datagram_is_lost_and_voices_stay_with_their_lips() {
     let outcome = record("loss-15", 0.15).await;
     outcome.beeps_come_with_their_flashes(RECORDED.as_secs() as usize - 8);
+}
+
+/// Layers of 0.15, 0.6 and 2.4 Mbit/s.
+const BUSY: Crowd = Crowd { size: (1280, 720), busy: true, simulcast: true, ..Crowd::of("vp8", 1) };
+const NARROW: Width = Width { bits_per_second: 1_200_000, queue: Duration::from_millis(400) };
+/// Until LiveKit believes in congestion, and then for a keyframe.
+const NARROW_FREEZES_S: f64 = 5.0;
+
+/// The server offers REMB only, as it does by default.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_way_that_became_too_narrow_for_the_largest_layer_gets_the_one_below() {
+    let options = Options { network: Network::Faulty { seed: 3 }, ..Options::default() };
+    let stage = Stage::open_with("narrow", options).await;
+    let mut crowd = stage.crowd(BUSY);
+    crowd.join("1", Act::Silent);
+    let running = stage.record().await;
+    tokio::time::sleep(Duration::from_secs(8)).await;
+    stage.livekit.faults().set(Faults { width: Some(NARROW), ..Faults::default() });
+    tokio::time::sleep(Duration::from_secs(52)).await;
+    stage.stop().await;
+    let recording = stage.fetch(&running).await;
+    let report = stage.report(&running).await;
+    every_frame_is_a_thirtieth_of_a_second_after_the_one_before(&recording);
+    let video = video_of(&report, "1");
+    println!("{video}");
+    println!("{:?}", stage.livekit.faults().counts().to_recorder);
+    let frames = |height: u64| -> u64 {
+        let layers = video["layers"].as_array().expect("a list of layers");
+        layers
+            .iter()
+            .filter(|layer| layer["height"] == height)
+            .filter_map(|layer| layer["frames"].as_u64())
+            .sum()
+    };
+    // Of 52 s; the queue and padding that tries for more cost some.
+    assert!(frames(360) + frames(180) > 35 * 30, "{video}");
+    assert!(frames(360) > frames(180), "a layer that the way carries was not taken: {video}");
+    let frozen = video["frozenMs"].as_f64().expect("milliseconds") / 1000.0;
+    assert!(frozen < NARROW_FREEZES_S, "{video}");
 }
 
 struct Outcome {

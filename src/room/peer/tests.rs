@@ -1,7 +1,9 @@
 //! A peer connection against another one of str0m's that sends, in memory and with made-up time: what is asked for
 //! again, and what feedback the sender gets.
 
-use str0m::bwe::Bitrate;
+use std::collections::VecDeque;
+
+use str0m::bwe::BweKind;
 use str0m::change::SdpPendingOffer;
 use str0m::media::{Direction, MediaTime, Pt};
 use str0m::stats::PeerStats;
@@ -21,6 +23,8 @@ struct Sender {
     address: SocketAddr,
     stats: Option<PeerStats>,
     sent: u64,
+    /// What it was told of the bandwidth by REMB, in bits a second.
+    told: Vec<u64>,
 }
 
 impl Sender {
@@ -38,7 +42,7 @@ impl Sender {
         let mid =
             changes.add_media(MediaKind::Video, Direction::SendOnly, Some(track.0), Some(track.1), None);
         let (offer, pending) = changes.apply().unwrap();
-        (Self { rtc, mid, address, stats: None, sent: 0 }, offer.to_sdp_string(), pending)
+        (Self { rtc, mid, address, stats: None, sent: 0, told: Vec::new() }, offer.to_sdp_string(), pending)
     }
 
     fn send_picture(&mut self, step: u64, now: Instant) {
@@ -59,9 +63,48 @@ impl Sender {
                 str0m::Output::Timeout(_) => return datagrams,
                 str0m::Output::Transmit(transmit) => datagrams.push(transmit.contents.to_vec()),
                 str0m::Output::Event(Event::PeerStats(stats)) => self.stats = Some(stats),
+                str0m::Output::Event(Event::EgressBitrateEstimate(BweKind::Remb { estimate, mid })) => {
+                    assert_eq!(mid, self.mid);
+                    self.told.push(estimate.as_u64());
+                }
                 str0m::Output::Event(_) => {}
             }
         }
+    }
+}
+
+/// The way from the sender to the receiver.
+struct Network<L> {
+    /// Loses each datagram whose number says so.
+    is_lost: L,
+    /// What it carries in a second from the fourth one on; the rest waits, or is lost once the queue is half a second
+    /// long.
+    bytes_per_second: Option<u64>,
+    queue: VecDeque<(Instant, Vec<u8>)>,
+    busy_until: Option<Instant>,
+    number: u64,
+}
+
+impl<L: Fn(u64) -> bool> Network<L> {
+    fn losing(is_lost: L) -> Self {
+        Self { is_lost, bytes_per_second: None, queue: VecDeque::new(), busy_until: None, number: 0 }
+    }
+
+    fn put(&mut self, datagram: Vec<u8>, elapsed: Duration, now: Instant) {
+        self.number += 1;
+        let mut due = self.busy_until.map_or(now, |until| until.max(now));
+        if (self.is_lost)(self.number) || due > now + Duration::from_millis(500) {
+            return;
+        }
+        if let Some(width) = self.bytes_per_second.filter(|_| elapsed > Duration::from_secs(3)) {
+            due += Duration::from_micros(datagram.len() as u64 * 1_000_000 / width);
+            self.busy_until = Some(due);
+        }
+        self.queue.push_back((due, datagram));
+    }
+
+    fn take(&mut self, now: Instant) -> Option<Vec<u8>> {
+        self.queue.pop_front_if(|(due, _)| *due <= now).map(|(_, datagram)| datagram)
     }
 }
 
@@ -73,21 +116,27 @@ struct Outcome {
     contiguous: Vec<bool>,
     counts: Option<IngressCounts>,
     stats: PeerStats,
+    told: Vec<u64>,
 }
 
 /// Media for ten seconds, over a network that loses each datagram to the receiver whose number says so.
 fn run(is_lost: impl Fn(u64) -> bool) -> Outcome {
+    run_over(Network::losing(is_lost), str::to_owned)
+}
+
+/// The receiver sees the `offered` form of the offer.
+fn run_over(mut network: Network<impl Fn(u64) -> bool>, offered: impl Fn(&str) -> String) -> Outcome {
     let start = Instant::now();
     let (mut sender, offer, pending) = Sender::new(start);
     let address = SocketAddr::from(([127, 0, 0, 1], 2000));
     let mut peer = Peer::new([address].into_iter(), &[Codec::Vp8], start).unwrap();
-    let answered = peer.accept_offer(&offer).unwrap();
+    let answered = peer.accept_offer(&offered(&offer)).unwrap();
     assert_eq!(answered.added, [(TrackSid("TR_v".into()), TrackKind::Video)]);
     let answer = str0m::change::SdpAnswer::from_sdp_string(&answered.sdp).unwrap();
     sender.rtc.sdp_api().accept_answer(pending, answer).unwrap();
 
     let path = Path { transport: Transport::Udp, local: address, remote: sender.address };
-    let (mut contiguous, mut counts, mut number) = (Vec::new(), None, 0);
+    let (mut contiguous, mut counts) = (Vec::new(), None);
     for step in 0..2000_u64 {
         let now = start + STEP * step as u32;
         peer.timeout(now);
@@ -99,7 +148,7 @@ fn run(is_lost: impl Fn(u64) -> bool) -> Outcome {
                     let proto = Protocol::Udp;
                     let receive = Receive { proto, source: address, destination: sender.address, contents };
                     sender.rtc.handle_input(Input::Receive(now, receive)).unwrap();
-                    sender.poll().into_iter().for_each(|datagram| peer.receive(path, &datagram, now));
+                    sender.poll().into_iter().for_each(|datagram| network.put(datagram, now - start, now));
                 }
                 Output::Frame(_, frame) => contiguous.push(frame.contiguous),
                 Output::Counts(_, new) => counts = Some(new),
@@ -110,15 +159,14 @@ fn run(is_lost: impl Fn(u64) -> bool) -> Outcome {
         if step % PICTURE_EVERY == 0 && sender.rtc.is_connected() {
             sender.send_picture(step, now);
         }
-        for datagram in sender.poll() {
-            number += 1;
-            if !is_lost(number) {
-                peer.receive(path, &datagram, now);
-            }
+        sender.poll().into_iter().for_each(|datagram| network.put(datagram, now - start, now));
+        while let Some(datagram) = network.take(now) {
+            peer.receive(path, &datagram, now);
         }
     }
-    let stats = sender.stats.take().expect("ten seconds bring statistics");
-    Outcome { answer: answered.sdp, sent: sender.sent, contiguous, counts, stats }
+    let Sender { stats, sent, told, .. } = sender;
+    let stats = stats.expect("ten seconds bring statistics");
+    Outcome { answer: answered.sdp, sent, contiguous, counts, stats, told }
 }
 
 #[test]
@@ -148,4 +196,39 @@ fn the_sender_hears_from_transport_wide_feedback_what_arrived() {
     let loss = outcome.stats.egress_loss_fraction.expect("the sender knows what was lost");
     assert!((0.02..0.2).contains(&loss), "every twelfth was lost, it was told {loss}");
     assert!(outcome.stats.bwe_tx.is_some(), "it has an estimate");
+}
+
+/// About half of what the pictures need.
+const NARROW: Option<u64> = Some(60_000);
+
+/// As LiveKit's offer is by default: video has REMB only.
+fn without_transport_wide_feedback(offer: &str) -> String {
+    offer
+        .split_inclusive('\n')
+        .filter(|line| !line.contains("transport-cc") && !line.contains("transport-wide"))
+        .collect()
+}
+
+#[test]
+fn a_sender_that_takes_estimates_is_told_how_much_a_narrow_way_carries() {
+    let network = Network { bytes_per_second: NARROW, ..Network::losing(|_| false) };
+    let outcome = run_over(network, without_transport_wide_feedback);
+    let (first, rest) = outcome.told.split_first().expect("it was told something");
+    assert!(*first > 99_000_000, "{first}");
+    assert!(rest.len() > 12, "{rest:?}");
+    assert!(rest.iter().all(|bps| (300_000..480_000).contains(bps)), "{rest:?}");
+}
+
+#[test]
+fn a_sender_is_told_nothing_of_a_way_that_merely_loses() {
+    let network = Network::losing(|number| number > 100 && number % 7 == 0);
+    let told = run_over(network, without_transport_wide_feedback).told;
+    assert!(told.is_empty(), "{told:?}");
+}
+
+#[test]
+fn a_sender_that_learns_from_transport_wide_feedback_is_told_no_estimate() {
+    let network = Network { bytes_per_second: NARROW, ..Network::losing(|_| false) };
+    let told = run_over(network, str::to_owned).told;
+    assert!(told.is_empty(), "{told:?}");
 }

@@ -41,6 +41,16 @@ pub struct Faults {
     pub jitter: Duration,
     /// Nothing passes.
     pub blocked: bool,
+    /// Towards the recorder the way is only so wide.
+    pub width: Option<Width>,
+}
+
+/// A way with a queue before it.
+#[derive(Clone, Copy, Debug)]
+pub struct Width {
+    pub bits_per_second: u64,
+    /// As long as datagrams wait at most; those that would wait longer are lost.
+    pub queue: Duration,
 }
 
 /// What the relay did to the recorder's datagrams since it was opened.
@@ -56,6 +66,8 @@ pub struct Tally {
     pub passed: u64,
     pub lost: u64,
     pub blocked: u64,
+    /// Found the queue full.
+    pub overflowed: u64,
 }
 
 pub struct FaultProxy {
@@ -76,9 +88,14 @@ struct Shared {
 impl FaultProxy {
     /// Relays between `FRONT` and `BACK` at `port`, at first without any fault. `seed` decides what is lost.
     pub fn open(port: u16, seed: u64) -> Self {
+        Self::open_at(FRONT.into(), port, seed)
+    }
+
+    /// Likewise, with its front at another address, which may be one of IPv6.
+    pub fn open_at(front: IpAddr, port: u16, seed: u64) -> Self {
         let shared = Arc::new(Mutex::new(Shared::default()));
         let (stop, stopped) = oneshot::channel();
-        let front = std::net::UdpSocket::bind((FRONT, port)).expect("the relay's port is free");
+        let front = std::net::UdpSocket::bind((front, port)).expect("the relay's port is free");
         front.set_nonblocking(true).expect("a socket can be made non-blocking");
         let state = Arc::clone(&shared);
         // A thread and a runtime of its own: tests wait for child processes, and would hold the datagrams up.
@@ -134,6 +151,8 @@ struct Relay {
     flows: Vec<Flow>,
     by_client: HashMap<SocketAddr, usize>,
     delayed: BinaryHeap<Delayed>,
+    /// When the way to the recorder has carried all that waits.
+    busy_until: Instant,
     /// What the server sent to which flow's client.
     answers: mpsc::Receiver<(usize, Vec<u8>)>,
     answered: mpsc::Sender<(usize, Vec<u8>)>,
@@ -172,6 +191,7 @@ impl Relay {
             flows: Vec::new(),
             by_client: HashMap::new(),
             delayed: BinaryHeap::new(),
+            busy_until: Instant::now(),
             answers,
             answered,
         }
@@ -218,23 +238,39 @@ impl Relay {
         }
         let draw: f64 = self.random.random();
         let stretch: f64 = self.random.random();
-        let Faults { loss, delay, jitter, blocked } = self.lock().faults;
+        let Faults { loss, delay, jitter, blocked, width } = self.lock().faults;
         let lost = draw < loss;
-        self.tally(towards, |tally| match (blocked, lost) {
-            (true, _) => tally.blocked += 1,
-            (false, true) => tally.lost += 1,
-            (false, false) => tally.passed += 1,
+        let width = width.filter(|_| !blocked && !lost && towards == Towards::Client);
+        let waits = match width {
+            Some(width) => self.wait(width, datagram.len()),
+            None => Some(Duration::ZERO),
+        };
+        self.tally(towards, |tally| match (blocked, lost, waits) {
+            (true, ..) => tally.blocked += 1,
+            (false, true, _) => tally.lost += 1,
+            (false, false, None) => tally.overflowed += 1,
+            (false, false, Some(_)) => tally.passed += 1,
         });
-        if blocked || lost {
-            return;
-        }
-        let later = delay + jitter.mul_f64(stretch);
+        let Some(waits) = waits.filter(|_| !blocked && !lost) else { return };
+        let later = waits + delay + jitter.mul_f64(stretch);
         if later.is_zero() {
             self.send(flow, towards, &datagram).await;
         } else {
             let due = std::cmp::Reverse(Instant::now() + later);
             self.delayed.push(Delayed { due, flow, towards, datagram });
         }
+    }
+
+    /// How long a datagram is under way, the queue included; none if that is full.
+    fn wait(&mut self, width: Width, bytes: usize) -> Option<Duration> {
+        let now = Instant::now();
+        let waits = self.busy_until.saturating_duration_since(now);
+        if waits > width.queue {
+            return None;
+        }
+        let takes = Duration::from_secs_f64(bytes as f64 * 8.0 / width.bits_per_second as f64);
+        self.busy_until = now + waits + takes;
+        Some(waits + takes)
     }
 
     async fn send_due(&mut self, now: Instant) {

@@ -49,7 +49,7 @@ fn settled(proxy: &FaultProxy, sent: u64, came: &[u64]) -> bool {
     let counted = to.passed + from.passed + to.lost + from.lost + from.blocked > 0;
     !counted && came.len() as u64 == sent
         || from.passed + from.lost + from.blocked == sent
-            && to.passed + to.lost + to.blocked == from.passed
+            && to.passed + to.lost + to.blocked + to.overflowed == from.passed
             && to.passed == came.len() as u64
 }
 
@@ -70,6 +70,20 @@ async fn the_share_that_is_asked_for_is_lost_in_either_direction() {
         let share = tally.lost as f64 / (tally.lost + tally.passed) as f64;
         assert!((share - 0.15).abs() < 0.035, "{share} of {tally:?}");
     }
+}
+
+#[tokio::test]
+async fn a_narrow_way_carries_what_it_can_in_order_and_loses_what_its_queue_cannot_hold() {
+    // Eight bytes at a time: 0.1 ms each, so that a queue of 2 ms holds fewer than come in a burst.
+    let width = Width { bits_per_second: 640_000, queue: Duration::from_millis(2) };
+    let begin = Instant::now();
+    let (came, counts) = echoed(Faults { width: Some(width), ..Faults::default() }, std::process::id()).await;
+    let to = counts.to_recorder;
+    assert!(came.is_sorted());
+    assert_eq!((came.len() as u64, to.passed + to.overflowed), (to.passed, SENT));
+    assert_eq!((counts.from_recorder.passed, counts.from_recorder.overflowed), (SENT, 0));
+    assert!(to.overflowed > 0, "{to:?}");
+    assert!(begin.elapsed() >= Duration::from_micros(100 * to.passed), "{:?}", begin.elapsed());
 }
 
 #[tokio::test]
