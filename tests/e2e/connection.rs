@@ -9,7 +9,7 @@ use crate::picture::{
     both_streams_last, every_frame_is_a_thirtieth_of_a_second_after_the_one_before, plain, tiles_show,
 };
 use crate::support::faults::Faults;
-use crate::support::participants::Act;
+use crate::support::participants::{Act, Crowd};
 use crate::support::probe::{Flash, Recording};
 use crate::support::servers::Network;
 use crate::support::service::kill_hard;
@@ -104,6 +104,23 @@ async fn where_no_udp_gets_through_media_comes_by_tcp() {
     println!("first flash: {:?}", flashes.first());
     assert!(flashes.first().is_some_and(|first| first.at < BACK_WITHIN_S), "{flashes:?}");
     beeps_are_in_sync(&recording, &Gap::NONE);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_reached_by_ipv6_is_recorded_over_it() {
+    let options = Options { network: Network::Ipv6, signalling: Signalling::Ipv6, ..Options::default() };
+    let stage = Stage::open_with("ipv6", options).await;
+    let mut crowd = stage.crowd(Crowd::of("vp8", 2));
+    crowd.join("1", Act::Silent);
+    crowd.join("2", Act::Silent);
+    let running = stage.record().await;
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    stage.stop().await;
+    let counts = stage.livekit.ipv6().counts();
+    println!("by IPv6, to the recorder: {:?}", counts.to_recorder);
+    assert!(counts.to_recorder.passed > 300, "{counts:?}");
+    // The first two cards of the crowd.
+    tiles_show(&stage.fetch(&running).await, 4.0, &[[32, 32, 128], [32, 32, 223]]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,7 +1,7 @@
 //! What the kernel says about processes, in /proc (proc(5)).
 
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::net::{IpAddr, SocketAddr};
 
 /// The processes that `parent` has started and that are not yet gone.
 pub fn children_of(parent: u32) -> Vec<u32> {
@@ -31,10 +31,11 @@ fn parent_of(id: u32) -> Option<u32> {
     stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
 }
 
-/// Local address and inode of each IPv4 socket.
+/// Local address and inode of each socket.
 fn udp_sockets() -> Vec<(SocketAddr, String)> {
-    let table = fs::read_to_string("/proc/net/udp").unwrap_or_default();
-    table.lines().filter_map(udp_socket).collect()
+    let tables =
+        ["/proc/net/udp", "/proc/net/udp6"].map(|table| fs::read_to_string(table).unwrap_or_default());
+    tables.iter().flat_map(|table| table.lines()).filter_map(udp_socket).collect()
 }
 
 /// `sl local_address rem_address st queues timer retransmits uid timeout inode ...`, addresses in hexadecimal
@@ -42,9 +43,17 @@ fn udp_sockets() -> Vec<(SocketAddr, String)> {
 fn udp_socket(line: &str) -> Option<(SocketAddr, String)> {
     let fields: Vec<&str> = line.split_whitespace().collect();
     let (address, port) = fields.get(1)?.split_once(':')?;
-    let address = Ipv4Addr::from(u32::from_str_radix(address, 16).ok()?.to_ne_bytes());
+    // Words of four bytes each: one of IPv4, four of IPv6.
+    let words =
+        address.as_bytes().chunks(8).map(|word| u32::from_str_radix(str::from_utf8(word).ok()?, 16).ok());
+    let bytes: Vec<u8> =
+        words.collect::<Option<Vec<u32>>>()?.into_iter().flat_map(u32::to_ne_bytes).collect();
+    let address: IpAddr = match bytes.len() {
+        4 => <[u8; 4]>::try_from(bytes).ok()?.into(),
+        _ => <[u8; 16]>::try_from(bytes).ok()?.into(),
+    };
     let port = u16::from_str_radix(port, 16).ok()?;
-    Some((SocketAddrV4::new(address, port).into(), (*fields.get(9)?).to_owned()))
+    Some(((address, port).into(), (*fields.get(9)?).to_owned()))
 }
 
 /// The entries of a folder whose names are numbers.

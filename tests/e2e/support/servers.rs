@@ -1,6 +1,7 @@
 //! The real servers beside egressd: LiveKit and MinIO, each on loopback ports of its own.
 
 use std::fs;
+use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -17,6 +18,9 @@ use super::tools;
 pub enum Network {
     #[default]
     Direct,
+    /// The recorder reaches it by IPv6 alone, if its signalling goes through a relay that says so. For LiveKit it is IPv4:
+    /// it takes ::1 for an address that nobody can be reached at (RFC 8445, section 5.1.1.1).
+    Ipv6,
     /// Through a relay that does harm as it is told; `seed` decides which datagrams it loses.
     Faulty { seed: u64 },
 }
@@ -25,8 +29,10 @@ pub struct LiveKit {
     process: Process,
     folder: PathBuf,
     port: u16,
+    media_port: u16,
     media_tcp_port: u16,
     faults: Option<FaultProxy>,
+    ipv6: Option<FaultProxy>,
 }
 
 impl LiveKit {
@@ -44,9 +50,14 @@ impl LiveKit {
         let process = Self::run(folder, port).await;
         let faults = match network {
             Network::Direct => None,
+            Network::Ipv6 => Some(FaultProxy::open(media_port, 0)),
             Network::Faulty { seed } => Some(FaultProxy::open(media_port, seed)),
         };
-        Self { process, folder: folder.to_owned(), port, media_tcp_port, faults }
+        let ipv6 = match network {
+            Network::Direct | Network::Faulty { .. } => None,
+            Network::Ipv6 => Some(FaultProxy::open_at(Ipv6Addr::LOCALHOST.into(), media_port, 0)),
+        };
+        Self { process, folder: folder.to_owned(), port, media_port, media_tcp_port, faults, ipv6 }
     }
 
     /// Starts the server anew, on the same ports, after [`kill_hard`](super::service::kill_hard): it knows nothing
@@ -68,7 +79,7 @@ impl LiveKit {
         let (node_ip, lite) = match network {
             Network::Direct => (faults::BACK, false),
             // A full ICE agent would itself send to its clients' sockets, past the relay.
-            Network::Faulty { .. } => (faults::FRONT, true),
+            Network::Ipv6 | Network::Faulty { .. } => (faults::FRONT, true),
         };
         let back = faults::BACK;
         format!(
@@ -91,6 +102,13 @@ impl LiveKit {
         (at(faults::FRONT), at(faults::BACK))
     }
 
+    /// What the server calls the place where it takes media by UDP, and an equally long name of where the relay of IPv6
+    /// takes it.
+    pub fn media_by_ipv6(&self) -> (String, String) {
+        let at = |address: &str| format!(" {address} {} ", self.media_port);
+        (at("127.0.0.2"), at("0:0:0::01"))
+    }
+
     /// Of signalling.
     pub fn port(&self) -> u16 {
         self.port
@@ -103,6 +121,11 @@ impl LiveKit {
     /// The relay of a LiveKit with [`Network::Faulty`].
     pub fn faults(&self) -> &FaultProxy {
         self.faults.as_ref().expect("the stage was opened with a faulty network")
+    }
+
+    /// The relay of a LiveKit with [`Network::Ipv6`].
+    pub fn ipv6(&self) -> &FaultProxy {
+        self.ipv6.as_ref().expect("the stage was opened with a way by IPv6")
     }
 
     /// Closes the room and sends everybody away.

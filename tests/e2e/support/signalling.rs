@@ -31,25 +31,31 @@ impl SignallingRelay {
     /// Whenever LiveKit says the first of `words`, the second is passed on; they are equally long.
     pub async fn plain(livekit: u16, words: (String, String)) -> Self {
         assert_eq!(words.0.len(), words.1.len(), "{words:?}: the frames' lengths must stay right");
-        Self::start(Way { livekit, tls: None, words: Some(Arc::new(words)) }).await
+        Self::start("127.0.0.1", Way { livekit, tls: None, words: Some(Arc::new(words)) }).await
+    }
+
+    /// The same, to be reached by IPv6.
+    pub async fn ipv6(livekit: u16, words: (String, String)) -> Self {
+        assert_eq!(words.0.len(), words.1.len(), "{words:?}: the frames' lengths must stay right");
+        Self::start("[::1]", Way { livekit, tls: None, words: Some(Arc::new(words)) }).await
     }
 
     /// With a certificate for `localhost`; that of its authority lies in `folder`.
     pub async fn tls(livekit: u16, folder: &Path) -> Self {
         let ca_file = folder.join("ca.pem");
         let tls = Some(acceptor(&ca_file));
-        let mut relay = Self::start(Way { livekit, tls, words: None }).await;
+        let mut relay = Self::start("127.0.0.1", Way { livekit, tls, words: None }).await;
         relay.ca_file = Some(ca_file);
         relay
     }
 
-    async fn start(way: Way) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
+    async fn start(host: &str, way: Way) -> Self {
+        let listener = TcpListener::bind(format!("{host}:0")).await.expect("loopback has a free port");
         let port = listener.local_addr().expect("a bound socket has an address").port();
         let (open, is_open) = watch::channel(true);
         let taken = Arc::<AtomicU64>::default();
         let url = match way.tls {
-            None => format!("ws://127.0.0.1:{port}"),
+            None => format!("ws://{host}:{port}"),
             Some(_) => format!("wss://{HOST}:{port}"),
         };
         let server = tokio::spawn(serve(listener, way, is_open, taken.clone()));

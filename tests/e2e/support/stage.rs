@@ -56,6 +56,8 @@ pub enum Signalling {
     Direct,
     /// Through [`Stage::signalling`]. Beside a faulty network it is also what makes LiveKit reachable by TCP.
     Relayed,
+    /// Through it, by IPv6, beside a network that is one of IPv6.
+    Ipv6,
     /// Through it, by TLS. The certificate's authority is one that egressd is told to trust, or not.
     Tls { trusted: bool },
 }
@@ -82,6 +84,7 @@ impl Stage {
         let signalling = match options.signalling {
             Signalling::Direct => None,
             Signalling::Relayed => Some(SignallingRelay::plain(livekit.port(), livekit.media_by_tcp()).await),
+            Signalling::Ipv6 => Some(SignallingRelay::ipv6(livekit.port(), livekit.media_by_ipv6()).await),
             Signalling::Tls { .. } => Some(SignallingRelay::tls(livekit.port(), folder.path()).await),
         };
         let url = signalling.as_ref().map_or_else(|| livekit.url(), |relay| relay.url().to_owned());
@@ -91,8 +94,10 @@ impl Stage {
             settings.push(("EGRESSD_LIVEKIT_CA_FILE", relay.ca_file().as_os_str()));
         }
         let service = Service::start(folder.path(), &url, &minio, &settings).await;
-        if let Network::Faulty { .. } = options.network {
-            livekit.faults().aim_at(service.id());
+        match options.network {
+            Network::Direct => {}
+            Network::Ipv6 => livekit.ipv6().aim_at(service.id()),
+            Network::Faulty { .. } => livekit.faults().aim_at(service.id()),
         }
         let participants = Participants::start(folder.path(), &livekit, room);
         let caller = service.caller();
