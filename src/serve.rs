@@ -14,6 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -28,6 +29,7 @@ use crate::control::{
 };
 use crate::storage::{self, Storage};
 use crate::store::{Store, StoreError};
+use crate::telemetry::{self, TelemetryError};
 use crate::webhook::{Deliverer, Registry, TargetPolicy};
 
 use recorder::ControlRecorder;
@@ -70,6 +72,8 @@ pub enum ServeError {
         #[source]
         source: io::Error,
     },
+    #[error("cannot count")]
+    Metrics(#[from] TelemetryError),
     #[error("cannot take signals")]
     Signals(#[source] io::Error),
     #[error("the API failed")]
@@ -94,7 +98,7 @@ pub async fn run(config: Config) -> Result<Left, ServeError> {
     let (handle, supervisor) = supervisor(&config, store.clone(), storage).await?;
     let deliverer = Deliverer::new(store.clone(), targets(&config))?;
     let listener = listen(&config).await?;
-    let api = api_state(config, handle, store.clone());
+    let api = api_state(config, handle, store.clone(), telemetry::count()?);
     let service = Service::start(deliverer, supervisor, listener, api);
     service.end_after(signals, &store).await
 }
@@ -312,13 +316,13 @@ async fn listen(config: &Config) -> Result<TcpListener, ServeError> {
     Ok(listener)
 }
 
-fn api_state(config: Config, handle: Handle, store: Store) -> ApiState {
+fn api_state(config: Config, handle: Handle, store: Store, metrics: PrometheusHandle) -> ApiState {
     let targets = targets(&config);
     let key = ApiKey { key: config.api.key, secret: config.api.secret };
     ApiState {
         recorder: Arc::new(ControlRecorder(handle)),
-        webhooks: Registry::new(store.clone(), targets),
-        store,
+        webhooks: Registry::new(store, targets),
+        metrics,
         settings: ApiSettings {
             keys: ApiKeys::new(vec![key]),
             rate_limit: RateLimit {

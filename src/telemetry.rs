@@ -1,10 +1,11 @@
-//! Sets up logging of a process. Owns the format, not what is logged.
+//! Sets up logging and metrics of a process. Owns the format, not what is logged or counted.
 //!
 //! Contract: text on a terminal, one JSON object a line elsewhere; always on standard error, as a
 //! worker's standard output belongs to its protocol. Secrets are never logged: they are `SecretString`s.
 
 use std::io::{self, IsTerminal};
 
+use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 
@@ -24,6 +25,8 @@ pub enum TelemetryError {
     },
     #[error("logging was set up before")]
     Twice(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error("metrics were set up before")]
+    Metrics(#[source] BuildError),
 }
 
 /// `level` is a level, or a filter as `tracing_subscriber` knows it.
@@ -36,6 +39,11 @@ pub fn init(level: &str) -> Result<(), TelemetryError> {
         builder.json().flatten_event(true).with_span_list(false).try_init()
     };
     set.map_err(TelemetryError::Twice)
+}
+
+/// From now on what is counted anywhere in this process is kept, for the answer's `render`.
+pub fn count() -> Result<PrometheusHandle, TelemetryError> {
+    PrometheusBuilder::new().install_recorder().map_err(TelemetryError::Metrics)
 }
 
 /// The level that the environment names, or else this one.

@@ -18,6 +18,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -25,7 +26,6 @@ pub use auth::{ApiKey, ApiKeys};
 pub use rate_limit::RateLimit;
 pub use recorder::{ActiveRecording, Recorder, RecorderError, RecordingState, StartStatus, Started};
 
-use crate::store::Store;
 use crate::webhook::Registry;
 
 /// How long open requests may still take once the service is to end.
@@ -35,8 +35,8 @@ const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
 pub struct ApiState {
     pub recorder: Arc<dyn Recorder>,
     pub webhooks: Registry,
-    /// For the health check alone.
-    pub store: Store,
+    /// What was counted since the service started.
+    pub metrics: PrometheusHandle,
     pub settings: ApiSettings,
 }
 

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-pub use crate::control::{ActiveRecording, RecordingState, StartStatus, Started};
+pub use crate::control::{
+    ActiveRecording, Overview, RecordingState, Space, StartStatus, Started, Trouble, UploadStatus,
+};
 use crate::ids::{EgressId, RoomName};
 use crate::options::{AskedOptions, ViewChange};
 
@@ -33,6 +35,9 @@ pub trait Recorder: Send + Sync + 'static {
         &'a self,
         id: &'a EgressId,
     ) -> BoxFuture<'a, Result<Option<RecordingState>, RecorderError>>;
+
+    /// All recordings together, and what they wait for.
+    fn overview(&self) -> BoxFuture<'_, Result<Overview, RecorderError>>;
 }
 
 /// Why the recorder did not do what it was asked for.

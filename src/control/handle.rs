@@ -8,10 +8,11 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
 use super::error::ControlError;
+use super::overview::Overview;
 use super::recording::{Noted, Wish};
 use super::shared::Shared;
 use super::supervisor::BACK_SOON;
-use super::upload_status::Uploads;
+use super::upload_status::UploadStatus;
 use crate::ids::{EgressId, RoomName};
 use crate::options::{AskedOptions, RecordingOptions, ViewChange};
 use crate::report::QualityReport;
@@ -62,6 +63,8 @@ pub struct RecordingState {
     pub row: RecordingRow,
     /// What it has been like so far; `None` until there is something to tell.
     pub quality: Option<QualityReport>,
+    /// How far its upload is; `None` once it has ended.
+    pub upload: Option<UploadStatus>,
 }
 
 impl Handle {
@@ -117,12 +120,17 @@ impl Handle {
     pub async fn recording(&self, id: &EgressId) -> Result<Option<RecordingState>, ControlError> {
         let Some(row) = self.store.recording(id).await? else { return Ok(None) };
         let quality = self.store.report(id).await?;
-        Ok(Some(RecordingState { row, quality }))
+        let upload = self.shared.uploads.of(id);
+        Ok(Some(RecordingState { row, quality, upload }))
     }
 
-    /// How the recordings stand that are being uploaded, those that still run among them.
-    pub fn uploads(&self) -> &Uploads {
-        &self.shared.uploads
+    /// All recordings, and what they wait for.
+    pub async fn overview(&self) -> Result<Overview, ControlError> {
+        Ok(Overview {
+            census: self.store.census().await?,
+            uploads: self.shared.uploads.all(),
+            space: *self.shared.space.borrow(),
+        })
     }
 
     /// What a running recording says to a wish; `None` if it runs no more.

@@ -3,7 +3,7 @@
 use futures_util::future::BoxFuture;
 
 use crate::api::{Recorder, RecorderError};
-use crate::control::{ActiveRecording, ControlError, Handle, RecordingState, Started};
+use crate::control::{ActiveRecording, ControlError, Handle, Overview, RecordingState, Started};
 use crate::ids::{EgressId, RoomName};
 use crate::options::{AskedOptions, ViewChange};
 
@@ -38,6 +38,10 @@ impl Recorder for ControlRecorder {
         id: &'a EgressId,
     ) -> BoxFuture<'a, Result<Option<RecordingState>, RecorderError>> {
         Box::pin(async move { Ok(self.0.recording(id).await?) })
+    }
+
+    fn overview(&self) -> BoxFuture<'_, Result<Overview, RecorderError>> {
+        Box::pin(async move { Ok(self.0.overview().await?) })
     }
 }
 

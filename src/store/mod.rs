@@ -6,6 +6,7 @@
 //! Contract: a method that has returned `Ok` has its change on the disk (WAL, synchronous=FULL), and
 //! everything one method changes is one transaction. Times are kept in whole milliseconds.
 
+mod census;
 mod columns;
 mod deliveries;
 mod destination;
@@ -22,6 +23,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::Notify;
 
+pub use census::Census;
 pub use deliveries::{DeliveryId, DeliveryRow, DeliveryState, DueDelivery, FailedAttempt, OutboxEvent};
 pub use destination::Destination;
 pub use error::StoreError;

@@ -18,7 +18,7 @@ pub enum Phase {
 }
 
 impl Phase {
-    const ALL: [Self; 6] =
+    pub const ALL: [Self; 6] =
         [Self::Starting, Self::Active, Self::Stopping, Self::Uploading, Self::Complete, Self::Failed];
 
     pub fn as_str(self) -> &'static str {

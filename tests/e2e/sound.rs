@@ -23,9 +23,7 @@ async fn each_channel_is_heard_where_it_was_spoken() {
     const BOTH: u32 = 1100;
     let mut stage = Stage::open("stereo").await;
     let microphone = Publication { video: false, ..Publication::DEFAULT };
-    stage
-        .browser()
-        .join("stereo", Act::Publish(Publication { hertz: &[LEFT, RIGHT], ..microphone }));
+    stage.browser().join("stereo", Act::Publish(Publication { hertz: &[LEFT, RIGHT], ..microphone }));
     stage.participants.join("mono", Act::Publish(Publication { hertz: &[BOTH], dtx: true, ..microphone }));
     let running = stage.record().await;
     tokio::time::sleep(SETTLED).await;

@@ -2,7 +2,9 @@
 
 #[cfg(fuzzing)]
 pub mod fuzzing;
+mod health;
 mod json;
+mod metrics;
 mod options;
 mod path;
 mod recording;
@@ -11,20 +13,20 @@ mod webhooks;
 
 use std::sync::Arc;
 
-use axum::extract::{DefaultBodyLimit, State};
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
-use axum::{Json, Router};
-use serde::Serialize;
 
 use super::gate::{self, Gate};
 use super::problem::{Kind, Problem};
 use super::{ApiState, cors};
-use crate::store::Store;
+use metrics::Metrics;
 
 /// All routes, with everything that stands in front of them.
 pub fn router(state: ApiState) -> Router {
-    let ApiState { recorder, webhooks, store, settings } = state;
+    let ApiState { recorder, webhooks, metrics, settings } = state;
+    let metrics = Metrics { recorder: Arc::clone(&recorder), handle: metrics };
     let gate = Arc::new(Gate::new(&settings));
     let origins: Arc<[String]> = settings.cors_origins.into();
 
@@ -33,43 +35,26 @@ pub fn router(state: ApiState) -> Router {
         .route("/v1/rooms/{room}/recording/stop", post(recording::stop))
         .route("/v1/rooms/{room}/recording", get(recording::show).patch(recording::change))
         .route("/v1/recordings/{id}", get(recordings::show))
-        .with_state(recorder);
+        .with_state(Arc::clone(&recorder));
+    let health = recorder;
     let webhooks = Router::new()
         .route("/v1/webhooks", post(webhooks::register).get(webhooks::list))
         .route("/v1/webhooks/{id}", get(webhooks::show).delete(webhooks::remove))
         .with_state(webhooks);
+    let metrics = Router::new().route("/metrics", get(metrics::show)).with_state(metrics);
     let signed = recordings
         .merge(webhooks)
+        .merge(metrics)
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         // The gate has a limit of its own, and leaves a body in memory.
         .layer(DefaultBodyLimit::disable())
         .layer(from_fn_with_state(gate, gate::pass));
     let open = Router::new()
-        .route("/v1/health", get(health))
+        .route("/v1/health", get(health::show))
         .method_not_allowed_fallback(method_not_allowed)
-        .with_state(store);
+        .with_state(health);
     open.merge(signed).layer(from_fn_with_state(origins, cors::check))
-}
-
-/// Whether recordings can be started: the service answers and its database does.
-async fn health(State(store): State<Store>) -> Result<Json<Health>, Problem> {
-    match store.ping().await {
-        Ok(()) => Ok(Json(Health { status: "ok" })),
-        Err(error) => {
-            let logged = Problem::internal(&error);
-            Err(Problem {
-                kind: Kind::Unavailable,
-                detail: "The database does not answer".to_owned(),
-                ..logged
-            })
-        }
-    }
-}
-
-#[derive(Serialize)]
-struct Health {
-    status: &'static str,
 }
 
 async fn not_found() -> Problem {

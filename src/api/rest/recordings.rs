@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::path;
 use super::recording::millis;
 use crate::api::problem::Problem;
-use crate::api::recorder::{Recorder, RecordingState};
+use crate::api::recorder::{Recorder, RecordingState, Trouble, UploadStatus};
 use crate::ids::{EgressId, RoomName};
 use crate::media::{Corner, FitChoice, Watermark};
 use crate::options::{Look, RecordingOptions};
@@ -34,6 +34,26 @@ pub struct RecordingAnswer {
     size: u64,
     error: Option<String>,
     quality: Option<QualityReport>,
+    upload: Option<UploadAnswer>,
+}
+
+/// Bytes of media on their way to the store.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct UploadAnswer {
+    store: &'static str,
+    stored_bytes: u64,
+    waiting_bytes: u64,
+    waiting_since: Option<String>,
+    trouble: Option<TroubleAnswer>,
+}
+
+/// What the upload waits for.
+#[derive(Serialize)]
+struct TroubleAnswer {
+    reason: String,
+    since: String,
+    attempts: u32,
 }
 
 /// In the words of a start.
@@ -70,7 +90,7 @@ pub async fn show(
 
 impl From<RecordingState> for RecordingAnswer {
     fn from(state: RecordingState) -> Self {
-        let RecordingState { row, quality } = state;
+        let RecordingState { row, quality, upload } = state;
         let RecordingRow {
             egress_id,
             room,
@@ -99,6 +119,24 @@ impl From<RecordingState> for RecordingAnswer {
             size,
             error,
             quality,
+            upload: upload.map(UploadAnswer::from),
+        }
+    }
+}
+
+impl From<UploadStatus> for UploadAnswer {
+    fn from(status: UploadStatus) -> Self {
+        let UploadStatus { stored_bytes, waiting_bytes, since, trouble, store } = status;
+        Self {
+            store: store.as_str(),
+            stored_bytes,
+            waiting_bytes,
+            waiting_since: since.map(millis),
+            trouble: trouble.map(|Trouble { reason, since, attempts }| TroubleAnswer {
+                reason,
+                since: millis(since),
+                attempts,
+            }),
         }
     }
 }

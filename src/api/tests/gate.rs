@@ -54,7 +54,21 @@ async fn a_key_over_its_rate_limit_is_told_when_to_come_back() {
 async fn the_health_check_needs_no_key() {
     let api = Api::start().await;
     let answer = api.with_headers("GET", "/v1/health", "", "").await;
-    assert_eq!((answer.status, &*answer.body), (200, r#"{"status":"ok"}"#));
+    // A store that is away stands in nobody's way: recordings wait for it.
+    let expected = concat!(
+        r#"{"status":"degraded","components":{"database":{"status":"ok"},"#,
+        r#""store":{"status":"degraded","reason":"the store does not answer"},"disk":{"status":"ok"}}}"#,
+    );
+    assert_eq!((answer.status, &*answer.body), (200, expected));
+}
+
+#[tokio::test]
+async fn metrics_are_told_to_who_has_a_key() {
+    let api = Api::start().await;
+    assert_eq!(api.with_headers("GET", "/metrics", "", "").await.problem("unauthorized").0, 401);
+    let answer = api.get("/metrics").await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
 }
 
 #[tokio::test]

@@ -14,17 +14,19 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
+use metrics_exporter_prometheus::PrometheusBuilder;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use super::recorder::{Overview, Trouble, UploadStatus};
 use super::*;
 use crate::ids::{EgressId, RoomName};
 use crate::media::{Corner, Decorations, FitChoice, Layout, Theme, View, Watermark};
 use crate::options::{AskedOptions, RecordingOptions, ViewChange};
 use crate::report::QualityReport;
-use crate::store::{Phase, RecordingRow, SavedFile};
+use crate::store::{Phase, RecordingRow, SavedFile, Store};
 use crate::webhook::TargetPolicy;
 
 const BODY_LIMIT: usize = 1000;
@@ -92,6 +94,24 @@ impl Recorder for InMemory {
     ) -> BoxFuture<'a, Result<Option<RecordingState>, RecorderError>> {
         async { Ok((id.as_str() == PAST).then(past_recording)) }.boxed()
     }
+
+    fn overview(&self) -> BoxFuture<'_, Result<Overview, RecorderError>> {
+        let upload = (PAST.parse().unwrap(), stuck_upload());
+        async { Ok(Overview { uploads: vec![upload], ..Overview::default() }) }.boxed()
+    }
+}
+
+/// Of a recording that nobody can fetch yet.
+fn stuck_upload() -> UploadStatus {
+    let since = STARTED_AT.parse().unwrap();
+    let trouble = Trouble { reason: "the store does not answer".to_owned(), since, attempts: 3 };
+    UploadStatus {
+        stored_bytes: 5,
+        waiting_bytes: 7,
+        since: Some(since),
+        trouble: Some(trouble),
+        ..UploadStatus::default()
+    }
 }
 
 fn past_recording() -> RecordingState {
@@ -119,6 +139,7 @@ fn past_recording() -> RecordingState {
             error: None,
         },
         quality: Some(QualityReport::default()),
+        upload: None,
     }
 }
 
@@ -148,7 +169,7 @@ impl Api {
         let state = ApiState {
             recorder: Arc::new(InMemory::default()),
             webhooks: Registry::new(store.clone(), TargetPolicy::PublicOnly),
-            store,
+            metrics: PrometheusBuilder::new().build_recorder().handle(),
             settings: ApiSettings {
                 keys: ApiKeys::new(keys),
                 rate_limit,

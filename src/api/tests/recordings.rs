@@ -17,7 +17,7 @@ async fn a_past_recording_is_shown_whole_and_without_a_path_of_the_host() {
         r#""file":"room/2024-04-21T10-00-00.mp4","duration":3598,"size":512000000,"error":null,"#,
         r#""quality":{"file":{"durationMs":0,"videoFrames":0,"hurriedFrames":0,"longestDelayMs":0,"#,
         r#""packetsLost":0,"longestFreezeMs":0},"gaps":[],"gapsLeftOut":0,"warnings":[],"#,
-        r#""warningsLeftOut":0,"participants":[],"participantsLeftOut":0,"tracks":[],"tracksLeftOut":0}}"#,
+        r#""warningsLeftOut":0,"participants":[],"participantsLeftOut":0,"tracks":[],"tracksLeftOut":0},"upload":null}"#,
     );
     assert_eq!(answer.body, expected);
 }

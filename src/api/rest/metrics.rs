@@ -1,0 +1,99 @@
+//! Owns what Prometheus is told about the recordings (`docs/operations.md` lists the names).
+//!
+//! Gauges are set when they are asked for, from one look at the database and the uploads; counters are counted where
+//! things happen, by whoever makes them happen.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::IntoResponse;
+use jiff::Timestamp;
+use metrics::gauge;
+use metrics_exporter_prometheus::PrometheusHandle;
+
+use crate::api::problem::Problem;
+use crate::api::recorder::{Overview, Recorder, Space};
+use crate::store::Phase;
+
+/// Text exposition format, version 0.0.4.
+const FORMAT: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+#[derive(Clone)]
+pub struct Metrics {
+    pub recorder: Arc<dyn Recorder>,
+    pub handle: PrometheusHandle,
+}
+
+pub async fn show(State(state): State<Metrics>) -> Result<impl IntoResponse, Problem> {
+    let overview = state.recorder.overview().await?;
+    set(&overview, Timestamp::now());
+    state.handle.run_upkeep();
+    Ok(([(CONTENT_TYPE, FORMAT)], state.handle.render()))
+}
+
+fn set(overview: &Overview, now: Timestamp) {
+    let census = &overview.census;
+    for phase in Phase::ALL {
+        let number =
+            census.recordings.iter().find(|(found, _)| *found == phase).map_or(0, |(_, number)| *number);
+        gauge!("egressd_recordings", "phase" => phase.as_str()).set(number as f64);
+    }
+    gauge!("egressd_webhook_deliveries", "state" => "pending").set(census.pending_deliveries as f64);
+    gauge!("egressd_webhook_deliveries", "state" => "failed").set(census.failed_deliveries as f64);
+
+    let statuses = || overview.uploads.iter().map(|(_, status)| status);
+    let backlog: u64 = statuses().map(|status| status.waiting_bytes).sum();
+    let oldest = statuses().filter_map(|status| status.since).min();
+    let age = oldest.map_or(0.0, |since| now.duration_since(since).as_secs_f64().max(0.0));
+    let stuck = statuses().filter(|status| status.trouble.is_some()).count();
+    gauge!("egressd_upload_backlog_bytes").set(backlog as f64);
+    gauge!("egressd_upload_backlog_age_seconds").set(age);
+    gauge!("egressd_uploads_in_trouble").set(stuck as f64);
+    let short = match overview.space {
+        Space::Ample => 0.0,
+        Space::Short | Space::Exhausted => 1.0,
+    };
+    gauge!("egressd_disk_short").set(short);
+}
+
+#[cfg(test)]
+mod tests {
+    use metrics_exporter_prometheus::PrometheusBuilder;
+
+    use super::*;
+    use crate::api::recorder::UploadStatus;
+    use crate::ids::EgressId;
+    use crate::store::Census;
+
+    #[test]
+    fn what_waits_and_for_how_long_is_told_of_all_uploads_together() {
+        let at = |second| Some(Timestamp::from_second(second).unwrap());
+        let upload = |waiting_bytes, since| {
+            (EgressId::random(), UploadStatus { waiting_bytes, since, ..UploadStatus::default() })
+        };
+        let overview = Overview {
+            census: Census {
+                recordings: vec![(Phase::Active, 2)],
+                pending_deliveries: 3,
+                failed_deliveries: 0,
+            },
+            uploads: vec![upload(5, at(100)), upload(7, at(90)), upload(0, None)],
+            space: Space::Short,
+        };
+        let recorder = PrometheusBuilder::new().build_recorder();
+        metrics::with_local_recorder(&recorder, || set(&overview, Timestamp::from_second(102).unwrap()));
+        let text = recorder.handle().render();
+        for line in [
+            r#"egressd_recordings{phase="active"} 2"#,
+            r#"egressd_recordings{phase="uploading"} 0"#,
+            r#"egressd_webhook_deliveries{state="pending"} 3"#,
+            "egressd_upload_backlog_bytes 12",
+            "egressd_upload_backlog_age_seconds 12",
+            "egressd_uploads_in_trouble 0",
+            "egressd_disk_short 1",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is not in {text}");
+        }
+    }
+}

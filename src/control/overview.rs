@@ -1,0 +1,43 @@
+//! How the service stands as a whole, for whoever watches it. Pure data and what follows from it.
+
+use crate::ids::EgressId;
+use crate::store::Census;
+
+use super::space::Space;
+use super::upload_status::{Trouble, UploadStatus};
+
+/// All recordings and what they wait for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Overview {
+    pub census: Census,
+    pub uploads: Vec<(EgressId, UploadStatus)>,
+    pub space: Space,
+}
+
+impl Overview {
+    /// What keeps uploads from going on, if anything does: that which has done so for the longest time.
+    pub fn store_trouble(&self) -> Option<&Trouble> {
+        let troubles = self.uploads.iter().filter_map(|(_, status)| status.trouble.as_ref());
+        troubles.min_by_key(|trouble| trouble.since)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+
+    #[test]
+    fn the_oldest_trouble_stands_for_all() {
+        let trouble = |second: i64| {
+            let since = Timestamp::from_second(second).unwrap();
+            Some(Trouble { reason: format!("since {second}"), since, attempts: 1 })
+        };
+        let upload = |trouble| (EgressId::random(), UploadStatus { trouble, ..UploadStatus::default() });
+        let mut overview = Overview { uploads: vec![upload(None)], ..Overview::default() };
+        assert_eq!(overview.store_trouble(), None);
+        overview.uploads.extend([upload(trouble(9)), upload(trouble(7))]);
+        assert_eq!(overview.store_trouble().map(|t| t.reason.as_str()), Some("since 7"));
+    }
+}

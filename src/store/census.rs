@@ -1,0 +1,43 @@
+//! Owns what is counted for whoever watches the service: recordings by phase, deliveries by state.
+
+use rusqlite::Transaction;
+
+use super::columns::{Count, parsed};
+use super::phase::Phase;
+use super::{Store, StoreError};
+
+/// How much there is of what.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Census {
+    /// Every phase that some recording is in, past ones included.
+    pub recordings: Vec<(Phase, u64)>,
+    /// Webhook deliveries that are still to be made.
+    pub pending_deliveries: u64,
+    /// Webhook deliveries that were given up.
+    pub failed_deliveries: u64,
+}
+
+impl Store {
+    pub async fn census(&self) -> Result<Census, StoreError> {
+        self.read("census", |tx| {
+            let mut phases =
+                tx.prepare_cached("SELECT phase, COUNT(*) AS n FROM recordings GROUP BY phase")?;
+            let recordings = phases.query_map([], |row| {
+                let Count(number) = row.get("n")?;
+                Ok((parsed(row, "phase")?, number))
+            })?;
+            Ok(Census {
+                recordings: recordings.collect::<Result<_, _>>()?,
+                pending_deliveries: deliveries(tx, "pending")?,
+                failed_deliveries: deliveries(tx, "failed")?,
+            })
+        })
+        .await
+    }
+}
+
+fn deliveries(tx: &Transaction<'_>, state: &str) -> rusqlite::Result<u64> {
+    let Count(number) =
+        tx.query_row("SELECT COUNT(*) FROM deliveries WHERE state = ?1", [state], |row| row.get(0))?;
+    Ok(number)
+}
