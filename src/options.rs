@@ -44,6 +44,8 @@ pub struct RecordingOptions {
     pub video_kbps: u32,
     pub audio_kbps: u32,
     pub max_duration_seconds: Option<u32>,
+    /// Of the finished file; a million bytes each.
+    pub max_size_mb: Option<u32>,
     pub view: View,
     pub decorations: Decorations,
 }
@@ -99,6 +101,7 @@ impl Default for RecordingOptions {
             video_kbps: 3000,
             audio_kbps: 128,
             max_duration_seconds: None,
+            max_size_mb: None,
             view: View::default(),
             decorations: Decorations::default(),
         }
@@ -108,6 +111,11 @@ impl Default for RecordingOptions {
 impl RecordingOptions {
     pub fn max_duration(&self) -> Option<Duration> {
         self.max_duration_seconds.map(|seconds| Duration::from_secs(seconds.into()))
+    }
+
+    /// In bytes.
+    pub fn max_size(&self) -> Option<u64> {
+        self.max_size_mb.map(|megabytes| u64::from(megabytes) * 1_000_000)
     }
 }
 
@@ -123,6 +131,7 @@ impl AskedOptions {
             video_kbps: self.video_kbps.unwrap_or(defaults.video_kbps),
             audio_kbps: self.audio_kbps.unwrap_or(defaults.audio_kbps),
             max_duration_seconds: limits.into_iter().flatten().min(),
+            max_size_mb: defaults.max_size_mb,
             view: self.view.upon(defaults.view),
             decorations: Decorations {
                 names: self.name_tags.unwrap_or(decorations.names),

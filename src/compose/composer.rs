@@ -15,6 +15,7 @@ use super::decor::{self, Lettering, WatermarkFault};
 use super::figures::VideoFigures;
 use super::fit;
 use super::frame::Frame;
+use super::hold::Hold;
 use super::layout::Rect;
 use super::looks;
 use super::mixer::Mixer;
@@ -95,6 +96,7 @@ pub struct Composer {
     decorations: Decorations,
     scene: Scene,
     frame: Frame,
+    hold: Hold,
     mixer: Mixer,
 }
 
@@ -129,8 +131,19 @@ impl Composer {
             scene: Scene::new(size, view, decorations.initials),
             frame: Frame::new(size, view, watermark, lettering),
             decorations,
+            hold: Hold::Over,
             mixer: Mixer::default(),
         })
+    }
+
+    /// Goes on, before the first tick, with a recording that another composer began: `next_tick` is the first one to
+    /// be made. If its last frame is known (I420, tightly packed), it is seen until the room was `joined` and everybody
+    /// in it can be seen, at most three seconds longer.
+    pub fn go_on(&mut self, next_tick: u64, last_frame: Option<Vec<u8>>, joined: MediaTime) {
+        self.next_tick = next_tick;
+        self.mixer = Mixer::at(i64::try_from(self.frames_before(next_tick)).unwrap_or(i64::MAX));
+        let whole = last_frame.filter(|frame| frame.len() == self.frame.canvas().len());
+        self.hold = whole.map_or(Hold::Over, |frame| Hold::On { frame, joined });
     }
 
     /// From then on the frame is divided and filled like this.
@@ -250,6 +263,7 @@ impl Composer {
             video.advance(now);
         }
         self.scene.advance(&self.cast, &mut self.videos, now);
+        self.hold.advance(now, || self.cast.active_tracks().all(|track| is_there(&self.videos, track, now)));
         let shown = |id| looks::look_of(id, &self.cast, &self.videos, &self.decorations);
         self.frame.show(self.scene.view(), self.scene.seats(), shown);
         for video in &mut self.videos {
@@ -258,12 +272,12 @@ impl Composer {
         let index = self.next_tick;
         self.next_tick += 1;
         let frames = self.frames_before(index + 1) - self.frames_before(index);
-        Tick { index, canvas: self.frame.canvas(), sound: self.mixer.mix(frames as usize) }
+        Tick { index, canvas: self.hold.over(self.frame.canvas()), sound: self.mixer.mix(frames as usize) }
     }
 
     /// The frame of the last tick, black before the first: I420, tightly packed.
     pub fn canvas(&self) -> &[u8] {
-        self.frame.canvas()
+        self.hold.over(self.frame.canvas())
     }
 
     /// The tracks that are on the picture since the last tick, and the size of their cells.
@@ -345,6 +359,12 @@ impl Composer {
     fn frames_before(&self, ticks: u64) -> u64 {
         ticks * u64::from(AUDIO_RATE) / u64::from(self.frame_rate)
     }
+}
+
+/// It can be seen, or it need not be.
+fn is_there(videos: &[VideoState], track: &Track, now: MediaTime) -> bool {
+    let mut videos = videos.iter().filter(|video| video.id == track.id);
+    videos.all(|video| video.showing().is_some() || video.is_withheld(now) || video.is_dead(now))
 }
 
 #[cfg(test)]

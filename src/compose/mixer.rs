@@ -32,6 +32,11 @@ enum Stay {
 }
 
 impl Mixer {
+    /// A mixer whose first frame is the one at this position of the grid.
+    pub(super) fn at(position: i64) -> Self {
+        Self { position, ..Self::default() }
+    }
+
     /// A second voice of the same track is not added.
     pub(super) fn add(&mut self, sid: TrackSid) {
         if self.published(&sid).is_none() {

@@ -39,6 +39,8 @@ mod looks;
 
 mod frame;
 
+mod hold;
+
 mod tile;
 
 mod decor;

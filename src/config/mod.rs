@@ -26,7 +26,7 @@ use sources::Sources;
 pub const FILE_VARIABLE: &str = "EGRESSD_CONFIG";
 
 /// Everything that can be set, as named in the environment. In the file the names are lower case.
-pub const SETTINGS: [&str; 38] = [
+pub const SETTINGS: [&str; 39] = [
     "API_HOST",
     "API_PORT",
     "API_KEY",
@@ -50,6 +50,7 @@ pub const SETTINGS: [&str; 38] = [
     "WEBHOOK_ALLOW_PRIVATE",
     "EGRESSD_IDLE_TIMEOUT_SECONDS",
     "EGRESSD_MAX_DURATION_SECONDS",
+    "EGRESSD_MAX_SIZE_MB",
     "EGRESSD_MAX_RECORDINGS",
     "EGRESSD_DISABLE_CODECS",
     "EGRESSD_LAYOUT",
@@ -134,7 +135,7 @@ pub struct RecordingConfig {
     /// `EGRESSD_IDLE_TIMEOUT_SECONDS`: how long a room may be without a visible participant; default 300.
     pub idle_timeout: Duration,
     /// What a recording is like whose start asks for nothing: `EGRESSD_MAX_DURATION_SECONDS` (default no limit, and a
-    /// limit for every start), `EGRESSD_LAYOUT`, `EGRESSD_FIT`, `EGRESSD_NAME_TAGS`, `EGRESSD_INITIALS`,
+    /// limit for every start), `EGRESSD_MAX_SIZE_MB` (default no limit), `EGRESSD_LAYOUT`, `EGRESSD_FIT`, `EGRESSD_NAME_TAGS`, `EGRESSD_INITIALS`,
     /// `EGRESSD_SPEAKER_BORDER` and `EGRESSD_WATERMARK_FILE` with its position (default `bottom-right`) and
     /// opacity (default 1).
     pub defaults: RecordingOptions,

@@ -93,6 +93,7 @@ pub fn recording(sources: &mut Sources) -> RecordingConfig {
         idle_timeout: seconds(idle.unwrap_or(DEFAULT_IDLE_TIMEOUT_SECONDS)),
         defaults: RecordingOptions {
             max_duration_seconds: positive(sources, "EGRESSD_MAX_DURATION_SECONDS").map(NonZeroU32::get),
+            max_size_mb: positive(sources, "EGRESSD_MAX_SIZE_MB").map(NonZeroU32::get),
             view: view(sources),
             decorations: Decorations {
                 names: truth(sources, "EGRESSD_NAME_TAGS"),

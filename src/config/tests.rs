@@ -109,6 +109,7 @@ fn a_wrong_value_is_never_replaced_by_a_default() {
         ("LIVEKIT_URL_INTERNAL", "ws://livekit?x=1"),
         ("EGRESSD_IDLE_TIMEOUT_SECONDS", "0"),
         ("EGRESSD_MAX_DURATION_SECONDS", "forever"),
+        ("EGRESSD_MAX_SIZE_MB", "2 GB"),
         ("EGRESSD_MAX_RECORDINGS", "0"),
         ("EGRESSD_RECONNECT_TIMEOUT_SECONDS", "0"),
         ("EGRESSD_DISABLE_CODECS", "av1,opus"),
@@ -176,10 +177,12 @@ fn recordings_look_as_the_operator_decides() {
         ("EGRESSD_WATERMARK_FILE", "/etc/logo.png"),
         ("EGRESSD_WATERMARK_POSITION", "top-left"),
         ("EGRESSD_WATERMARK_OPACITY", "0.5"),
+        ("EGRESSD_MAX_SIZE_MB", "2000"),
     ];
     let watermark = Watermark { file: "/etc/logo.png".into(), corner: Corner::TopLeft, opacity: 0.5 };
     let expected = RecordingOptions {
         max_duration_seconds: Some(3600),
+        max_size_mb: Some(2000),
         view: View { layout: Layout::Speaker, theme: Theme::Light, fit: FitChoice::Contain },
         decorations: Decorations {
             names: true,

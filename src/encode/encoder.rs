@@ -11,6 +11,7 @@ use super::error::EncodeError;
 use super::pictures::Pictures;
 use super::pipeline::{self, Parts, setup};
 use super::setup::{Sequencer, Told};
+use super::start::{Alignment, StreamStart, values_before};
 use super::{EncodeSettings, Encoded};
 use crate::media::{AUDIO_CHANNELS, AUDIO_RATE, EncodedSample, StreamKind};
 
@@ -31,9 +32,17 @@ pub struct Encoder {
     pictures: Pictures,
     told: Receiver<Told>,
     sequencer: Sequencer,
+    first_tick: u64,
+    /// Pushed.
     ticks: u64,
+    alignment: Alignment,
+    /// Values of sound pushed.
+    values: u64,
     /// Video samples given out.
     pictures_out: u64,
+    /// How many ticks may be under way. More by those without sound at the beginning: no sample comes out before both
+    /// streams have one.
+    ticks_max: u64,
 }
 
 #[derive(Clone)]
@@ -45,6 +54,15 @@ struct Outlet {
 impl Encoder {
     /// `wake` is notified whenever there may be something to take, or room for another tick.
     pub fn start(settings: EncodeSettings, wake: Arc<Notify>) -> Result<Self, EncodeError> {
+        Self::start_at(StreamStart::default(), settings, wake)
+    }
+
+    /// Its streams go on with those of another encoder.
+    pub fn start_at(
+        start: StreamStart,
+        settings: EncodeSettings,
+        wake: Arc<Notify>,
+    ) -> Result<Self, EncodeError> {
         let parts = pipeline::build(settings)?;
         let pictures = Pictures::new(settings.size)?;
         let (queue, told) = mpsc::sync_channel(QUEUED_SAMPLES);
@@ -54,9 +72,21 @@ impl Encoder {
         watch_room(&parts.video, &outlet.wake);
         watch_room(&parts.audio, &outlet.wake);
         watch_errors(&parts.pipeline, outlet);
-        let sequencer = Sequencer::default();
+        let ticks_of_pcm = start.pcm * u64::from(settings.frame_rate) / u64::from(AUDIO_RATE);
         // Owned from here on: a start that fails is undone by the drop.
-        let encoder = Self { parts, settings, pictures, told, sequencer, ticks: 0, pictures_out: 0 };
+        let encoder = Self {
+            parts,
+            pictures,
+            told,
+            sequencer: Sequencer::default(),
+            first_tick: start.tick,
+            ticks: 0,
+            alignment: Alignment::new(start, settings.frame_rate),
+            values: 0,
+            pictures_out: 0,
+            ticks_max: TICKS_UNDER_WAY + ticks_of_pcm.saturating_sub(start.tick),
+            settings,
+        };
         encoder.parts.pipeline.set_state(gst::State::Playing).map_err(|e| setup(&e))?;
         Ok(encoder)
     }
@@ -65,7 +95,7 @@ impl Encoder {
     /// taken, all but a bounded number.
     pub fn ready(&self) -> bool {
         let Parts { video, audio, .. } = &self.parts;
-        self.ticks - self.pictures_out < TICKS_UNDER_WAY
+        self.ticks - self.pictures_out < self.ticks_max
             && video.current_level_buffers() < QUEUED_TICKS
             && audio.current_level_buffers() < QUEUED_TICKS
     }
@@ -73,12 +103,18 @@ impl Encoder {
     /// One tick: a tightly packed I420 picture, and the stereo sound of its time. Never blocks; to be
     /// called only when [`Self::ready`] says so.
     pub fn push(&mut self, canvas: &[u8], sound: &[i16]) -> Result<(), EncodeError> {
+        self.check_length(sound)?;
+        // Made before anything is pushed: a tick goes in whole or not at all.
+        let picture = self.pictures.buffer(canvas)?;
         let (from, to) = (self.tick_time(self.ticks), self.tick_time(self.ticks + 1));
-        // Both are made before either is pushed: a tick goes in whole or not at all.
-        let picture = timed(self.pictures.buffer(canvas)?, from, to);
-        let sound = timed(self.sound(sound)?, from, to);
-        push(&self.parts.video, StreamKind::Video, picture)?;
-        push(&self.parts.audio, StreamKind::Audio, sound)?;
+        push(&self.parts.video, StreamKind::Video, timed(picture, from, to))?;
+        let sound = self.alignment.align(sound);
+        if !sound.is_empty() {
+            let from = sound_time(self.values);
+            self.values += (sound.len() / size_of::<i16>()) as u64;
+            let sound = timed(gst::Buffer::from_mut_slice(sound), from, sound_time(self.values));
+            push(&self.parts.audio, StreamKind::Audio, sound)?;
+        }
         self.ticks += 1;
         Ok(())
     }
@@ -105,31 +141,30 @@ impl Encoder {
 
     pub fn close(self) {}
 
+    /// When the tick begins, in this encoder's own time.
     fn tick_time(&self, tick: u64) -> gst::ClockTime {
-        let rate = u64::from(self.settings.frame_rate);
-        // Seconds and rest apart: no overflow, no drift.
-        gst::ClockTime::from_seconds(tick / rate)
-            + gst::ClockTime::from_nseconds(tick % rate * 1_000_000_000 / rate)
+        time_of(tick, self.settings.frame_rate)
     }
 
-    /// Values of sound in the first `ticks` ticks. At 29 ticks a second, say, not all ticks have the same number.
-    fn samples_before(&self, ticks: u64) -> usize {
-        let frames = ticks * u64::from(AUDIO_RATE) / u64::from(self.settings.frame_rate);
-        frames as usize * AUDIO_CHANNELS
-    }
-
-    fn sound(&self, sound: &[i16]) -> Result<gst::Buffer, EncodeError> {
-        let expected = self.samples_before(self.ticks + 1) - self.samples_before(self.ticks);
-        if sound.len() != expected {
-            return Err(EncodeError::Shape {
-                stream: StreamKind::Audio,
-                got: sound.len() * 2,
-                expected: expected * 2,
-            });
+    fn check_length(&self, sound: &[i16]) -> Result<(), EncodeError> {
+        let before = |ticks| values_before(self.first_tick + ticks, self.settings.frame_rate);
+        let expected = (before(self.ticks + 1) - before(self.ticks)) as usize;
+        if sound.len() == expected {
+            return Ok(());
         }
-        let bytes: Vec<u8> = sound.iter().flat_map(|s| s.to_le_bytes()).collect();
-        Ok(gst::Buffer::from_mut_slice(bytes))
+        Err(EncodeError::Shape { stream: StreamKind::Audio, got: sound.len() * 2, expected: expected * 2 })
     }
+}
+
+fn sound_time(values: u64) -> gst::ClockTime {
+    time_of(values / AUDIO_CHANNELS as u64, AUDIO_RATE)
+}
+
+/// Seconds and rest apart: no overflow, no drift.
+fn time_of(count: u64, per_second: u32) -> gst::ClockTime {
+    let rate = u64::from(per_second);
+    gst::ClockTime::from_seconds(count / rate)
+        + gst::ClockTime::from_nseconds(count % rate * 1_000_000_000 / rate)
 }
 
 impl Drop for Encoder {

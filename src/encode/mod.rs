@@ -13,11 +13,13 @@ mod error;
 mod pictures;
 mod pipeline;
 mod setup;
+mod start;
 #[cfg(test)]
 mod tests;
 
 pub use encoder::Encoder;
 pub use error::EncodeError;
+pub use start::StreamStart;
 
 use crate::media::{EncodedSample, Size, StreamSetup};
 

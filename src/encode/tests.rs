@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use self::decoded::{greys, sound_of};
-use super::{EncodeSettings, Encoded, Encoder};
+use super::{EncodeSettings, Encoded, Encoder, StreamStart};
 use crate::media::{EncodedSample, Size, StreamKind, StreamSetup};
 
 /// Nothing here takes a second: this ends a test that would hang.
@@ -24,6 +24,7 @@ const SILENCE: [i16; 2] = [0; 2];
 struct Rig {
     encoder: Encoder,
     settings: EncodeSettings,
+    first_tick: usize,
     wake: Arc<Notify>,
 }
 
@@ -41,7 +42,13 @@ impl Rig {
     fn of(settings: EncodeSettings) -> Self {
         let wake = Arc::new(Notify::new());
         let encoder = Encoder::start(settings, Arc::clone(&wake)).expect("an encoder");
-        Self { encoder, settings, wake }
+        Self { encoder, settings, first_tick: 0, wake }
+    }
+
+    fn at(start: StreamStart) -> Self {
+        let wake = Arc::new(Notify::new());
+        let encoder = Encoder::start_at(start, SETTINGS, Arc::clone(&wake)).expect("an encoder");
+        Self { encoder, settings: SETTINGS, first_tick: start.tick as usize, wake }
     }
 
     async fn woken(&self) {
@@ -51,7 +58,7 @@ impl Rig {
     /// Pushes `ticks` ticks, taking what comes, and ends.
     async fn encode(mut self, ticks: usize, sound: impl Fn(usize) -> [i16; 2]) -> File {
         let mut out = Vec::new();
-        for tick in 0..ticks {
+        for tick in self.first_tick..self.first_tick + ticks {
             while !self.encoder.ready() {
                 self.woken().await;
                 out.extend(std::iter::from_fn(|| self.encoder.try_next()));
@@ -142,6 +149,43 @@ async fn what_is_in_one_channel_is_not_in_the_other() {
     let heard = sound_of(&file.setup.expect("a setup"), &file.audio);
     let peak = |channel: usize| heard[24_000..72_000].iter().map(|frame| frame[channel].unsigned_abs()).max();
     assert!(peak(0) > Some(7000) && peak(1) < Some(200), "{:?} and {:?}", peak(0), peak(1));
+}
+
+/// Encodes 150 ticks by two encoders, of which the first is gone when it has given out so many samples. Checks that one
+/// decoder hears a click where it belongs, and sees each tick's picture.
+async fn two_encoders(ticks: usize, sounds: usize, clicks: [usize; 4]) {
+    let sound = |n: usize| if clicks.contains(&n) { [25_000; 2] } else { SILENCE };
+    let first = Rig::new().encode(150, sound).await;
+    let start = StreamStart { tick: ticks as u64, pcm: (sounds * AAC_FRAME) as u64 };
+    let second = Rig::at(start).encode(150 - ticks, sound).await;
+    let setup = first.setup.expect("a setup");
+    assert_eq!(second.setup, Some(setup.clone()));
+
+    let joined = |old: &[EncodedSample], new: &[EncodedSample]| [old, new].concat();
+    let shown = greys(&setup, &joined(&first.video[..ticks], &second.video));
+    assert_eq!(shown.len(), 150);
+    for (tick, shown) in shown.iter().enumerate() {
+        assert!(shown.abs_diff(grey(tick)) <= 3, "tick {tick} shows {shown}, not {}", grey(tick));
+    }
+    let heard = sound_of(&setup, &joined(&first.audio[..sounds], &second.audio));
+    let priming = setup.audio_priming as usize;
+    for click in clicks {
+        let around = priming + click - 1000..priming + click + 1000;
+        let peak = around.max_by_key(|n| heard[*n][0].unsigned_abs()).expect("samples");
+        assert_eq!(peak, priming + click);
+    }
+    assert_eq!(heard.len(), (priming + 150 * TICK_SAMPLES).div_ceil(AAC_FRAME) * AAC_FRAME);
+}
+
+#[tokio::test]
+async fn streams_go_on_where_another_encoder_left_off_to_the_sample() {
+    // The sound was ahead, as it is when the encoder of pictures looks ahead.
+    two_encoders(30, 60, [20_000, 60 * AAC_FRAME + 300, 70_000, 200_000]).await;
+    // The sound was behind: what is missing is silent.
+    two_encoders(60, 70, [20_000, 60 * TICK_SAMPLES + 50, 120_000, 200_000]).await;
+    // Not a second of sound yet, or far too much of it.
+    two_encoders(60, 0, [100_000, 110_000, 120_000, 200_000]).await;
+    two_encoders(1, 220, [20_000, 120_000, 200_000, 220 * AAC_FRAME + 20]).await;
 }
 
 #[tokio::test]

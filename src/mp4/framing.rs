@@ -18,6 +18,11 @@ pub(super) struct Framing {
 }
 
 impl Framing {
+    /// A stream whose first byte given in is the one at `offset`.
+    pub fn at(offset: u64) -> Self {
+        Self { offset, pending: Vec::new() }
+    }
+
     /// Place of the box in the stream.
     pub fn offset(&self) -> u64 {
         self.offset

@@ -20,6 +20,10 @@ mod spool;
 
 mod scan;
 
+mod last_pictures;
+
+mod annex_b;
+
 mod framing;
 
 mod parse;
@@ -40,6 +44,7 @@ mod testing;
 pub use error::Mp4Error;
 pub use fragment::FragmentWriter;
 pub use index::Index;
+pub use last_pictures::last_pictures;
 pub use scan::{Scan, scan};
 pub use spool::{MediaRange, SpoolPosition, SpoolReader};
 
@@ -60,7 +65,7 @@ const TICK: u32 = 512;
 /// Every count of time units stays far from its limit up to here.
 const MAX_FRAME_RATE: u32 = 1000;
 /// PCM samples in one AAC-LC access unit (ISO/IEC 14496-3, frameLengthFlag 0).
-const AAC_FRAME: u32 = 1024;
+pub const AAC_FRAME: u32 = 1024;
 
 impl MovieConfig {
     /// Units a second of a track's own time.

@@ -81,9 +81,12 @@ mod tests {
     fn the_last_keyframe_is_found_by_its_fragment() {
         let pieces = pieces(&recording(45, 22));
         let (scan, _) = scanned(&pieces.concat());
-        // Frame 44 is a keyframe; the sound of the last tick is in a fragment of its own.
-        let last = pieces[..pieces.len() - 2].concat().len() as u64;
+        // Frame 44 is a keyframe, in the last fragment.
+        let last = pieces[..pieces.len() - 1].concat().len() as u64;
         assert_eq!(scan.position.keyframe_fragment, Some(last));
+        let (cut, _) = scanned(&pieces[..pieces.len() - 1].concat());
+        // Frame 22 is in the third.
+        assert_eq!(cut.position.keyframe_fragment, Some(pieces[..3].concat().len() as u64));
     }
 
     #[test]

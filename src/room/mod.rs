@@ -42,7 +42,7 @@ pub use roster::PublishedTrack;
 pub use session::{Joined, Session, join};
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::ids::{RoomName, TrackSid};
 use crate::media::{Codec, EncodedFrame, MediaTime, Participant, Size, Speaker};
@@ -63,6 +63,8 @@ pub struct RoomOptions {
     pub ca_file: Option<PathBuf>,
     /// How long the server may be out of reach before the room counts as lost.
     pub give_up_after: Duration,
+    /// Zero of the timeline; the moment of joining, if it is left out.
+    pub epoch: Option<Instant>,
 }
 
 #[derive(Debug)]

@@ -38,7 +38,7 @@ const COMING_BACK: Duration = Duration::from_secs(15);
 pub struct Joined {
     pub session: Session,
     pub room_sid: String,
-    /// Zero of the timeline: the moment of joining.
+    /// Zero of the timeline: as the options have it, or the moment of joining.
     pub epoch: Instant,
     pub events: mpsc::Receiver<RoomEvent>,
     pub commands: mpsc::Sender<RoomCommand>,
@@ -77,11 +77,12 @@ enum Turn {
 pub async fn join(options: RoomOptions) -> Result<Joined, RoomError> {
     websocket::install(options.ca_file.as_deref())?;
     let entered = Connection::enter(&options).await?;
-    let epoch = Instant::now();
+    let now = Instant::now();
+    let epoch = options.epoch.unwrap_or(now);
     let (event_sender, events) = mpsc::channel(EVENT_QUEUE);
     let (commands, command_receiver) = mpsc::channel(COMMAND_QUEUE);
     let session = Session {
-        reconnect: Reconnect::new(options.give_up_after, epoch),
+        reconnect: Reconnect::new(options.give_up_after, now),
         options: Arc::new(options),
         connection: entered.connection,
         attempt: None,

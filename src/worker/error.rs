@@ -3,10 +3,13 @@
 
 use std::error::Error;
 use std::fmt::Write;
+use std::io;
+use std::path::PathBuf;
 
 use super::spool::SpoolError;
 use crate::compose::ComposeError;
 use crate::encode::EncodeError;
+use crate::mp4::Mp4Error;
 use crate::room::RoomError;
 
 #[derive(Debug, thiserror::Error)]
@@ -19,12 +22,29 @@ pub enum WorkerError {
     Encode(#[from] EncodeError),
     #[error(transparent)]
     Spool(#[from] SpoolError),
-    #[error("going on with a spool is not possible yet")]
-    CannotResume,
+    #[error("cannot read the spool file {path}")]
+    ReadSpool { path: PathBuf, source: io::Error },
+    #[error("the spool is damaged")]
+    DamagedSpool(#[from] Mp4Error),
+    #[error("the encoders set up their streams in another way than those in the spool")]
+    OtherSetup,
+    #[error("the spool has {audio_frames} AAC frames beside {ticks} pictures: they do not belong together")]
+    OutOfStep { ticks: u64, audio_frames: u64 },
+    #[error("the recording is said to have begun at {zero_unix_ms} ms, which no clock here can reach")]
+    Zero { zero_unix_ms: i64 },
     #[error("the encoder did not finish in time")]
     EncoderStuck,
     #[error("the encoder gave out a sample before its stream's setup")]
     SampleBeforeSetup,
+    #[error("the encoder gave out a second setup of its streams")]
+    SecondSetup,
+}
+
+impl WorkerError {
+    /// There is no place left for the spool.
+    pub fn is_disk_full(&self) -> bool {
+        matches!(self, Self::Spool(error) if error.is_disk_full())
+    }
 }
 
 /// An error and its causes in one sentence.

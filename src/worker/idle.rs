@@ -14,9 +14,9 @@ pub struct Idle {
 }
 
 impl Idle {
-    /// Nobody is known to be there when a recording begins.
-    pub fn new() -> Self {
-        Self { alone_since: Some(MediaTime::ZERO), out_of_reach_since: None }
+    /// Nobody is known to be there when a room is joined.
+    pub fn since(joined: MediaTime) -> Self {
+        Self { alone_since: Some(joined), out_of_reach_since: None }
     }
 
     /// So many are in the room, hidden ones left out.
@@ -62,14 +62,21 @@ mod tests {
 
     #[test]
     fn a_room_that_nobody_enters_is_idle_after_the_timeout() {
-        let idle = Idle::new();
+        let idle = Idle::since(MediaTime::ZERO);
         assert!(!idle.is_over(at(59), TIMEOUT));
         assert!(idle.is_over(at(60), TIMEOUT));
     }
 
     #[test]
+    fn a_room_that_is_joined_late_is_not_idle_for_what_was_before() {
+        let idle = Idle::since(at(1000));
+        assert!(!idle.is_over(at(1059), TIMEOUT));
+        assert!(idle.is_over(at(1060), TIMEOUT));
+    }
+
+    #[test]
     fn the_time_begins_when_the_last_one_leaves_and_not_anew_while_nobody_comes() {
-        let mut idle = Idle::new();
+        let mut idle = Idle::since(MediaTime::ZERO);
         idle.participants(2, at(10));
         assert!(!idle.is_over(at(1000), TIMEOUT));
         idle.participants(0, at(1000));
@@ -80,7 +87,7 @@ mod tests {
 
     #[test]
     fn an_interruption_does_not_count() {
-        let mut idle = Idle::new();
+        let mut idle = Idle::since(MediaTime::ZERO);
         idle.participants(0, at(0));
         idle.interrupted(at(40));
         assert!(!idle.is_over(at(1000), TIMEOUT));
@@ -91,7 +98,7 @@ mod tests {
 
     #[test]
     fn a_room_found_empty_after_an_interruption_is_given_the_whole_time() {
-        let mut idle = Idle::new();
+        let mut idle = Idle::since(MediaTime::ZERO);
         idle.participants(3, at(0));
         idle.interrupted(at(40));
         idle.participants(0, at(45));

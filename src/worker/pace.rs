@@ -23,6 +23,18 @@ pub struct Pace {
     /// The next tick to be made.
     next: u64,
     end: End,
+    haste: Haste,
+}
+
+/// When a tick is too old to be waited for.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Haste {
+    Usual,
+    /// The ticks of a time in which nobody recorded are being made: each is old, and none is late.
+    CatchingUp {
+        until: MediaTime,
+        last_made: MediaTime,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -46,7 +58,17 @@ pub enum Due {
 
 impl Pace {
     pub fn new(frame_rate: u32) -> Self {
-        Self { frame_rate, next: 0, end: End::Open }
+        Self { frame_rate, next: 0, end: End::Open, haste: Haste::Usual }
+    }
+
+    /// Goes on with `next` at `now`. The ticks up to now are made at once, but none in haste: what has come since is
+    /// decoded for them as always. Encoding them at twice the speed of time is the least to be expected.
+    pub fn going_on(frame_rate: u32, next: u64, now: MediaTime) -> Self {
+        let mut pace = Self { next, ..Self::new(frame_rate) };
+        let behind = now.nanos_since(pace.next_tick()).max(0).unsigned_abs();
+        let until = now + Duration::from_nanos(behind) + PATIENCE;
+        pace.haste = Haste::CatchingUp { until, last_made: now };
+        pace
     }
 
     /// Number of ticks made so far.
@@ -67,7 +89,7 @@ impl Pace {
         let burst_complete = self.start_of(self.burst_end() - 1) + PLAYOUT_DELAY;
         match self.end {
             End::At(ticks) if self.next >= ticks => Due::Finished,
-            _ if age >= PATIENCE.as_nanos() as i64 => Due::Overdue,
+            _ if age >= PATIENCE.as_nanos() as i64 && self.is_pressed(now) => Due::Overdue,
             End::At(_) => Due::Ready,
             End::Open if now >= burst_complete => Due::Ready,
             End::Open => Due::NotBefore(burst_complete),
@@ -77,6 +99,8 @@ impl Pace {
     /// How far behind its schedule the next tick is: not at all until it could have been made.
     pub fn delay(&self, now: MediaTime) -> Duration {
         let due = match self.end {
+            // Those of the past have none.
+            End::Open if matches!(self.haste, Haste::CatchingUp { .. }) => now,
             End::Open => self.start_of(self.burst_end() - 1) + PLAYOUT_DELAY,
             // The last ticks of a recording have no schedule but that they are made.
             End::At(_) => now,
@@ -105,8 +129,25 @@ impl Pace {
         (self.next / burst + 1) * burst
     }
 
-    pub fn advance(&mut self) {
+    /// The next tick was made at `now`.
+    pub fn advance(&mut self, now: MediaTime) {
         self.next += 1;
+        match &mut self.haste {
+            Haste::Usual => {}
+            Haste::CatchingUp { last_made, .. } => *last_made = now,
+        }
+    }
+
+    /// The ticks have come to the present, or cannot wait any longer: from now on old ones are late.
+    pub fn caught_up(&mut self) {
+        self.haste = Haste::Usual;
+    }
+
+    fn is_pressed(&self, now: MediaTime) -> bool {
+        match self.haste {
+            Haste::Usual => true,
+            Haste::CatchingUp { until, last_made } => now >= until || now >= last_made + PATIENCE,
+        }
     }
 
     fn start_of(&self, tick: u64) -> MediaTime {
@@ -135,7 +176,7 @@ mod tests {
         assert_eq!(pace.due(ms(900)), Due::NotBefore(ready));
         for _ in 0..3 {
             assert_eq!(pace.due(ready), Due::Ready);
-            pace.advance();
+            pace.advance(ms(0));
         }
         assert_eq!(pace.due(ready), Due::NotBefore(ready + Duration::from_millis(100)));
         assert_eq!(pace.due(ms(3999)), Due::Ready);
@@ -152,7 +193,7 @@ mod tests {
     fn a_burst_is_decoded_up_to_its_last_tick_but_not_beyond_the_end() {
         let mut pace = Pace::new(30);
         assert_eq!(pace.last_of_burst().1, ms(100));
-        pace.advance();
+        pace.advance(ms(0));
         assert_eq!(pace.last_of_burst().1, ms(100));
         pace.stop(MediaTime::from_nanos(2 * 1_000_000_000 / 30 + 1));
         assert_eq!(pace.last_of_burst().1, MediaTime::from_nanos(2 * 1_000_000_000 / 30));
@@ -164,12 +205,45 @@ mod tests {
     }
 
     #[test]
+    fn ticks_of_a_time_in_which_nobody_recorded_are_made_at_once_but_not_in_haste() {
+        let mut pace = Pace::going_on(30, 300, ms(40_000));
+        assert_eq!(pace.made(), 300);
+        while pace.due(ms(42_000)) == Due::Ready {
+            assert_eq!(pace.delay(ms(42_000)), Duration::ZERO);
+            pace.advance(ms(42_000));
+        }
+        assert_eq!(pace.made(), 1233);
+        assert!(matches!(pace.due(ms(42_000)), Due::NotBefore(_)));
+        pace.caught_up();
+        assert_eq!(pace.due(ms(46_000)), Due::Overdue);
+        assert!(pace.delay(ms(46_000)) > Duration::from_secs(3));
+    }
+
+    #[test]
+    fn catching_up_waits_for_decoders_as_long_as_one_tick_may_and_ends_in_time() {
+        let mut pace = Pace::going_on(30, 300, ms(40_000));
+        pace.advance(ms(41_000));
+        assert_eq!(pace.due(ms(44_999)), Due::Ready);
+        assert_eq!(pace.due(ms(45_000)), Due::Overdue);
+        // 30 s are missing. At twice the speed of time they are made up for in 30 s; then the usual patience begins.
+        pace.advance(ms(73_000));
+        assert_eq!(pace.due(ms(73_999)), Due::Ready);
+        assert_eq!(pace.due(ms(74_000)), Due::Overdue);
+    }
+
+    #[test]
+    fn a_clock_that_was_set_back_makes_no_tick_too_early() {
+        let pace = Pace::going_on(30, 300, ms(10_000));
+        assert!(matches!(pace.due(ms(10_000)), Due::NotBefore(at) if at > ms(10_900)));
+    }
+
+    #[test]
     fn after_stop_the_remaining_ticks_are_made_at_once_and_no_more() {
         let mut pace = Pace::new(30);
         pace.stop(ms(100));
         for _ in 0..3 {
             assert_eq!(pace.due(ms(100)), Due::Ready);
-            pace.advance();
+            pace.advance(ms(0));
         }
         assert_eq!(pace.due(ms(100)), Due::Finished);
     }
@@ -180,7 +254,7 @@ mod tests {
         pace.stop(ms(100));
         pace.stop(ms(10_000));
         for _ in 0..3 {
-            pace.advance();
+            pace.advance(ms(0));
         }
         assert_eq!(pace.due(ms(10_000)), Due::Finished);
     }
@@ -189,7 +263,7 @@ mod tests {
     fn a_slow_machine_loses_no_tick() {
         let mut pace = Pace::new(30);
         while matches!(pace.due(ms(10_900)), Due::Ready | Due::Overdue) {
-            pace.advance();
+            pace.advance(ms(0));
         }
         // All whole bursts of the ten seconds that are older than the playout delay.
         assert_eq!(pace.made(), 300);
@@ -210,7 +284,7 @@ mod tests {
     fn ticks_do_not_drift() {
         let mut pace = Pace::new(30);
         for _ in 0..30 * 3600 {
-            pace.advance();
+            pace.advance(ms(0));
         }
         assert_eq!(pace.next_tick(), ms(3_600_000));
     }

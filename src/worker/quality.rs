@@ -5,6 +5,7 @@
 //! figures are totals since their source began and may be given again and again, the last time when it ends; a track
 //! that comes back has new sources, which are added to what it was. What is kept is bounded.
 
+mod carried;
 mod figures;
 mod findings;
 mod people;
@@ -23,6 +24,7 @@ use figures::Figures;
 use findings::Finding;
 use people::People;
 
+pub use carried::Carried;
 pub use figures::Source;
 
 /// A room of a hundred people in which everybody comes back ten times. A track takes about a kilobyte of the report.
@@ -161,11 +163,7 @@ impl Quality {
     /// Answers with how long the server was out of reach.
     pub fn restored(&mut self, at: MediaTime) -> Option<Duration> {
         let (from, reason) = self.interrupted.take()?;
-        if self.gaps.len() < GAPS_MAX {
-            self.gaps.push(Gap { from_ms: since_start(from), to_ms: since_start(at), reason });
-        } else {
-            self.gaps_left_out += 1;
-        }
+        self.gap(Gap { from_ms: since_start(from), to_ms: since_start(at), reason });
         Some(Duration::from_nanos(at.nanos_since(from).max(0).unsigned_abs()))
     }
 
@@ -222,9 +220,16 @@ impl Quality {
         }
     }
 
+    fn gap(&mut self, gap: Gap) {
+        if self.gaps.len() < GAPS_MAX {
+            self.gaps.push(gap);
+        } else {
+            self.gaps_left_out += 1;
+        }
+    }
+
     fn duration(&self) -> MediaTime {
-        let nanos = u128::from(self.frames) * 1_000_000_000 / u128::from(self.frame_rate);
-        MediaTime::from_nanos(nanos.try_into().unwrap_or(i64::MAX))
+        start_of(self.frames, self.frame_rate)
     }
 
     fn track(&mut self, sid: &TrackSid) -> Option<&mut Track> {
@@ -263,6 +268,11 @@ impl Track {
         };
         self.figures.fill(facts)
     }
+}
+
+fn start_of(frame: u64, frame_rate: u32) -> MediaTime {
+    let nanos = u128::from(frame) * 1_000_000_000 / u128::from(frame_rate);
+    MediaTime::from_nanos(nanos.try_into().unwrap_or(i64::MAX))
 }
 
 fn source_name(published: &PublishedTrack) -> &'static str {

@@ -3,13 +3,13 @@
 
 mod quality;
 mod room_events;
+mod start;
 mod ticks;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
-use secrecy::ExposeSecret;
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
@@ -20,20 +20,21 @@ use super::feed::TrackFeed;
 use super::file::FileWriter;
 use super::idle::Idle;
 use super::layers::Layers;
+use super::limits;
 use super::messages::{EndReason, Event, WorkerSpec};
 use super::pace::Pace;
 use super::quality::Quality;
+use super::spool::SpoolError;
 use super::stdio::{Commands, Events};
-use crate::compose::{ComposeOptions, Composer};
-use crate::decode;
-use crate::encode::{EncodeSettings, Encoder};
+use crate::compose::Composer;
+use crate::encode::Encoder;
 use crate::ids::TrackSid;
-use crate::media::{Codec, MediaTime, Size, View};
-use crate::room::{self, RoomCommand, RoomEvent, RoomOptions};
+use crate::media::{Codec, MediaTime, View};
+use crate::room::{RoomCommand, RoomEvent};
 
 use ticks::Wait;
 
-/// The service counts a worker that is silent for long as hung, and uploads what is told here.
+/// The service counts a worker that is silent for long as hung. New bytes are told at once.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(500);
 /// How much of the quality report a crash of the worker can cost.
 const REPORT_INTERVAL: Duration = Duration::from_secs(10);
@@ -56,12 +57,14 @@ pub enum StopCause {
 
 /// Makes the recording that `spec` describes; answers with its last event.
 pub async fn record(spec: WorkerSpec, commands: &mut Commands, events: &mut Events) -> Event {
+    let before = spec.resume.as_ref().map(|resume| resume.position).unwrap_or_default();
     match Recording::start(spec, events).await {
         Ok(recording) => recording.run(commands, events).await,
         Err(error) => {
+            let reason = if error.is_disk_full() { EndReason::DiskFull } else { EndReason::Failed };
             let error = report(&error);
             tracing::error!(error, "recording could not start");
-            Event::Ended { reason: EndReason::Failed, ticks: 0, final_bytes: 0, error: Some(error) }
+            Event::Ended { reason, ticks: before.ticks, final_bytes: before.bytes, error: Some(error) }
         }
     }
 }
@@ -83,6 +86,8 @@ struct Recording {
     codecs: Vec<Codec>,
     encoder: Encoder,
     file: FileWriter,
+    /// Final bytes that the service knows of.
+    told_bytes: u64,
     media: MediaSeen,
     quality: Quality,
     idle: Idle,
@@ -103,57 +108,6 @@ struct Ending {
 }
 
 impl Recording {
-    async fn start(spec: WorkerSpec, events: &mut Events) -> Result<Self, WorkerError> {
-        if spec.resume.is_some() {
-            return Err(WorkerError::CannotResume);
-        }
-        let wake = Arc::new(Notify::new());
-        let options = spec.options.clone();
-        let size = Size { width: options.width, height: options.height };
-        let settings = EncodeSettings {
-            size,
-            frame_rate: options.frame_rate,
-            video_kbps: options.video_kbps,
-            audio_kbps: options.audio_kbps,
-        };
-        let encoder = Encoder::start(settings, Arc::clone(&wake))?;
-        let composer = Composer::new(ComposeOptions {
-            size,
-            frame_rate: options.frame_rate,
-            view: options.view,
-            decorations: options.decorations.clone(),
-        })?;
-        let file = FileWriter::create(&spec.spool, size, options.frame_rate)?;
-        let codecs = codecs(&spec.disabled_codecs).await;
-        let joined = room::join(room_options(&spec, codecs.clone())).await?;
-        let leave = CancellationToken::new();
-        let mut session = JoinSet::new();
-        session.spawn(joined.session.run(leave.clone()));
-        tracing::info!(room_sid = joined.room_sid, "joined");
-        let zero_unix_ms = unix_ms(joined.epoch);
-        events.tell(&Event::Joined { room_sid: joined.room_sid, zero_unix_ms }).await;
-        Ok(Self {
-            pace: Pace::new(options.frame_rate),
-            spec,
-            epoch: joined.epoch,
-            room_events: joined.events,
-            room_commands: joined.commands,
-            leave,
-            session,
-            wake,
-            feeds: HashMap::new(),
-            composer,
-            layers: Layers::default(),
-            codecs,
-            encoder,
-            file,
-            media: MediaSeen::None,
-            quality: Quality::new(options.frame_rate),
-            idle: Idle::new(),
-            ending: None,
-        })
-    }
-
     async fn run(mut self, commands: &mut Commands, events: &mut Events) -> Event {
         let mut progress = tokio::time::interval(PROGRESS_INTERVAL);
         progress.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -179,6 +133,9 @@ impl Recording {
                 () = self.wake.notified() => {}
                 () = tokio::time::sleep_until(wait.into()) => {}
             }
+            if self.file.final_bytes() != self.told_bytes {
+                self.tell_progress(events).await;
+            }
         }
         self.finish(events).await
     }
@@ -190,6 +147,7 @@ impl Recording {
             events.tell(&Event::FirstMedia).await;
         }
         let (final_bytes, ticks) = (self.file.final_bytes(), self.pace.made());
+        self.told_bytes = final_bytes;
         events.tell(&Event::Progress { final_bytes, ticks }).await;
         self.stop_when_it_is_time();
     }
@@ -199,6 +157,9 @@ impl Recording {
         let limit = self.spec.options.max_duration();
         if limit.is_some_and(|limit| now >= MediaTime::ZERO + limit) {
             return self.stop(EndReason::MaxDuration, None);
+        }
+        if limits::is_full(self.file.bytes(), &self.spec.options) {
+            return self.stop(EndReason::MaxSize, None);
         }
         if self.idle.is_over(now, self.spec.idle_timeout()) {
             self.stop(EndReason::Idle, None);
@@ -228,10 +189,12 @@ impl Recording {
     }
 
     fn fail(&mut self, error: &WorkerError) {
-        let error = report(error);
-        tracing::error!(error, "recording failed");
+        let reason = report(error);
+        tracing::error!(error = reason, "recording failed");
         self.leave.cancel();
-        self.ending = Some(Ending { reason: EndReason::Failed, error: Some(error) });
+        // Why the spool's thread has gone is known when it is joined.
+        let is_known = !matches!(error, WorkerError::Spool(SpoolError::Gone));
+        self.ending = Some(Ending { reason: EndReason::Failed, error: is_known.then_some(reason) });
     }
 
     async fn finish(mut self, events: &mut Events) -> Event {
@@ -244,9 +207,9 @@ impl Recording {
         let (final_bytes, outcome) = file.finish(encoder, &wake).await;
         let mut ending = ending.unwrap_or(Ending { reason: EndReason::Failed, error: None });
         if let Err(error) = outcome {
+            ending.reason = if error.is_disk_full() { EndReason::DiskFull } else { EndReason::Failed };
             let error = report(&error);
             tracing::error!(error, "file not finished");
-            ending.reason = EndReason::Failed;
             ending.error.get_or_insert(error);
         }
         // The session leaves the room; a server that does not answer must not keep the file.
@@ -265,30 +228,5 @@ impl Recording {
 
     fn instant(&self, time: MediaTime) -> Instant {
         self.epoch + Duration::from_nanos(u64::try_from(time.nanos()).unwrap_or(0))
-    }
-}
-
-/// What the wall clock showed at a moment of the past.
-fn unix_ms(moment: Instant) -> i64 {
-    let then = SystemTime::now() - moment.elapsed();
-    let since = then.duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-}
-
-async fn codecs(disabled: &[Codec]) -> Vec<Codec> {
-    let available = decode::available().await.iter().copied();
-    available.filter(|codec| !disabled.contains(codec)).collect()
-}
-
-fn room_options(spec: &WorkerSpec, codecs: Vec<Codec>) -> RoomOptions {
-    RoomOptions {
-        url: spec.livekit_url.clone(),
-        api_key: spec.livekit_api_key.clone(),
-        api_secret: spec.livekit_api_secret.expose_secret().to_owned(),
-        room: spec.room.clone(),
-        identity: spec.egress_id.as_str().to_owned(),
-        codecs,
-        ca_file: spec.ca_file.clone(),
-        give_up_after: spec.give_up_after(),
     }
 }

@@ -286,6 +286,7 @@ async fn join_without_a_ca_file(url: &str) -> String {
         codecs: Vec::new(),
         ca_file: None,
         give_up_after: Duration::from_secs(1),
+        epoch: None,
     };
     let Err(error) = egressd::room::join(options).await else { panic!("a stranger's certificate was taken") };
     let source = std::error::Error::source(&error).map(ToString::to_string);

@@ -26,6 +26,8 @@ mod upload;
 
 mod crash;
 
+mod successor;
+
 mod endings;
 
 mod chaos;

@@ -150,6 +150,7 @@ impl From<RecordingOptions> for OptionsAnswer {
             video_kbps,
             audio_kbps,
             max_duration_seconds,
+            max_size_mb: _,
             view,
             decorations,
         } = options;

@@ -2,6 +2,7 @@
 //! that the tests play in.
 
 mod decorations;
+mod going_on;
 mod pixels;
 mod random;
 mod timeline;

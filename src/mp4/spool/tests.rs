@@ -39,7 +39,8 @@ fn fault(spool: &[u8]) -> String {
 #[test]
 fn the_reader_knows_what_the_writer_was_told() {
     let (ranges, index) = read(&pieces(&recording(20, 10)).concat());
-    assert_eq!(ranges.len(), 2);
+    // Two of ten frames each, and the sound of the last tick.
+    assert_eq!(ranges.len(), 3);
     assert_eq!(index.config, config());
     assert_eq!(index.video.keyframes, [1, 11]);
     assert_eq!(index.frames(), 20);
@@ -117,7 +118,7 @@ fn a_missing_fragment_is_noticed() {
     pieces.remove(2);
     assert_eq!(
         fault(&pieces.concat()),
-        format!("`moof` at byte {offset} of the spool starts track 1 at 15360, not 7680")
+        format!("`moof` at byte {offset} of the spool starts track 1 at 10240, not 5120")
     );
 }
 

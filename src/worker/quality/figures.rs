@@ -1,6 +1,6 @@
 //! The figures of one track, added up over everything that counted them. Pure.
 
-use super::{millis, since_start};
+use super::{carried, millis, since_start};
 use crate::compose::{VideoFigures, VoiceCounters};
 use crate::media::Size;
 use crate::report::{LayerReport, TrackReport};
@@ -8,11 +8,13 @@ use crate::room::ReceiveFigures;
 use crate::worker::feed::Counters;
 
 /// The picture sizes of a track that came back again and again.
-const LAYERS_MAX: usize = 32;
+pub(super) const LAYERS_MAX: usize = 32;
 
 /// What sources that have ended counted, and what the present ones have counted so far.
 #[derive(Clone, Debug, Default)]
 pub struct Figures {
+    /// What an earlier worker reported.
+    carried: TrackReport,
     received: Of<ReceiveFigures>,
     fed: Of<Counters>,
     seen: Of<VideoFigures>,
@@ -34,6 +36,10 @@ pub enum Source {
 }
 
 impl Figures {
+    pub fn carried(report: TrackReport) -> Self {
+        Self { carried: report, ..Self::default() }
+    }
+
     pub fn received(&mut self, figures: ReceiveFigures) {
         // The track was negotiated anew without having gone.
         if figures.packets < self.received.present.packets {
@@ -62,7 +68,7 @@ impl Figures {
         let seen = self.seen.total(add_seen);
         let heard = self.heard.total(add_heard);
         let longest = seen.longest_freeze;
-        TrackReport {
+        let since = TrackReport {
             layers: seen.sizes.into_iter().map(layer).collect(),
             packets: received.packets,
             packets_lost: received.packets_lost,
@@ -82,7 +88,8 @@ impl Figures {
             clock_correction_ms: received.clock_correction_nanos as f64 / 1e6,
             clock_steps: received.clock_steps,
             ..facts
-        }
+        };
+        carried::add(&self.carried, since)
     }
 }
 

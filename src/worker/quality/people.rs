@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::carried::time;
 use super::{bounded, since_start};
 use crate::media::{MediaTime, Participant};
 use crate::report::ParticipantReport;
@@ -25,6 +26,18 @@ struct Person {
 }
 
 impl People {
+    /// Those of an earlier report, none of whom is there until he is told to be.
+    pub fn carried(reports: Vec<ParticipantReport>, left_out: u64) -> Self {
+        let person = |report: ParticipantReport| Person {
+            participant: Participant { identity: report.identity, name: report.name, order: 0 },
+            from: time(report.from_ms),
+            left: Some(time(report.to_ms)),
+        };
+        let people: Vec<_> = reports.into_iter().map(person).collect();
+        let places = people.iter().map(|person| person.participant.identity.clone()).zip(0..).collect();
+        Self { people, places, left_out }
+    }
+
     pub fn joined(&mut self, participant: &Participant, at: MediaTime) {
         if let Some(place) = self.places.get(&participant.identity) {
             let person = &mut self.people[*place];

@@ -13,11 +13,11 @@ fn quality() -> Quality {
     Quality::new(FRAME_RATE)
 }
 
-fn sid(name: &str) -> TrackSid {
+pub(super) fn sid(name: &str) -> TrackSid {
     TrackSid(name.to_owned())
 }
 
-fn camera(name: &str) -> PublishedTrack {
+pub(super) fn camera(name: &str) -> PublishedTrack {
     PublishedTrack {
         sid: sid(name),
         publisher: "ann".to_owned(),
@@ -30,7 +30,7 @@ fn camera(name: &str) -> PublishedTrack {
 }
 
 /// So many pictures of one size, 1.9 s on the picture, 0.7 s of it frozen.
-fn seen(shown: u64) -> VideoFigures {
+pub(super) fn seen(shown: u64) -> VideoFigures {
     let freeze = Freeze { from: seconds(2), length: Duration::from_millis(700) };
     VideoFigures {
         counters: VideoCounters { shown, ..VideoCounters::default() },
@@ -45,7 +45,7 @@ fn seconds(seconds: i64) -> MediaTime {
     MediaTime::from_millis(seconds * 1000)
 }
 
-fn ticks(quality: &mut Quality, seconds: u32) {
+pub(super) fn ticks(quality: &mut Quality, seconds: u32) {
     for _ in 0..seconds * FRAME_RATE {
         quality.tick(MadeTick { delay: Duration::ZERO, hurried: false });
     }

@@ -30,7 +30,10 @@ impl Recording {
         loop {
             self.file.take(&mut self.encoder)?;
             let overdue = match self.pace.due(self.now()) {
-                Due::NotBefore(at) => return Ok(Wait::Until(self.instant(at))),
+                Due::NotBefore(at) => {
+                    self.pace.caught_up();
+                    return Ok(Wait::Until(self.instant(at)));
+                }
                 Due::Finished => return Ok(Wait::Done),
                 Due::Ready => false,
                 Due::Overdue => true,
@@ -42,10 +45,13 @@ impl Recording {
             if !caught_up && !overdue {
                 return Ok(Wait::ForOthers);
             }
+            if overdue {
+                self.pace.caught_up();
+            }
             self.quality.tick(MadeTick { delay: self.pace.delay(self.now()), hurried: !caught_up });
             let tick = self.composer.tick();
             self.encoder.push(tick.canvas, tick.sound)?;
-            self.pace.advance();
+            self.pace.advance(self.now());
             self.after_tick();
         }
     }

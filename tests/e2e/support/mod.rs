@@ -5,6 +5,8 @@ pub mod stage;
 
 pub mod service;
 
+pub mod worker;
+
 pub mod servers;
 
 pub mod signalling;

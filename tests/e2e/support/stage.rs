@@ -2,7 +2,7 @@
 //! kept, with every log and file, if the test fails.
 
 use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use reqwest::Method;
@@ -131,6 +131,11 @@ impl Stage {
         self.signalling.as_ref().expect("the stage was opened with a relay for signalling")
     }
 
+    /// It is kept if the test fails.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     pub fn caller(&self) -> &Caller {
         &self.caller
     }
@@ -214,7 +219,7 @@ impl Folder {
         Self(Some(folder.expect("the build's temporary folder can be written to")))
     }
 
-    fn path(&self) -> &std::path::Path {
+    fn path(&self) -> &Path {
         self.0.as_ref().expect("the folder is there until the drop").path()
     }
 }
