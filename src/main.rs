@@ -33,15 +33,24 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let command = Args::parse().command;
-    let done = runtime(&command).and_then(|runtime| runtime.block_on(run(command)));
-    match done {
+    match start(Args::parse().command) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("egressd: {error:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn start(command: Command) -> anyhow::Result<ExitCode> {
+    let runtime = runtime(&command)?;
+    let is_worker = matches!(command, Command::Worker);
+    let done = runtime.block_on(run(command));
+    if is_worker {
+        // A read of standard input is always under way and would be waited for, for as long as the service lives.
+        runtime.shutdown_background();
+    }
+    done
 }
 
 fn runtime(command: &Command) -> anyhow::Result<Runtime> {

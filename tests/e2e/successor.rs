@@ -9,7 +9,7 @@ use crate::picture::{
     every_frame_is_a_thirtieth_of_a_second_after_the_one_before, plain, the_streams_are_h264_and_aac,
 };
 use crate::support::participants::Act;
-use crate::support::probe::Recording;
+use crate::support::probe::{Flash, Recording};
 use crate::support::stage::Stage;
 use crate::support::worker::{Worker, finished, scan_file, spec};
 
@@ -38,7 +38,7 @@ fn off_beat(at: f64, beat: f64) -> f64 {
 
 fn flashes_are_on_one_beat(recording: &Recording, gap: (f64, f64)) {
     let flashes = recording.flashes();
-    let (before, after): (Vec<_>, Vec<_>) = flashes.iter().partition(|flash| flash.at < gap.0);
+    let (before, after): (Vec<Flash>, Vec<Flash>) = flashes.iter().partition(|flash| flash.at < gap.0);
     println!("{} flashes before the gap, {} behind it: {flashes:?}", before.len(), after.len());
     assert!(before.len() >= 8 && after.len() >= 8, "flashes on both sides of {gap:?}");
     let beat = before[1].at;
