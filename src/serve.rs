@@ -17,15 +17,14 @@ use jiff::Timestamp;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{self, ApiKey, ApiKeys, ApiSettings, ApiState, RateLimit};
 use crate::config::Config;
 use crate::control::{
-    ControlError, Handle, Limits, Livekit, LivekitAccess, LivekitError, RetryPolicy, Shared, Shutdown, Space,
-    Supervisor, Uploads, WorkerProgram, Workforce,
+    ControlError, Handle, Limits, Livekit, LivekitAccess, LivekitError, Monitor, Outlook, RetryPolicy,
+    Shared, Shutdown, Supervisor, Uploads, WorkerProgram, Workforce,
 };
 use crate::storage::{self, Storage};
 use crate::store::{Store, StoreError};
@@ -95,16 +94,36 @@ pub async fn run(config: Config) -> Result<Left, ServeError> {
     create_data_folder(&config)?;
     let store = Store::open(&config.data_dir.database())?;
     let storage = ready_storage(&config).await?;
-    let (handle, supervisor) = supervisor(&config, store.clone(), storage).await?;
+    let workforce = Workforce::default();
+    let least_free = config.recording.min_free_disk_mb << 20;
+    let (monitor, outlook) = Monitor::new(config.data_dir.path().to_owned(), least_free, workforce.clone());
+    let watched = Watched { workforce, outlook };
+    let (handle, supervisor) = supervisor(&config, store.clone(), storage, watched).await?;
     let deliverer = Deliverer::new(store.clone(), targets(&config))?;
     let listener = listen(&config).await?;
     let api = api_state(config, handle, store.clone(), telemetry::count()?);
-    let service = Service::start(deliverer, supervisor, listener, api);
+    let service = Service::start(Parts { monitor, deliverer, supervisor, listener, api });
     service.end_after(signals, &store).await
+}
+
+/// What a service is made of.
+struct Parts {
+    monitor: Monitor,
+    deliverer: Deliverer,
+    supervisor: Supervisor,
+    listener: TcpListener,
+    api: ApiState,
+}
+
+/// What the monitor looks at, and what it says.
+struct Watched {
+    workforce: Workforce,
+    outlook: Outlook,
 }
 
 /// The running parts, each with its own off switch.
 struct Service {
+    monitor: Part<()>,
     deliverer: Part<()>,
     supervisor: JoinHandle<()>,
     shutdown: Shutdown,
@@ -136,9 +155,11 @@ impl Part<()> {
 }
 
 impl Service {
-    fn start(deliverer: Deliverer, supervisor: Supervisor, listener: TcpListener, api: ApiState) -> Self {
+    fn start(parts: Parts) -> Self {
+        let Parts { monitor, deliverer, supervisor, listener, api } = parts;
         let shutdown = Shutdown::default();
         Self {
+            monitor: Part::start(|off| monitor.run(off)),
             deliverer: Part::start(|off| deliverer.run(off)),
             supervisor: tokio::spawn(supervisor.run(shutdown.clone())),
             shutdown,
@@ -162,6 +183,7 @@ impl Service {
         };
         deliver_what_is_due(store).await;
         self.deliverer.end().await;
+        self.monitor.end().await;
         api_result(result)?;
         Ok(left(store).await?)
     }
@@ -269,6 +291,7 @@ async fn supervisor(
     config: &Config,
     store: Store,
     storage: Arc<dyn Storage>,
+    watched: Watched,
 ) -> Result<(Handle, Supervisor), ServeError> {
     let livekit = &config.livekit;
     let access = LivekitAccess {
@@ -289,15 +312,15 @@ async fn supervisor(
         max_recordings: config.recording.max_recordings,
         resume_within: config.recording.resume_within,
         shutdown_grace: config.shutdown_grace,
-        workforce: Workforce::default(),
+        workforce: watched.workforce,
+        outlook: watched.outlook,
+        max_load_percent: config.recording.max_load_percent.get(),
         idle_timeout: config.recording.idle_timeout,
         disabled_codecs: config.recording.disabled_codecs.clone(),
         defaults: config.recording.defaults.clone(),
         limits: Limits::default(),
         retry: RetryPolicy::default(),
         uploads: Uploads::default(),
-        // Nobody looks at the disk yet.
-        space: watch::channel(Space::Ample).1,
     };
     Ok(Supervisor::new(shared).await?)
 }

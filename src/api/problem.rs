@@ -127,9 +127,9 @@ impl From<RecorderError> for Problem {
                 Self::bad_request("watermark must be left out or false: this service has no picture for it")
             }
             RecorderError::LivekitUnreachable => Self::new(Kind::Unavailable, "LiveKit cannot be reached"),
-            RecorderError::NoCapacity { retry_after } => {
-                Self::new(Kind::Unavailable, "No capacity left for another recording")
-                    .retry_after(retry_after)
+            RecorderError::NoCapacity { reason, retry_after } => {
+                let detail = format!("No capacity left for another recording: {reason}");
+                Self::new(Kind::Unavailable, detail).retry_after(retry_after)
             }
             RecorderError::ShuttingDown { retry_after } => {
                 Self::new(Kind::Unavailable, "The service is shutting down").retry_after(retry_after)
@@ -186,7 +186,7 @@ mod tests {
     #[test]
     fn a_wait_is_rounded_up_to_whole_seconds() {
         let retry_after = Duration::from_millis(1001);
-        let response = Problem::from(RecorderError::NoCapacity { retry_after }).into_response();
+        let response = Problem::from(RecorderError::NoCapacity { reason: "", retry_after }).into_response();
         assert_eq!(response.status(), 503);
         assert_eq!(response.headers()["retry-after"], "2");
     }

@@ -52,8 +52,8 @@ pub enum RecorderError {
     NoWatermark,
     #[error("LiveKit cannot be reached")]
     LivekitUnreachable,
-    #[error("no capacity left, try again in {retry_after:?}")]
-    NoCapacity { retry_after: Duration },
+    #[error("no capacity left as {reason}, try again in {retry_after:?}")]
+    NoCapacity { reason: &'static str, retry_after: Duration },
     #[error("the service is ending, try again in {retry_after:?}")]
     ShuttingDown { retry_after: Duration },
     #[error("the recorder failed")]

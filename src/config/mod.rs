@@ -26,7 +26,7 @@ use sources::Sources;
 pub const FILE_VARIABLE: &str = "EGRESSD_CONFIG";
 
 /// Everything that can be set, as named in the environment. In the file the names are lower case.
-pub const SETTINGS: [&str; 39] = [
+pub const SETTINGS: [&str; 41] = [
     "API_HOST",
     "API_PORT",
     "API_KEY",
@@ -61,6 +61,8 @@ pub const SETTINGS: [&str; 39] = [
     "EGRESSD_WATERMARK_FILE",
     "EGRESSD_WATERMARK_POSITION",
     "EGRESSD_WATERMARK_OPACITY",
+    "EGRESSD_MAX_LOAD_PERCENT",
+    "EGRESSD_MIN_FREE_DISK_MB",
     "EGRESSD_RESUME_WITHIN_SECONDS",
     "EGRESSD_SHUTDOWN_GRACE_SECONDS",
     "EGRESSD_DATA_DIR",
@@ -141,6 +143,11 @@ pub struct RecordingConfig {
     pub defaults: RecordingOptions,
     /// `EGRESSD_MAX_RECORDINGS` at the same time; default as many as the machine is measured to have room for.
     pub max_recordings: Option<NonZeroU32>,
+    /// `EGRESSD_MAX_LOAD_PERCENT`: how much of the processors and of the memory may be used for another recording to be
+    /// started; default 90.
+    pub max_load_percent: NonZeroU32,
+    /// `EGRESSD_MIN_FREE_DISK_MB`: how much of the disk with `EGRESSD_DATA_DIR` is to stay free, in MiB; default 1024.
+    pub min_free_disk_mb: u64,
     /// `EGRESSD_RESUME_WITHIN_SECONDS`: how old the end of what was recorded may be for a recording to go on when the
     /// service starts again; default 300, and 0 for never.
     pub resume_within: Duration,

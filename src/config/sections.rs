@@ -31,6 +31,11 @@ const DEFAULT_IDLE_TIMEOUT_SECONDS: NonZeroU32 = NonZeroU32::new(300).expect("no
 /// A server restarts in seconds; a machine that takes over for another may need most of a minute.
 const DEFAULT_RECONNECT_TIMEOUT_SECONDS: NonZeroU32 = NonZeroU32::new(60).expect("not zero");
 
+/// The rest is for recordings that come to need more than they did, and for whatever else the machine does.
+const DEFAULT_MAX_LOAD_PERCENT: NonZeroU32 = NonZeroU32::new(90).expect("not zero");
+/// An hour and a half of a recording in 1500 kbit/s; a quarter of it is left to finish those that run.
+const DEFAULT_MIN_FREE_DISK_MB: u32 = 1024;
+
 /// A service is started again within a minute or two; what is older is another meeting.
 const DEFAULT_RESUME_WITHIN_SECONDS: u32 = 300;
 
@@ -89,6 +94,9 @@ pub fn webhook(sources: &mut Sources) -> WebhookConfig {
 
 pub fn recording(sources: &mut Sources) -> RecordingConfig {
     let idle = positive(sources, "EGRESSD_IDLE_TIMEOUT_SECONDS");
+    let max_load = positive(sources, "EGRESSD_MAX_LOAD_PERCENT");
+    let expected = (Shown, "a whole number of MiB");
+    let min_free = sources.optional("EGRESSD_MIN_FREE_DISK_MB", expected, parse::<u32>);
     RecordingConfig {
         idle_timeout: seconds(idle.unwrap_or(DEFAULT_IDLE_TIMEOUT_SECONDS)),
         defaults: RecordingOptions {
@@ -104,6 +112,8 @@ pub fn recording(sources: &mut Sources) -> RecordingConfig {
             ..RecordingOptions::default()
         },
         max_recordings: positive(sources, "EGRESSD_MAX_RECORDINGS"),
+        max_load_percent: max_load.unwrap_or(DEFAULT_MAX_LOAD_PERCENT),
+        min_free_disk_mb: min_free.unwrap_or(DEFAULT_MIN_FREE_DISK_MB).into(),
         resume_within: seconds_or(sources, "EGRESSD_RESUME_WITHIN_SECONDS", DEFAULT_RESUME_WITHIN_SECONDS),
         disabled_codecs: disabled_codecs(sources),
     }

@@ -66,6 +66,8 @@ fn the_required_settings_alone_give_the_documented_defaults() {
     assert_eq!(config.recording.idle_timeout, Duration::from_secs(300));
     assert_eq!(config.recording.defaults, RecordingOptions::default());
     assert_eq!(config.recording.max_recordings, None);
+    assert_eq!(config.recording.max_load_percent.get(), 90);
+    assert_eq!(config.recording.min_free_disk_mb, 1024);
     assert_eq!(config.recording.resume_within, Duration::from_secs(300));
     assert_eq!(config.shutdown_grace, Duration::ZERO);
     assert_eq!(config.data_dir.path(), Path::new("./data"));

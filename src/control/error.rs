@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::capacity::Shortage;
 use super::livekit::LivekitError;
 use crate::options::NoWatermark;
 use crate::store::StoreError;
@@ -26,8 +27,8 @@ pub enum ControlError {
     #[error(transparent)]
     NoWatermark(#[from] NoWatermark),
     /// Trying again later helps.
-    #[error("no capacity left, try again in {retry_after:?}")]
-    NoCapacity { retry_after: Duration },
+    #[error("no capacity left as {}, try again in {retry_after:?}", shortage.reason())]
+    NoCapacity { shortage: Shortage, retry_after: Duration },
     /// Trying again helps once the service is back.
     #[error("the service is ending, try again in {retry_after:?}")]
     ShuttingDown { retry_after: Duration },

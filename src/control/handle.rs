@@ -129,7 +129,7 @@ impl Handle {
         Ok(Overview {
             census: self.store.census().await?,
             uploads: self.shared.uploads.all(),
-            space: *self.shared.space.borrow(),
+            space: *self.shared.outlook.space.borrow(),
         })
     }
 

@@ -4,12 +4,16 @@
 //! Does not know HTTP, media or SQL. Contract: persist, then act, then tell. Each phase of a
 //! recording is in the database before it is acted upon, and a recording ends once.
 
+mod capacity;
 mod error;
 mod failure;
 mod handle;
 mod key;
 mod livekit;
+mod machine;
 mod media_map;
+mod meter;
+mod monitor;
 mod overview;
 mod process;
 mod recording;
@@ -28,9 +32,11 @@ mod upload_status;
 mod vigil;
 mod workforce;
 
+pub use capacity::{Load, Shortage};
 pub use error::ControlError;
 pub use handle::{ActiveRecording, Handle, RecordingState, StartStatus, Started};
 pub use livekit::{Livekit, LivekitError};
+pub use monitor::{Monitor, Outlook};
 pub use overview::Overview;
 pub use process::WorkerProgram;
 pub use retry::RetryPolicy;

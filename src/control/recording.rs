@@ -20,6 +20,7 @@ use super::failure::Verdict;
 use super::process::{Output, WorkerProcess};
 use super::recovery;
 use super::shared::Shared;
+use super::space::Space;
 use super::spool::{Condition, Extent};
 use super::state::{self, Action, Input, State};
 use super::succession::{Beginning, NoSuccessor, Predecessor, Question, Succession};
@@ -65,6 +66,7 @@ pub struct Recording {
     crew: Crew,
     succession: Succession,
     extent: watch::Sender<Extent>,
+    space: watch::Receiver<Space>,
     /// What the times of the state's inputs count from.
     begun: Instant,
     /// When the worker was asked to end.
@@ -78,6 +80,7 @@ impl Recording {
         Self {
             spool: shared.spool_of(&row.egress_id),
             records: Records::new(shared.store.clone()),
+            space: shared.outlook.space.clone(),
             row,
             shared,
             state: State::NEW,
@@ -105,7 +108,7 @@ impl Recording {
             spool: self.spool.clone(),
             extent: self.extent.subscribe(),
             retry: self.shared.retry.clone(),
-            space: self.shared.space.clone(),
+            space: self.shared.outlook.space.clone(),
             status: self.shared.uploads.add(self.row.egress_id.clone()),
         });
         uploader.run()
@@ -179,6 +182,7 @@ impl Recording {
         tokio::select! {
             biased;
             () = cancel.cancelled(), if live => self.apply(Input::StopRequested).await,
+            () = exhausted(&mut self.space), if live => self.apply(Input::DiskExhausted).await,
             Some(wish) = wishes.recv() => self.grant(wish).await,
             output = self.crew.next() => self.heard(output).await,
             answer = self.succession.answer() => self.succeed(answer).await,
@@ -378,6 +382,13 @@ impl Recording {
             | State::Stopping { .. }
             | State::Killing { .. } => self.succession = Succession::None,
         }
+    }
+}
+
+async fn exhausted(space: &mut watch::Receiver<Space>) {
+    if space.wait_for(|space| *space == Space::Exhausted).await.is_err() {
+        // Nobody looks at the disk any more.
+        std::future::pending().await
     }
 }
 

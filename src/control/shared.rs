@@ -6,12 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
-use tokio::sync::watch;
 
 use super::livekit::Livekit;
+use super::monitor::Outlook;
 use super::process::WorkerProgram;
 use super::retry::RetryPolicy;
-use super::space::Space;
 use super::upload_status::Uploads;
 use super::vigil::Patience;
 use super::workforce::Workforce;
@@ -48,8 +47,10 @@ pub struct Shared {
     pub retry: RetryPolicy,
     /// How the uploads stand.
     pub uploads: Uploads,
-    /// What the disk with the spools allows.
-    pub space: watch::Receiver<Space>,
+    /// What the machine does, and what the disk with the spools allows.
+    pub outlook: Outlook,
+    /// How much of the machine may be used before starts are refused.
+    pub max_load_percent: u32,
 }
 
 /// The LiveKit server, as workers join it.

@@ -96,7 +96,6 @@ pub enum Input {
     StopTimedOut,
     StopRequested,
     /// There is no room on the disk for more.
-    #[cfg_attr(not(test), expect(dead_code, reason = "nobody looks at the disk yet"))]
     DiskExhausted,
     /// The spool could be read up to some place only; comes before `Uploaded`.
     SpoolDamaged,

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
+use super::capacity::Shortage;
 use super::error::ControlError;
 use super::failure::{Failure, Verdict};
 use super::handle::{Handle, Request, Started};
@@ -21,6 +22,8 @@ use super::recording::{Origin, Recording, Wish};
 use super::recovery::Prospect;
 use super::shared::Shared;
 use super::shutdown::Shutdown;
+use super::space::Space;
+use super::workforce::Place;
 use super::{key, recovery};
 use crate::ids::{EgressId, RoomName};
 use crate::options::RecordingOptions;
@@ -126,8 +129,12 @@ impl Supervisor {
         if self.door == Door::Closed {
             return self.existing_or(&room, ControlError::ShuttingDown { retry_after: BACK_SOON }).await;
         }
-        let Some(place) = self.shared.workforce.take_place(self.shared.max_recordings) else {
-            return self.existing_or(&room, ControlError::NoCapacity { retry_after: RETRY_AFTER }).await;
+        let place = match self.place() {
+            Ok(place) => place,
+            Err(shortage) => {
+                let error = ControlError::NoCapacity { shortage, retry_after: RETRY_AFTER };
+                return self.existing_or(&room, error).await;
+            }
         };
         let started_at = Timestamp::now();
         let new = NewRecording {
@@ -144,6 +151,18 @@ impl Supervisor {
                 Ok(Started::from_row(row, true))
             }
         }
+    }
+
+    /// A place for one more recording, if none that runs is harmed by it.
+    fn place(&self) -> Result<Place, Shortage> {
+        let Shared { workforce, outlook, max_recordings, max_load_percent, .. } = self.shared.as_ref();
+        match *outlook.space.borrow() {
+            Space::Ample => {}
+            Space::Short | Space::Exhausted => return Err(Shortage::Disk),
+        }
+        let load = Arc::clone(&outlook.load.borrow());
+        load.admits(workforce.places(), *max_load_percent)?;
+        workforce.take_place(*max_recordings).ok_or(Shortage::Places)
     }
 
     /// Two starts of one room may have raced for the last place.

@@ -39,6 +39,11 @@ impl Workforce {
         })
     }
 
+    /// How many places are taken.
+    pub fn places(&self) -> usize {
+        self.locked(|places| places.taken.len())
+    }
+
     /// The processes that record, and how many recordings there are that have none at the moment.
     pub fn workers(&self) -> (Vec<u32>, usize) {
         self.locked(|places| {

@@ -51,7 +51,10 @@ impl From<ControlError> for RecorderError {
             ControlError::RoomNotFound => Self::RoomNotFound,
             ControlError::NothingToStop | ControlError::NothingToChange => Self::NothingActive,
             ControlError::NoWatermark(_) => Self::NoWatermark,
-            ControlError::NoCapacity { retry_after } => Self::NoCapacity { retry_after },
+            ControlError::NoCapacity { shortage, retry_after } => {
+                tracing::warn!(?shortage, "a start is refused");
+                Self::NoCapacity { reason: shortage.reason(), retry_after }
+            }
             ControlError::ShuttingDown { retry_after } => Self::ShuttingDown { retry_after },
             ControlError::Livekit(cause) => {
                 let source = std::error::Error::source(&cause).map(ToString::to_string);

@@ -48,7 +48,9 @@ impl Recorder for InMemory {
         let result = match room.as_str() {
             "nowhere" => Err(RecorderError::RoomNotFound),
             "unreachable" => Err(RecorderError::LivekitUnreachable),
-            "full" => Err(RecorderError::NoCapacity { retry_after: Duration::from_secs(7) }),
+            "full" => {
+                Err(RecorderError::NoCapacity { reason: "it is full", retry_after: Duration::from_secs(7) })
+            }
             "broken" => Err(RecorderError::Internal("/var/lib/secret".into())),
             _ => {
                 let mut recordings = self.0.lock().unwrap();

@@ -2,6 +2,7 @@
 
 mod ending;
 mod faulty;
+mod limits;
 mod livekit;
 mod successors;
 mod world;

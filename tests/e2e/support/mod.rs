@@ -25,7 +25,7 @@ pub mod probe;
 
 pub mod grid;
 
-mod process;
+pub mod process;
 
 mod procfs;
 

@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 /// How long a server may take until it answers. Far above what is seen (below 2 s), so that only a server that
 /// never comes up reaches it.
 const START_LIMIT: Duration = Duration::from_secs(60);
+/// How long one may take until it has gone.
+const END_LIMIT: Duration = Duration::from_secs(120);
 const POLL: Duration = Duration::from_millis(20);
 
 pub struct Process {
@@ -50,6 +52,25 @@ impl Process {
         }
     }
 
+    /// Ends it the hard way, if it still runs.
+    pub fn kill(&mut self) {
+        // Either call fails only for a process that is gone, which is what is wanted.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Waits until it has gone by itself; its exit code, if it was no signal that ended it.
+    pub async fn gone(&mut self) -> Option<i32> {
+        let begin = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("a child can be asked for its status") {
+                return status.code();
+            }
+            assert!(begin.elapsed() < END_LIMIT, "{} does not end:\n{}", self.name, self.log_tail());
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
     /// The last lines that the process wrote, the long ones cut.
     pub fn log_tail(&self) -> String {
         const LINES: usize = 60;
@@ -63,9 +84,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Either call fails only for a process that is gone, which is what is wanted.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.kill();
         if std::thread::panicking() {
             eprintln!("---- last lines of {} ----\n{}", self.log.display(), self.log_tail());
         }

@@ -25,6 +25,12 @@ pub fn holds_udp_socket(process: u32, address: SocketAddr) -> bool {
     })
 }
 
+/// How many files a process has open, and how many threads it has.
+pub fn holdings(id: u32) -> (usize, usize) {
+    let count = |what: &str| numbers_in(&format!("/proc/{id}/{what}")).len();
+    (count("fd"), count("task"))
+}
+
 /// Field 4 of /proc/ID/stat; the name in field 2 may hold anything, so it is skipped by its bracket.
 fn parent_of(id: u32) -> Option<u32> {
     let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;

@@ -128,6 +128,13 @@ impl LiveKit {
         self.ipv6.as_ref().expect("the stage was opened with a way by IPv6")
     }
 
+    /// Makes a room that nobody is in; answers with its name.
+    pub async fn create_room<'a>(&self, room: &'a str) -> &'a str {
+        let grants = VideoGrants { room_create: true, ..Default::default() };
+        self.call("CreateRoom", grants, json!({"name": room})).await;
+        room
+    }
+
     /// Closes the room and sends everybody away.
     pub async fn delete_room(&self, room: &str) {
         let grants = VideoGrants { room_create: true, ..Default::default() };
@@ -200,6 +207,13 @@ impl Minio {
     pub fn unfinished_parts(&self, key: &str) -> Vec<u64> {
         let parts = self.ask(&["parts", key]);
         parts.as_array().into_iter().flatten().filter_map(Value::as_u64).collect()
+    }
+
+    /// How many uploads in parts MinIO keeps whose objects are not complete.
+    pub fn unfinished_uploads(&self) -> usize {
+        // It lists them by their exact keys only, so that nobody can ask for all: its own folder says it.
+        let folder = self.folder.join("minio/.minio.sys/multipart");
+        std::fs::read_dir(folder).map_or(0, |entries| entries.flatten().count())
     }
 
     /// Downloads an object through a presigned URL; the file stays if the test fails.

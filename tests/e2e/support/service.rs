@@ -1,7 +1,7 @@
 //! `egressd serve` as a process of its own, configured by the documented environment variables only.
 
-use std::ffi::OsStr;
-use std::path::Path;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::process::{Process, free_tcp_port};
@@ -9,9 +9,14 @@ use super::procfs;
 use super::rest::Caller;
 use super::servers::{LiveKit, Minio};
 
+/// The name of its folder.
+const DATA: &str = "egressd";
+
 pub struct Service {
     process: Process,
     port: u16,
+    folder: PathBuf,
+    environment: Vec<(String, OsString)>,
 }
 
 impl Service {
@@ -21,36 +26,82 @@ impl Service {
     /// `settings` are those of this test, besides where everything is.
     pub async fn start(folder: &Path, livekit_url: &str, minio: &Minio, settings: &[(&str, &OsStr)]) -> Self {
         let port = free_tcp_port();
+        let environment = Self::environment(folder, livekit_url, (port, minio.port()), settings);
+        let process = Self::run(folder, port, &environment, None).await;
+        Self { process, port, folder: folder.to_owned(), environment }
+    }
+
+    /// Starts the service anew, on the same port and the same data. One that runs still is killed.
+    pub async fn start_again(&mut self) {
+        self.process.kill();
+        self.process = Self::run(&self.folder, self.port, &self.environment, None).await;
+    }
+
+    /// The same, but this one dies at a certain moment (src/failpoint.rs).
+    pub async fn start_to_die_at(&mut self, moment: &str) {
+        self.process.kill();
+        self.process = Self::run(&self.folder, self.port, &self.environment, Some(moment)).await;
+    }
+
+    /// Waits until the process has gone by itself; its exit code, if it was no signal that ended it.
+    pub async fn gone(&mut self) -> Option<i32> {
+        self.process.gone().await
+    }
+
+    /// Where it keeps its database and its spools.
+    pub fn data(&self) -> PathBuf {
+        self.folder.join(DATA)
+    }
+
+    async fn run(
+        folder: &Path,
+        port: u16,
+        environment: &[(String, OsString)],
+        dies_at: Option<&str>,
+    ) -> Process {
         let mut command = Command::new(env!("CARGO_BIN_EXE_egressd"));
-        command
-            .arg("serve")
-            .env("API_HOST", "127.0.0.1")
-            .env("API_PORT", port.to_string())
-            .env("API_KEY", Self::KEY)
-            .env("API_SECRET", Self::SECRET)
-            .env("LIVEKIT_URL_INTERNAL", livekit_url)
-            .env("LIVEKIT_API_KEY", LiveKit::KEY)
-            .env("LIVEKIT_API_SECRET", LiveKit::SECRET)
-            .env("MINIO_ENDPOINT", "127.0.0.1")
-            .env("MINIO_PORT", minio.port().to_string())
-            .env("MINIO_USE_SSL", "false")
-            .env("MINIO_ACCESS_KEY", Minio::ACCESS_KEY)
-            .env("MINIO_SECRET_KEY", Minio::SECRET_KEY)
-            .env("MINIO_BUCKET", Minio::BUCKET)
-            .env("EGRESSD_DATA_DIR", folder.join("egressd"))
-            .env("WEBHOOK_ALLOW_PRIVATE", "true")
-            // Tests ask far more often than applications do.
-            .env("RATE_LIMIT_MAX", "100000")
-            .env("LOG_LEVEL", "info")
-            .env_remove("EGRESSD_CONFIG")
-            .env_remove("REDIS_URL")
-            .envs(settings.iter().copied());
+        command.arg("serve").env_remove("EGRESSD_CONFIG").env_remove("REDIS_URL");
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
+        command.envs(dies_at.map(|moment| ("EGRESSD_FAIL_AT", moment)));
         let mut process = Process::start("egressd", &mut command, folder);
         let health = format!("http://127.0.0.1:{port}/v1/health");
         process
             .until(async || reqwest::get(&health).await.is_ok_and(|answer| answer.status().is_success()))
             .await;
-        Self { process, port }
+        process
+    }
+
+    fn environment(
+        folder: &Path,
+        livekit_url: &str,
+        (port, minio): (u16, u16),
+        settings: &[(&str, &OsStr)],
+    ) -> Vec<(String, OsString)> {
+        let data = folder.join(DATA);
+        let (port, minio) = (port.to_string(), minio.to_string());
+        let all: [(&str, &OsStr); 18] = [
+            ("LOG_LEVEL", "info".as_ref()),
+            ("API_HOST", "127.0.0.1".as_ref()),
+            ("API_PORT", port.as_ref()),
+            ("API_KEY", Self::KEY.as_ref()),
+            ("API_SECRET", Self::SECRET.as_ref()),
+            ("LIVEKIT_URL_INTERNAL", livekit_url.as_ref()),
+            ("LIVEKIT_API_KEY", LiveKit::KEY.as_ref()),
+            ("LIVEKIT_API_SECRET", LiveKit::SECRET.as_ref()),
+            ("MINIO_ENDPOINT", "127.0.0.1".as_ref()),
+            ("MINIO_PORT", minio.as_ref()),
+            ("MINIO_USE_SSL", "false".as_ref()),
+            ("MINIO_ACCESS_KEY", Minio::ACCESS_KEY.as_ref()),
+            ("MINIO_SECRET_KEY", Minio::SECRET_KEY.as_ref()),
+            ("MINIO_BUCKET", Minio::BUCKET.as_ref()),
+            ("EGRESSD_DATA_DIR", data.as_ref()),
+            ("WEBHOOK_ALLOW_PRIVATE", "true".as_ref()),
+            // Tests ask far more often than applications do.
+            ("RATE_LIMIT_MAX", "100000".as_ref()),
+            // What else runs beside a test is no reason to refuse it a recording.
+            ("EGRESSD_MAX_LOAD_PERCENT", "100000".as_ref()),
+        ];
+        all.iter().chain(settings).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
     }
 
     pub fn caller(&self) -> Caller {
@@ -62,13 +113,27 @@ impl Service {
         procfs::children_of(self.process.id())
     }
 
+    /// How many files the process has open, and how many threads it has.
+    pub fn holdings(&self) -> (usize, usize) {
+        procfs::holdings(self.id())
+    }
+
     pub fn id(&self) -> u32 {
         self.process.id()
     }
 }
 
+/// Asks a process to end, as `docker stop` does.
+pub fn terminate(id: u32) {
+    signal("TERM", id);
+}
+
 /// Ends a process the hard way, as the kernel's out-of-memory killer does.
 pub fn kill_hard(id: u32) {
-    let status = Command::new("sh").args(["-c", &format!("kill -KILL {id}")]).status();
-    assert!(status.is_ok_and(|status| status.success()), "process {id} cannot be killed");
+    signal("KILL", id);
+}
+
+fn signal(name: &str, id: u32) {
+    let status = Command::new("sh").args(["-c", &format!("kill -{name} {id}")]).status();
+    assert!(status.is_ok_and(|status| status.success()), "process {id} cannot be signalled");
 }

@@ -12,8 +12,8 @@ use tokio::task::JoinHandle;
 
 use super::livekit::FakeLivekit;
 use crate::control::{
-    ControlError, Handle, Limits, LivekitAccess, RetryPolicy, Shared, Shutdown, Space, Supervisor, Uploads,
-    WorkerProgram, Workforce,
+    ControlError, Handle, Limits, LivekitAccess, Load, Outlook, RetryPolicy, Shared, Shutdown, Space,
+    Supervisor, Uploads, WorkerProgram, Workforce,
 };
 use crate::ids::{EgressId, RoomName, WebhookId};
 use crate::media::{EncodedSample, Size, StreamKind, StreamSetup};
@@ -54,6 +54,8 @@ pub struct World {
     webhook: WebhookId,
     pub shutdown: Shutdown,
     pub livekit: FakeLivekit,
+    pub load: watch::Sender<Arc<Load>>,
+    pub space: watch::Sender<Space>,
     supervisor: JoinHandle<()>,
     setting: Setting,
     folder: TempDir,
@@ -113,6 +115,7 @@ impl World {
             None => Arc::new(Folder::new(&recordings)),
         };
         storage.ensure_ready().await.unwrap();
+        let (load, space) = (watch::Sender::default(), watch::Sender::new(Space::Ample));
         let livekit = FakeLivekit::start(setting.livekit_rooms).await;
         let shared = Shared {
             store: store.clone(),
@@ -137,12 +140,26 @@ impl World {
             limits: setting.limits.clone(),
             retry: setting.retry.clone(),
             uploads: Uploads::default(),
-            space: watch::channel(Space::Ample).1,
+            outlook: Outlook { load: load.subscribe(), space: space.subscribe() },
+            max_load_percent: 90,
         };
         let (handle, supervisor) = Supervisor::new(shared).await.unwrap();
         let shutdown = Shutdown::default();
         let supervisor = tokio::spawn(supervisor.run(shutdown.clone()));
-        Self { store, handle, recordings, spools, webhook, shutdown, livekit, supervisor, setting, folder }
+        Self {
+            store,
+            handle,
+            recordings,
+            spools,
+            webhook,
+            shutdown,
+            livekit,
+            load,
+            space,
+            supervisor,
+            setting,
+            folder,
+        }
     }
 
     /// A recording as it is when the service dies just after it was written down.
