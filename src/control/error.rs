@@ -35,7 +35,7 @@ pub enum ControlError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The operator's mistake, at start-up.
-    #[error("cannot create the spool folder {path}")]
+    #[error("cannot use the spool folder {path}")]
     SpoolFolder {
         path: PathBuf,
         #[source]

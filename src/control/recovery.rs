@@ -65,6 +65,32 @@ fn noted(row: &RecordingRow) -> Option<Verdict> {
     verdict.map_err(unknown).ok()
 }
 
+/// Removes the spools of recordings that ended just before their service died.
+pub async fn sweep(shared: &Shared) -> Result<(), ControlError> {
+    let fault = |source| ControlError::SpoolFolder { path: shared.spool_dir.clone(), source };
+    let mut entries = tokio::fs::read_dir(&shared.spool_dir).await.map_err(fault)?;
+    while let Some(entry) = entries.next_entry().await.map_err(fault)? {
+        let path = entry.path();
+        let id =
+            path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse::<EgressId>().ok());
+        let row = match id {
+            Some(id) => shared.store.recording(&id).await?,
+            None => None,
+        };
+        if row.as_ref().is_some_and(is_needless) {
+            tracing::info!(spool = %path.display(), "the spool of a recording that is stored is removed");
+            tokio::fs::remove_file(&path).await.map_err(fault)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether all that the spool holds is in the store. One that was damaged may hold more.
+fn is_needless(row: &RecordingRow) -> bool {
+    let damaged = noted(row) == Some(Verdict::Failed(Failure::SpoolDamaged));
+    row.ended_at.is_some() && row.saved.is_some() && !damaged
+}
+
 /// A worker does not let go of its spool.
 #[derive(Debug, thiserror::Error)]
 #[error("a worker does not let go of its spool")]

@@ -318,7 +318,8 @@ fn finishing(verdict: Verdict, input: Input) -> (State, Vec<Action>) {
         }
         Input::UploadFailed => end(verdict.not_stored(), None),
         Input::SpoolDamaged => {
-            (State::Finishing { verdict: verdict.or_failed(Failure::SpoolDamaged) }, vec![])
+            let verdict = verdict.or_failed(Failure::SpoolDamaged);
+            (State::Finishing { verdict: verdict.clone() }, vec![Action::PersistVerdict(verdict)])
         }
         Input::Joined
         | Input::FirstMedia

@@ -82,6 +82,7 @@ impl Supervisor {
     /// Creates the spool folder and takes up what an earlier service left unfinished.
     pub async fn new(shared: Shared) -> Result<(Handle, Self), ControlError> {
         create_spool_folder(&shared).await?;
+        recovery::sweep(&shared).await?;
         let (sender, requests) = mpsc::channel(QUEUE);
         let shared = Arc::new(shared);
         let handle = Handle { requests: sender, store: shared.store.clone(), shared: Arc::clone(&shared) };

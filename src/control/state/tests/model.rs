@@ -90,7 +90,7 @@ impl Witness {
             Action::Persist(Phase::Active) => self.active += 1,
             Action::Persist(Phase::Stopping) => self.stopping += 1,
             Action::Persist(other) => panic!("{other:?} is persisted otherwise"),
-            Action::PersistVerdict(_) => assert_eq!(self.finishing, 0),
+            Action::PersistVerdict(_) => assert_eq!(self.ends, 0),
             Action::TellMediaStarted => {}
             Action::OfferBytes(_) => assert_eq!(self.finishing, 0, "bytes are offered after the end of all"),
             Action::StopWorker => assert_eq!(self.stopping, 1, "persisted before it is acted on"),

@@ -137,3 +137,17 @@ async fn a_recording_that_had_ended_well_is_complete_though_the_service_was_kill
     let world = world.killed_and_started_again(Setting::new("until_stop")).await;
     is_one_whole_recording(&world, &id).await;
 }
+
+#[tokio::test]
+async fn a_spool_that_was_to_be_removed_when_the_service_was_killed_is_removed_and_no_other() {
+    let world = World::new(Setting::new("until_stop")).await;
+    let id = world.record().await.egress_id;
+    world.appears(|| !world.spool_path(&id).exists()).await;
+    let strange = world.spools.join("strange.mp4");
+    for spool in [&world.spool_path(&id), &strange] {
+        std::fs::write(spool, "left").unwrap();
+    }
+    let world = world.killed_and_started_again(Setting::new("until_stop")).await;
+    assert!(!world.spool_path(&id).exists());
+    assert!(strange.exists());
+}
