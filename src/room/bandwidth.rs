@@ -4,11 +4,12 @@
 //!
 //! A way that is too narrow has a queue before it, in which every packet waits. So congestion is a least delay, over a
 //! whole second, above the least one that was seen lately; jitter, lost packets and a moment in which this process was
-//! not run do not look like that. Until the first queue nothing is told: LiveKit takes nothing for a way without limits,
-//! and with each estimate that it gets it also judges by packets that were asked for twice, which is no congestion on a
-//! way that merely loses (its `pkg/sfu/bwe/remotebwe`).
+//! not run do not look like that. Where what is too much is dropped at once, only the share that is lost tells; it must be
+//! so large that no way merely loses it. Until the first congestion nothing is told: LiveKit takes nothing for a way without
+//! limits, and with each estimate that it gets it also judges by packets that were asked for twice, which is no congestion
+//! on a way that merely loses (its `pkg/sfu/bwe/remotebwe`).
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 /// How often an estimate is made, and told where there is one. LiveKit wants three of them within the half second of a
@@ -20,18 +21,22 @@ const WINDOW_SLOTS: usize = 5;
 const BASE_AGE: Duration = Duration::from_secs(30);
 /// What waits longer than this waits in a queue.
 const QUEUE_MICROS: i64 = 100_000;
+/// More than radio loses in a bad moment; the layers of simulcast are further apart.
+const CONGESTED_LOSS: f64 = 1.0 / 3.0;
+/// Of fewer packets a third may be lost by chance.
+const LOSS_COUNTS_FROM: u64 = 30;
 /// What LiveKit assumes of a way of which it was told nothing.
 const UNLIMITED_BPS: f64 = 100e6;
 /// A way that carries less has no use for video.
 const LEAST_BPS: f64 = 50e3;
-/// Of what came while the queue stood, so that it can drain.
+/// Of what came while the way was congested, so that its queue can drain.
 const DECREASE: f64 = 0.85;
-/// For each interval in which the queue still stands: LiveKit looks for values that fall.
+/// For each interval in which it still is: LiveKit looks for values that fall.
 const FURTHER_DECREASE: f64 = 0.99;
 const INCREASE_PER_INTERVAL: f64 = 1.016;
 /// What nobody has tried is not promised.
 const INCREASE_BOUND: f64 = 1.5;
-/// Without a queue for so long, the way is taken for one without limits again.
+/// Without congestion for so long, the way is taken for one without limits again.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(300);
 /// Send times are told modulo this (the extension "abs-send-time" has 6 bits of seconds).
 const SEND_TIME_MODULUS_MICROS: i64 = 64_000_000;
@@ -39,9 +44,21 @@ const SEND_TIME_MODULUS_MICROS: i64 = 64_000_000;
 #[derive(Default)]
 pub struct Bandwidth {
     clock: Clock,
+    streams: Streams,
     /// The newest is being filled.
     slots: VecDeque<Slot>,
     limit: Limit,
+}
+
+/// A packet of video that came.
+#[derive(Clone, Copy, Debug)]
+pub struct Packet {
+    pub ssrc: u32,
+    pub sequence: u16,
+    /// All of the datagram's.
+    pub bytes: usize,
+    /// By the server's clock.
+    pub sent: Instant,
 }
 
 /// What came in an interval.
@@ -49,6 +66,14 @@ struct Slot {
     began: Instant,
     least_delay: Option<i64>,
     bytes: u64,
+    packets: Packets,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Packets {
+    came: u64,
+    /// As the sequence numbers say.
+    sent: u64,
 }
 
 #[derive(Default)]
@@ -57,16 +82,16 @@ enum Limit {
     None,
     Of {
         bps: f64,
-        queue_seen: Instant,
+        congested_at: Instant,
     },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Queue {
+enum Way {
     /// Nothing came that would tell.
     Unknown,
-    Empty,
-    Standing,
+    Clear,
+    Congested,
 }
 
 impl Bandwidth {
@@ -75,14 +100,15 @@ impl Bandwidth {
         self.slots.clear();
     }
 
-    /// A packet of video of so many bytes came; `sent` is the server's time of sending it, in any clock.
-    pub fn received(&mut self, bytes: usize, sent: Instant, now: Instant) {
-        let delay = self.clock.delay(sent, now);
+    pub fn received(&mut self, packet: Packet, now: Instant) {
+        let delay = self.clock.delay(packet.sent, now);
+        let sent = self.streams.sent_since(packet);
         if self.slots.is_empty() {
             self.slots.push_back(Slot::new(now));
         }
         if let Some(slot) = self.slots.back_mut() {
-            slot.bytes += bytes as u64;
+            slot.bytes += packet.bytes as u64;
+            slot.packets = slot.packets.and(Packets { came: 1, sent });
             slot.least_delay = Some(slot.least_delay.map_or(delay, |least| least.min(delay)));
         }
     }
@@ -106,25 +132,25 @@ impl Bandwidth {
     }
 
     fn estimate(&mut self, now: Instant) -> Option<f64> {
-        let (queue, came) = (self.queue(), self.came_bps(now));
-        match (&mut self.limit, queue) {
-            (Limit::None, Queue::Unknown | Queue::Empty) => None,
-            (Limit::None, Queue::Standing) => {
+        let (way, came) = (self.way(), self.came_bps(now));
+        match (&mut self.limit, way) {
+            (Limit::None, Way::Unknown | Way::Clear) => None,
+            (Limit::None, Way::Congested) => {
                 // Told once: a value that the next ones fall from.
-                self.limit = Limit::Of { bps: UNLIMITED_BPS, queue_seen: now };
+                self.limit = Limit::Of { bps: UNLIMITED_BPS, congested_at: now };
                 Some(UNLIMITED_BPS)
             }
-            (Limit::Of { bps, .. }, Queue::Unknown) => Some(*bps),
-            (Limit::Of { bps, queue_seen }, Queue::Standing) => {
-                *queue_seen = now;
+            (Limit::Of { bps, .. }, Way::Unknown) => Some(*bps),
+            (Limit::Of { bps, congested_at }, Way::Congested) => {
+                *congested_at = now;
                 *bps = (*bps * FURTHER_DECREASE).min(came * DECREASE).max(LEAST_BPS);
                 Some(*bps)
             }
-            (Limit::Of { queue_seen, .. }, Queue::Empty) if now >= *queue_seen + FORGOTTEN_AFTER => {
+            (Limit::Of { congested_at, .. }, Way::Clear) if now >= *congested_at + FORGOTTEN_AFTER => {
                 self.limit = Limit::None;
                 Some(UNLIMITED_BPS)
             }
-            (Limit::Of { bps, .. }, Queue::Empty) => {
+            (Limit::Of { bps, .. }, Way::Clear) => {
                 let tried = came * INCREASE_BOUND;
                 *bps = bps.max((*bps * INCREASE_PER_INTERVAL).min(tried)).min(UNLIMITED_BPS);
                 Some(*bps)
@@ -132,21 +158,33 @@ impl Bandwidth {
         }
     }
 
-    fn queue(&self) -> Queue {
-        let least = |slots: &mut dyn Iterator<Item = &Slot>| slots.filter_map(|s| s.least_delay).min();
-        let base = least(&mut self.slots.iter());
-        let lately = least(&mut self.slots.iter().rev().take(WINDOW_SLOTS));
+    /// The newest first.
+    fn window(&self) -> impl Iterator<Item = &Slot> {
+        self.slots.iter().rev().take(WINDOW_SLOTS)
+    }
+
+    fn way(&self) -> Way {
+        let base = self.slots.iter().filter_map(|slot| slot.least_delay).min();
+        let lately = self.window().filter_map(|slot| slot.least_delay).min();
         match (lately, base) {
-            (Some(lately), Some(base)) if lately - base >= QUEUE_MICROS => Queue::Standing,
-            (Some(_), Some(_)) => Queue::Empty,
-            (None, _) | (_, None) => Queue::Unknown,
+            (Some(lately), Some(base)) if lately - base >= QUEUE_MICROS => Way::Congested,
+            (Some(_), Some(_)) if self.drops() => Way::Congested,
+            (Some(_), Some(_)) => Way::Clear,
+            (None, _) | (_, None) => Way::Unknown,
         }
+    }
+
+    /// All the time, and not once: after an outage, or when a queue was full, much is missing at one moment.
+    fn drops(&self) -> bool {
+        let all = self.window().map(|slot| slot.packets).fold(Packets::default(), Packets::and);
+        let slots = self.window().filter(|slot| slot.packets.lack_many()).count();
+        all.sent >= LOSS_COUNTS_FROM && all.lack_many() && slots > WINDOW_SLOTS / 2
     }
 
     /// Within the window.
     fn came_bps(&self, now: Instant) -> f64 {
-        let window = self.slots.iter().rev().take(WINDOW_SLOTS);
-        let (bytes, began) = window.fold((0, now), |(bytes, _), slot| (bytes + slot.bytes, slot.began));
+        let (bytes, began) =
+            self.window().fold((0, now), |(bytes, _), slot| (bytes + slot.bytes, slot.began));
         let seconds = now.saturating_duration_since(began).as_secs_f64().max(INTERVAL.as_secs_f64());
         bytes as f64 * 8.0 / seconds
     }
@@ -154,7 +192,38 @@ impl Bandwidth {
 
 impl Slot {
     fn new(began: Instant) -> Self {
-        Self { began, least_delay: None, bytes: 0 }
+        Self { began, least_delay: None, bytes: 0, packets: Packets::default() }
+    }
+}
+
+impl Packets {
+    fn and(self, others: Self) -> Self {
+        Self { came: self.came + others.came, sent: self.sent + others.sent }
+    }
+
+    fn lack_many(self) -> bool {
+        self.sent.saturating_sub(self.came) as f64 > CONGESTED_LOSS * self.sent as f64
+    }
+}
+
+/// Counts what was sent by sequence numbers.
+#[derive(Default)]
+struct Streams {
+    /// The greatest number of each stream.
+    greatest: HashMap<u32, u16>,
+}
+
+impl Streams {
+    /// How many packets were sent of its stream since the greatest number before this one.
+    fn sent_since(&mut self, packet: Packet) -> u64 {
+        let greatest = self.greatest.entry(packet.ssrc).or_insert(packet.sequence.wrapping_sub(1));
+        let later = packet.sequence.wrapping_sub(*greatest);
+        // RFC 1982: what seems to be half a round later was overtaken.
+        if later > u16::MAX / 2 {
+            return 0;
+        }
+        *greatest = packet.sequence;
+        u64::from(later)
     }
 }
 

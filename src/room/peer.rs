@@ -16,7 +16,7 @@ use str0m::rtp::RawPacket;
 use str0m::stats::MediaIngressStats;
 use str0m::{Candidate, Event, IceConnectionState, Input, Rtc, RtcError};
 
-use super::bandwidth::Bandwidth;
+use super::bandwidth::{Bandwidth, Packet};
 use super::error::RoomError;
 use super::pieces::Pieces;
 use super::received::{ReceivedFrame, received};
@@ -254,7 +254,9 @@ impl Peer {
                 if let RawPacket::RtpRx(header, _) = *packet
                     && let Some(sent) = header.ext_vals.abs_send_time
                 {
-                    self.bandwidth.received(self.datagram, sent, self.now);
+                    let (ssrc, sequence) = (*header.ssrc, header.sequence_number);
+                    let packet = Packet { ssrc, sequence, bytes: self.datagram, sent };
+                    self.bandwidth.received(packet, self.now);
                 }
                 None
             }

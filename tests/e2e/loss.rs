@@ -34,41 +34,72 @@ async fn every_seventh_datagram_is_lost_and_voices_stay_with_their_lips() {
 
 /// Layers of 0.15, 0.6 and 2.4 Mbit/s.
 const BUSY: Crowd = Crowd { size: (1280, 720), busy: true, simulcast: true, ..Crowd::of("vp8", 1) };
-const NARROW: Width = Width { bits_per_second: 1_200_000, queue: Duration::from_millis(400) };
+const NARROW_BPS: u64 = 1_200_000;
+const WIDE_AT_FIRST: Duration = Duration::from_secs(8);
+const NARROW: Duration = Duration::from_secs(45);
 /// Until LiveKit believes in congestion, and then for a keyframe.
-const NARROW_FREEZES_S: f64 = 5.0;
+const FREEZES_S: f64 = 5.0;
 
 /// The server offers REMB only, as it does by default.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_way_that_became_too_narrow_for_the_largest_layer_gets_the_one_below() {
+async fn a_way_that_is_too_narrow_for_the_largest_layer_gets_the_one_below_until_it_is_wide_again() {
+    let wide_again = Duration::from_secs(45);
+    let busy = record_busy("narrow", Duration::from_millis(400), wide_again).await;
+    busy.came_in_the_layer_that_fits();
+    assert!(busy.frozen_s() < FREEZES_S, "{}", busy.0);
+    let (wide, of_720) = ((WIDE_AT_FIRST + wide_again).as_secs(), busy.frames(720));
+    assert!(of_720 > 30 * wide / 2, "of the {wide} s: {}", busy.0);
+}
+
+/// As a router does that polices: no packet waits so long that it tells, and whatever is tried in vain costs packets.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_way_that_drops_what_is_too_much_gets_a_smaller_layer_too() {
+    let busy = record_busy("policed", Duration::from_millis(80), Duration::ZERO).await;
+    busy.came_in_the_layer_that_fits();
+    assert!(busy.frozen_s() < 2.0 * FREEZES_S, "{}", busy.0);
+}
+
+/// What the report says of a busy camera.
+struct Busy(Value);
+
+/// Over a way that becomes too narrow, with this queue, and then is wide again for as long as is said.
+async fn record_busy(room: &'static str, queue: Duration, wide_again: Duration) -> Busy {
     let options = Options { network: Network::Faulty { seed: 3 }, ..Options::default() };
-    let stage = Stage::open_with("narrow", options).await;
+    let stage = Stage::open_with(room, options).await;
     let mut crowd = stage.crowd(BUSY);
     crowd.join("1", Act::Silent);
     let running = stage.record().await;
-    tokio::time::sleep(Duration::from_secs(8)).await;
-    stage.livekit.faults().set(Faults { width: Some(NARROW), ..Faults::default() });
-    tokio::time::sleep(Duration::from_secs(52)).await;
+    tokio::time::sleep(WIDE_AT_FIRST).await;
+    let width = Some(Width { bits_per_second: NARROW_BPS, queue });
+    stage.livekit.faults().set(Faults { width, ..Faults::default() });
+    tokio::time::sleep(NARROW).await;
+    stage.livekit.faults().set(Faults::default());
+    tokio::time::sleep(wide_again).await;
     stage.stop().await;
     let recording = stage.fetch(&running).await;
-    let report = stage.report(&running).await;
     every_frame_is_a_thirtieth_of_a_second_after_the_one_before(&recording);
-    let video = video_of(&report, "1");
-    println!("{video}");
-    println!("{:?}", stage.livekit.faults().counts().to_recorder);
-    let frames = |height: u64| -> u64 {
-        let layers = video["layers"].as_array().expect("a list of layers");
-        layers
-            .iter()
-            .filter(|layer| layer["height"] == height)
-            .filter_map(|layer| layer["frames"].as_u64())
-            .sum()
-    };
-    // Of 52 s; the queue and padding that tries for more cost some.
-    assert!(frames(360) + frames(180) > 35 * 30, "{video}");
-    assert!(frames(360) > frames(180), "a layer that the way carries was not taken: {video}");
-    let frozen = video["frozenMs"].as_f64().expect("milliseconds") / 1000.0;
-    assert!(frozen < NARROW_FREEZES_S, "{video}");
+    let video = video_of(&stage.report(&running).await, "1").clone();
+    println!("{video}\nto the recorder: {:?}", stage.livekit.faults().counts().to_recorder);
+    Busy(video)
+}
+
+impl Busy {
+    fn frames(&self, height: u64) -> u64 {
+        let layers = self.0["layers"].as_array().expect("a list of layers");
+        let of_height = layers.iter().filter(|layer| layer["height"] == height);
+        of_height.filter_map(|layer| layer["frames"].as_u64()).sum()
+    }
+
+    fn came_in_the_layer_that_fits(&self) {
+        let (of_180, of_360) = (self.frames(180), self.frames(360));
+        // The queue, and padding by which LiveKit tries whether more can be sent, cost some.
+        assert!(of_180 + of_360 > 30 * NARROW.as_secs() * 2 / 3, "{}", self.0);
+        assert!(of_360 > of_180, "a layer that fits was not taken: {}", self.0);
+    }
+
+    fn frozen_s(&self) -> f64 {
+        self.0["frozenMs"].as_f64().expect("milliseconds") / 1000.0
+    }
 }
 
 struct Outcome {
