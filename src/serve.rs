@@ -23,10 +23,10 @@ use tokio_util::sync::CancellationToken;
 use crate::api::{self, ApiKey, ApiKeys, ApiSettings, ApiState, RateLimit};
 use crate::config::Config;
 use crate::control::{
-    ControlError, Handle, Limits, Livekit, LivekitAccess, LivekitError, Monitor, Outlook, RetryPolicy,
-    Shared, Shutdown, Supervisor, Uploads, WorkerProgram, Workforce,
+    ControlError, Fallback, Handle, Limits, Livekit, LivekitAccess, LivekitError, Monitor, Outlook,
+    RetryPolicy, Shared, Shutdown, Stores, Supervisor, Uploads, WorkerProgram, Workforce,
 };
-use crate::storage::{self, Storage};
+use crate::storage::{self, Storage, StorageConfig};
 use crate::store::{Store, StoreError};
 use crate::telemetry::{self, TelemetryError};
 use crate::webhook::{Deliverer, Registry, TargetPolicy};
@@ -93,12 +93,12 @@ pub async fn run(config: Config) -> Result<Left, ServeError> {
     check_watermark(&config)?;
     create_data_folder(&config)?;
     let store = Store::open(&config.data_dir.database())?;
-    let storage = ready_storage(&config).await?;
+    let stores = stores(&config).await?;
     let workforce = Workforce::default();
     let least_free = config.recording.min_free_disk_mb << 20;
     let (monitor, outlook) = Monitor::new(config.data_dir.path().to_owned(), least_free, workforce.clone());
     let watched = Watched { workforce, outlook };
-    let (handle, supervisor) = supervisor(&config, store.clone(), storage, watched).await?;
+    let (handle, supervisor) = supervisor(&config, store.clone(), stores, watched).await?;
     let deliverer = Deliverer::new(store.clone(), targets(&config))?;
     let listener = listen(&config).await?;
     let api = api_state(config, handle, store.clone(), telemetry::count()?);
@@ -275,12 +275,29 @@ fn create_data_folder(config: &Config) -> Result<(), ServeError> {
     std::fs::create_dir_all(config.data_dir.path()).map_err(ServeError::DataFolder)
 }
 
-async fn ready_storage(config: &Config) -> Result<Arc<dyn Storage>, ServeError> {
-    let storage = storage::open(&config.storage);
+async fn stores(config: &Config) -> Result<Stores, ServeError> {
+    let primary = ready_storage(&config.storage).await?;
+    let fallback = match &config.fallback {
+        Some(fallback) => {
+            Some(Fallback { storage: ready_storage(&fallback.storage).await?, after: fallback.after })
+        }
+        None => None,
+    };
+    Ok(Stores { primary, fallback })
+}
+
+/// A store that refuses is the operator's mistake. One that is away comes back, and recordings wait for it.
+async fn ready_storage(config: &StorageConfig) -> Result<Arc<dyn Storage>, ServeError> {
+    let storage = storage::open(config);
     let place = storage.describe();
     match storage.ensure_ready().await {
         Ok(()) => {
             tracing::info!(place, "recordings are stored here");
+            Ok(storage)
+        }
+        Err(error) if error.is_transient() => {
+            let cause = std::error::Error::source(&error).map(ToString::to_string);
+            tracing::warn!(place, %error, cause, "recordings are kept on this disk until the store is back");
             Ok(storage)
         }
         Err(source) => Err(ServeError::Storage { place, source }),
@@ -290,7 +307,7 @@ async fn ready_storage(config: &Config) -> Result<Arc<dyn Storage>, ServeError> 
 async fn supervisor(
     config: &Config,
     store: Store,
-    storage: Arc<dyn Storage>,
+    stores: Stores,
     watched: Watched,
 ) -> Result<(Handle, Supervisor), ServeError> {
     let livekit = &config.livekit;
@@ -304,7 +321,7 @@ async fn supervisor(
     let rooms = Livekit::new(&livekit.http_url(), &access)?;
     let shared = Shared {
         store,
-        storage,
+        stores,
         livekit: access,
         rooms,
         program: WorkerProgram::this_executable().map_err(ServeError::Program)?,

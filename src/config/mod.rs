@@ -6,6 +6,7 @@
 
 mod sections;
 mod sources;
+mod stores;
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -26,7 +27,7 @@ use sources::Sources;
 pub const FILE_VARIABLE: &str = "EGRESSD_CONFIG";
 
 /// Everything that can be set, as named in the environment. In the file the names are lower case.
-pub const SETTINGS: [&str; 41] = [
+pub const SETTINGS: [&str; 52] = [
     "API_HOST",
     "API_PORT",
     "API_KEY",
@@ -46,6 +47,17 @@ pub const SETTINGS: [&str; 41] = [
     "MINIO_SECRET_KEY",
     "MINIO_BUCKET",
     "MINIO_REGION",
+    "MINIO_EQUAL_PARTS_MIB",
+    "FALLBACK_AFTER_SECONDS",
+    "FALLBACK_DIR",
+    "FALLBACK_MINIO_ENDPOINT",
+    "FALLBACK_MINIO_PORT",
+    "FALLBACK_MINIO_USE_SSL",
+    "FALLBACK_MINIO_ACCESS_KEY",
+    "FALLBACK_MINIO_SECRET_KEY",
+    "FALLBACK_MINIO_BUCKET",
+    "FALLBACK_MINIO_REGION",
+    "FALLBACK_MINIO_EQUAL_PARTS_MIB",
     "REDIS_URL",
     "WEBHOOK_ALLOW_PRIVATE",
     "EGRESSD_IDLE_TIMEOUT_SECONDS",
@@ -75,6 +87,7 @@ pub struct Config {
     pub api: ApiConfig,
     pub livekit: LivekitConfig,
     pub storage: StorageConfig,
+    pub fallback: Option<FallbackConfig>,
     pub webhook: WebhookConfig,
     pub recording: RecordingConfig,
     /// `EGRESSD_SHUTDOWN_GRACE_SECONDS`: how long recordings may go on after SIGTERM; default 0.
@@ -122,6 +135,14 @@ pub struct LivekitConfig {
     /// `EGRESSD_RECONNECT_TIMEOUT_SECONDS`: how long the server may be out of reach before a recording ends;
     /// default 60.
     pub reconnect_timeout: Duration,
+}
+
+/// `FALLBACK_MINIO_...` or `FALLBACK_DIR`: the store that takes a recording when the first one stays away.
+#[derive(Clone, Debug)]
+pub struct FallbackConfig {
+    pub storage: StorageConfig,
+    /// `FALLBACK_AFTER_SECONDS`: how long the first one must have been away; default 600.
+    pub after: Duration,
 }
 
 /// Delivery of events.
@@ -187,12 +208,14 @@ impl Config {
         let mut sources = Sources::new(&env, toml)?;
         sections::refuse_redis(&mut sources);
         let data_dir = sections::data_dir(&mut sources);
+        let recording = sections::recording(&mut sources);
         let config = Self {
             api: sections::api(&mut sources),
             livekit: sections::livekit(&mut sources),
-            storage: sections::storage(&mut sources, &data_dir),
+            storage: stores::storage(&mut sources, &data_dir, &recording.defaults),
+            fallback: stores::fallback(&mut sources, &recording.defaults),
             webhook: sections::webhook(&mut sources),
-            recording: sections::recording(&mut sources),
+            recording,
             shutdown_grace: sections::shutdown_grace(&mut sources),
             log_level: sections::log_level(&mut sources),
             data_dir,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use url::{Host, Url};
+use url::Url;
 
 use super::sources::Quote::{Hidden, Shown};
 use super::sources::Sources;
@@ -16,14 +16,10 @@ use crate::options::{
     CORNER_WORDS, FIT_WORDS, LAYOUT_WORDS, Look, OPACITIES, RecordingOptions, ViewChange, corner_from_word,
     fit_from_word,
 };
-use crate::storage::{DEFAULT_REGION, S3Config, StorageConfig};
 
 const DEFAULT_API_PORT: u16 = 8080;
 const DEFAULT_RATE_LIMIT: NonZeroU32 = NonZeroU32::new(100).expect("not zero");
 const DEFAULT_RATE_WINDOW_MS: NonZeroU32 = NonZeroU32::new(60_000).expect("not zero");
-/// MinIO's own default.
-const DEFAULT_MINIO_PORT: u16 = 9000;
-const DEFAULT_BUCKET: &str = "rtcstack-recordings";
 const DEFAULT_DATA_DIR: &str = "./data";
 /// Long enough for everybody to drop out and come back, as after a network failure.
 const DEFAULT_IDLE_TIMEOUT_SECONDS: NonZeroU32 = NonZeroU32::new(300).expect("not zero");
@@ -69,22 +65,6 @@ pub fn livekit(sources: &mut Sources) -> LivekitConfig {
         api_secret: sources.required_secret("LIVEKIT_API_SECRET", "the secret of LIVEKIT_API_KEY"),
         ca_file: sources.get("EGRESSD_LIVEKIT_CA_FILE").map(PathBuf::from),
         reconnect_timeout: seconds(reconnect_timeout.unwrap_or(DEFAULT_RECONNECT_TIMEOUT_SECONDS)),
-    }
-}
-
-pub fn storage(sources: &mut Sources, data_dir: &DataDir) -> StorageConfig {
-    const GROUP: [&str; 7] = [
-        "MINIO_ENDPOINT",
-        "MINIO_ACCESS_KEY",
-        "MINIO_SECRET_KEY",
-        "MINIO_PORT",
-        "MINIO_USE_SSL",
-        "MINIO_BUCKET",
-        "MINIO_REGION",
-    ];
-    match GROUP.into_iter().find(|name| sources.get(name).is_some()) {
-        Some(because) => StorageConfig::S3(s3(sources, because)),
-        None => StorageConfig::Folder { root: data_dir.recordings() },
     }
 }
 
@@ -181,47 +161,6 @@ pub fn refuse_redis(sources: &mut Sources) {
     }
 }
 
-/// `because` is a setting that only makes sense with S3.
-fn s3(sources: &mut Sources, because: &str) -> S3Config {
-    let why = format!("as {because} is set (without any MINIO_ setting recordings stay local)");
-    let host = match sources.get("MINIO_ENDPOINT") {
-        Some(_) => {
-            let expected = "a host name without scheme or port (MINIO_USE_SSL, MINIO_PORT)";
-            sources.optional("MINIO_ENDPOINT", (Hidden, expected), host)
-        }
-        None => Some(sources.required("MINIO_ENDPOINT", &format!("the store's host name, {why}"))),
-    };
-    let scheme = match truth(sources, "MINIO_USE_SSL") {
-        true => "https",
-        false => "http",
-    };
-    let port = port(sources, "MINIO_PORT", DEFAULT_MINIO_PORT);
-    let region = sources.get("MINIO_REGION");
-    S3Config {
-        endpoint: format!("{scheme}://{}:{port}", host.unwrap_or_default()),
-        region: region.unwrap_or_else(|| DEFAULT_REGION.to_owned()),
-        bucket: bucket(sources),
-        access_key: sources.required("MINIO_ACCESS_KEY", &format!("an access key, {why}")),
-        secret_key: sources.required_secret("MINIO_SECRET_KEY", &format!("its secret, {why}")),
-    }
-}
-
-fn bucket(sources: &mut Sources) -> String {
-    let expected =
-        (Shown, "3 to 63 lower-case letters, digits, hyphens and dots, the ends a letter or digit");
-    let bucket = sources.optional("MINIO_BUCKET", expected, |text| {
-        let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.';
-        let end = |b: Option<&u8>| b.is_some_and(|b| b.is_ascii_alphanumeric());
-        let bytes = text.as_bytes();
-        let fits = (3..=63).contains(&bytes.len())
-            && bytes.iter().copied().all(inner)
-            && end(bytes.first())
-            && end(bytes.last());
-        fits.then(|| text.to_owned())
-    });
-    bucket.unwrap_or_else(|| DEFAULT_BUCKET.to_owned())
-}
-
 fn cors_origins(sources: &mut Sources) -> Vec<String> {
     let expected = (Shown, "origins such as https://app.example.com, separated by commas");
     let origins = sources
@@ -263,16 +202,12 @@ fn has_only_authority(url: &Url) -> bool {
         && url.fragment().is_none()
 }
 
-fn host(text: &str) -> Option<String> {
-    Host::parse(text).ok().map(|host| host.to_string())
-}
-
-fn port(sources: &mut Sources, name: &str, default: u16) -> u16 {
+pub(super) fn port(sources: &mut Sources, name: &str, default: u16) -> u16 {
     let expected = (Shown, "a port number, 0 to 65535");
     sources.optional(name, expected, parse).unwrap_or(default)
 }
 
-fn positive(sources: &mut Sources, name: &str) -> Option<NonZeroU32> {
+pub(super) fn positive(sources: &mut Sources, name: &str) -> Option<NonZeroU32> {
     sources.optional(name, (Shown, "a whole number above 0"), parse)
 }
 
@@ -283,16 +218,16 @@ fn seconds_or(sources: &mut Sources, name: &str, default: u32) -> Duration {
 }
 
 /// Default false.
-fn truth(sources: &mut Sources, name: &str) -> bool {
+pub(super) fn truth(sources: &mut Sources, name: &str) -> bool {
     let value = sources.optional(name, (Shown, "true or false"), parse);
     value.unwrap_or(false)
 }
 
-fn parse<T: FromStr>(text: &str) -> Option<T> {
+pub(super) fn parse<T: FromStr>(text: &str) -> Option<T> {
     text.parse().ok()
 }
 
-fn seconds(number: NonZeroU32) -> Duration {
+pub(super) fn seconds(number: NonZeroU32) -> Duration {
     Duration::from_secs(number.get().into())
 }
 

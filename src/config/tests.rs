@@ -7,6 +7,7 @@ use secrecy::ExposeSecret;
 
 use super::*;
 use crate::media::{Codec, Corner, Decorations, FitChoice, Layout, Theme, View, Watermark};
+use crate::storage::Cutting;
 
 const REQUIRED: [(&str, &str); 5] = [
     ("API_KEY", "key-1"),
@@ -76,6 +77,51 @@ fn the_required_settings_alone_give_the_documented_defaults() {
         panic!("{:?}", config.storage);
     };
     assert_eq!(root, Path::new("./data/recordings"));
+}
+
+#[test]
+fn equal_parts_are_accepted_where_the_longest_recording_fits() {
+    let cutting = |more: &[(&str, &str)]| s3(good(with(&[&MINIO, more].concat()))).cutting;
+    assert_eq!(cutting(&[]), Cutting::Growing);
+    let Cutting::Equal { part, head } = cutting(&[("MINIO_EQUAL_PARTS_MIB", "64")]) else {
+        panic!("parts grow");
+    };
+    assert_eq!(part, 64 << 20);
+    // A day's index has about 20 KiB a minute, with short fragments twice that.
+    assert!((29 << 20..64 << 20).contains(&head), "{head}");
+
+    let too_small = [&MINIO[..], &[("MINIO_EQUAL_PARTS_MIB", "16")]].concat();
+    let error = with(&too_small).expect_err("no room for a day").to_string();
+    assert!(
+        error.contains("MINIO_EQUAL_PARTS_MIB: is \"16\", expected a whole number of MiB from 4"),
+        "{error}"
+    );
+    let short = [("MINIO_EQUAL_PARTS_MIB", "16"), ("EGRESSD_MAX_DURATION_SECONDS", "7200")];
+    assert!(matches!(cutting(&short), Cutting::Equal { .. }));
+}
+
+#[test]
+fn a_fallback_is_a_folder_or_a_bucket_and_never_both() {
+    assert!(good(with(&[])).fallback.is_none());
+    let folder = good(with(&[("FALLBACK_DIR", "/srv/fallback")])).fallback.expect("a fallback");
+    assert_eq!(folder.after, Duration::from_secs(600));
+    assert!(matches!(folder.storage, StorageConfig::Folder { root } if root == Path::new("/srv/fallback")));
+
+    let bucket = [
+        ("FALLBACK_MINIO_ENDPOINT", "other"),
+        ("FALLBACK_MINIO_ACCESS_KEY", "access"),
+        ("FALLBACK_MINIO_SECRET_KEY", "hush-other"),
+        ("FALLBACK_AFTER_SECONDS", "60"),
+    ];
+    let fallback = good(with(&bucket)).fallback.expect("a fallback");
+    assert_eq!(fallback.after, Duration::from_secs(60));
+    assert!(matches!(&fallback.storage, StorageConfig::S3(s3) if s3.endpoint == "http://other:9000"));
+    assert!(!format!("{fallback:?}").contains("hush"), "{fallback:?}");
+
+    assert_eq!(faulty(with(&[&bucket[..], &[("FALLBACK_DIR", "/srv")]].concat())), ["FALLBACK_DIR"]);
+    assert_eq!(faulty(with(&bucket[3..])), ["FALLBACK_AFTER_SECONDS"]);
+    let missing = ["FALLBACK_MINIO_ACCESS_KEY", "FALLBACK_MINIO_SECRET_KEY"];
+    assert_eq!(faulty(with(&bucket[..1])), missing);
 }
 
 #[test]

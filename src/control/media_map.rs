@@ -30,6 +30,12 @@ impl MediaMap {
         self.len
     }
 
+    /// Bytes of media in all pieces but the last so many.
+    pub fn len_without_last(&self, pieces: usize) -> u64 {
+        let kept = self.pieces.len().saturating_sub(pieces);
+        self.pieces.get(kept).map_or(self.len, |first| first.media_start)
+    }
+
     /// The ranges of the spool that hold these bytes of the media, in order. What is beyond the end
     /// of the media is left out.
     pub fn locate(&self, media: &Range<u64>) -> Vec<MediaRange> {
@@ -84,6 +90,11 @@ mod tests {
         assert_eq!(located(0..10), [(100, 10)]);
         assert_eq!(located(10..15), [(150, 5)]);
         assert_eq!(located(15..16), [(200, 1)]);
+    }
+
+    #[test]
+    fn the_last_pieces_can_be_left_out() {
+        assert_eq!([0, 1, 2, 3, 9].map(|n| map().len_without_last(n)), [35, 15, 10, 0, 0]);
     }
 
     #[test]

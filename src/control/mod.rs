@@ -44,6 +44,7 @@ pub use shared::{Limits, LivekitAccess, Shared};
 pub use shutdown::Shutdown;
 pub use space::Space;
 pub use supervisor::Supervisor;
+pub use transfer::{Fallback, Stores};
 pub use upload_status::{Trouble, UploadStatus, Uploads};
 pub use vigil::Patience;
 pub use workforce::Workforce;

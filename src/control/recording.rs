@@ -103,7 +103,9 @@ impl Recording {
 
     fn upload(&self) -> impl Future<Output = Result<Uploaded, UploadError>> + Send + use<> {
         let uploader = Uploader::new(UploadOptions {
-            storage: Arc::clone(&self.shared.storage),
+            stores: self.shared.stores.clone(),
+            database: self.shared.store.clone(),
+            egress_id: self.row.egress_id.clone(),
             key: self.row.key.clone(),
             spool: self.spool.clone(),
             extent: self.extent.subscribe(),

@@ -1,12 +1,15 @@
 //! What to do after a fault of an upload. Pure.
 //!
-//! Contract: while the recording runs nothing is ever given up, as the spool holds all of it and
-//! somebody may put the store right; once it has ended, trying again has an end too.
+//! Contract: nothing is given up as long as the spool is there and can be read: somebody may put the store right at
+//! any time. Only what no store can cure ends an upload.
 
 use std::time::Duration;
 
 use super::upload::UploadError;
 use crate::storage::StorageError;
+
+/// A spool that cannot be read so often in a row never will be: about four minutes of the default pauses.
+const SPOOL_ATTEMPTS: u32 = 12;
 
 /// How patient an upload is.
 #[derive(Debug, Clone)]
@@ -14,10 +17,6 @@ pub struct RetryPolicy {
     /// The pause after the first fault; each further one doubles it.
     pub first_pause: Duration,
     pub longest_pause: Duration,
-    /// Attempts after the recording's end where the fault may go away by itself.
-    pub attempts: u32,
-    /// Attempts after the recording's end where only somebody's hand can help.
-    pub attempts_when_refused: u32,
 }
 
 impl Default for RetryPolicy {
@@ -26,19 +25,8 @@ impl Default for RetryPolicy {
             first_pause: Duration::from_secs(1),
             // A store that comes back is noticed within half a minute.
             longest_pause: Duration::from_secs(30),
-            // About ten minutes: a store's restart or a failover is over by then.
-            attempts: 25,
-            attempts_when_refused: 3,
         }
     }
-}
-
-/// Where the recording stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
-    Recording,
-    /// Nothing more is recorded: only the upload is waited for.
-    Finishing,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,32 +35,32 @@ pub enum Remedy {
     NextKey,
     /// What was uploaded in parts is lost: begin anew.
     BeginAnew(Duration),
+    /// The store lacks what it had when the service started: have it made, then try again.
+    Prepare(Duration),
     TryAgain(Duration),
     GiveUp,
 }
 
 impl RetryPolicy {
     /// `faults` is the number of faults in a row, this one included.
-    pub fn remedy(&self, error: &UploadError, stage: Stage, faults: u32) -> Remedy {
-        if let UploadError::Storage(StorageError::AlreadyExists { .. }) = error {
-            return Remedy::NextKey;
-        }
-        let allowed = if error.is_transient() { self.attempts } else { self.attempts_when_refused };
-        if stage == Stage::Finishing && faults >= allowed {
-            return Remedy::GiveUp;
-        }
+    pub fn remedy(&self, error: &UploadError, faults: u32) -> Remedy {
         let pause = self.pause(faults);
         match error {
-            UploadError::Storage(StorageError::UnknownUpload { .. } | StorageError::MissingPart { .. }) => {
-                Remedy::BeginAnew(pause)
-            }
+            UploadError::Storage(StorageError::AlreadyExists { .. }) => Remedy::NextKey,
+            UploadError::Storage(StorageError::UnknownUpload { .. }) => Remedy::BeginAnew(pause),
+            UploadError::Storage(StorageError::BucketGone { .. }) => Remedy::Prepare(pause),
+            // An object that is not ours is not overwritten, even if we have made it.
+            UploadError::NotAsSent { found: Some(_), .. } => Remedy::NextKey,
+            UploadError::Spool(_) if faults >= SPOOL_ATTEMPTS => Remedy::GiveUp,
             UploadError::Storage(_)
-            | UploadError::Key(_)
+            | UploadError::Database(_)
             | UploadError::Spool(_)
+            | UploadError::NotAsSent { found: None, .. } => Remedy::TryAgain(pause),
+            UploadError::Key(_)
             | UploadError::Index(_)
             | UploadError::Inconsistent { .. }
-            | UploadError::WrongSize { .. }
-            | UploadError::Abandoned => Remedy::TryAgain(pause),
+            | UploadError::Forgotten { .. }
+            | UploadError::Abandoned => Remedy::GiveUp,
         }
     }
 
@@ -104,6 +92,10 @@ mod tests {
         })
     }
 
+    fn remedy(error: UploadError, faults: u32) -> Remedy {
+        RetryPolicy::default().remedy(&error, faults)
+    }
+
     fn seconds(remedy: Remedy) -> u64 {
         match remedy {
             Remedy::TryAgain(pause) => pause.as_secs(),
@@ -113,44 +105,41 @@ mod tests {
 
     #[test]
     fn pauses_double_up_to_the_longest() {
-        let policy = RetryPolicy::default();
-        let pauses =
-            [1, 2, 3, 6, 7, 1000].map(|n| seconds(policy.remedy(&unavailable(), Stage::Recording, n)));
+        let pauses = [1, 2, 3, 6, 7, 1000].map(|n| seconds(remedy(unavailable(), n)));
         assert_eq!(pauses, [1, 2, 4, 30, 30, 30]);
     }
 
     #[test]
-    fn nothing_is_given_up_while_recording() {
-        let policy = RetryPolicy::default();
+    fn neither_an_outage_nor_a_refusal_is_ever_believed_to_be_the_last_word() {
         for error in [unavailable(), refused()] {
-            assert_eq!(seconds(policy.remedy(&error, Stage::Recording, 10_000)), 30);
+            assert_eq!(seconds(remedy(error, 1_000_000)), 30);
         }
     }
 
     #[test]
-    fn after_the_end_a_refusal_is_believed_sooner_than_an_outage() {
-        let policy = RetryPolicy::default();
-        let remedy = |error: UploadError, faults| policy.remedy(&error, Stage::Finishing, faults);
-        assert_eq!(remedy(refused(), 3), Remedy::GiveUp);
-        assert!(matches!(remedy(unavailable(), 24), Remedy::TryAgain(_)));
-        assert_eq!(remedy(unavailable(), 25), Remedy::GiveUp);
+    fn a_spool_that_cannot_be_read_is_tried_again_for_a_while() {
+        let unreadable = || UploadError::Spool(io::Error::from(io::ErrorKind::TimedOut));
+        assert_eq!(seconds(remedy(unreadable(), SPOOL_ATTEMPTS - 1)), 30);
+        assert_eq!(remedy(unreadable(), SPOOL_ATTEMPTS), Remedy::GiveUp);
     }
 
     #[test]
-    fn a_spool_that_cannot_be_read_now_is_tried_again() {
-        let error = UploadError::Spool(io::Error::from(io::ErrorKind::TimedOut));
-        let remedy = RetryPolicy::default().remedy(&error, Stage::Finishing, 1);
-        assert!(matches!(remedy, Remedy::TryAgain(_)));
-    }
-
-    #[test]
-    fn an_upload_that_the_store_forgot_begins_anew() {
+    fn an_upload_that_the_store_forgot_begins_anew_and_a_taken_key_is_left() {
         let key: crate::storage::ObjectKey = "room/x.mp4".parse().unwrap();
         let forgotten = UploadError::Storage(StorageError::UnknownUpload { key: key.clone() });
-        let remedy = RetryPolicy::default().remedy(&forgotten, Stage::Recording, 1);
-        assert!(matches!(remedy, Remedy::BeginAnew(_)));
+        assert!(matches!(remedy(forgotten, 1), Remedy::BeginAnew(_)));
         let taken = UploadError::Storage(StorageError::AlreadyExists { key });
-        let remedy = RetryPolicy::default().remedy(&taken, Stage::Finishing, 1000);
-        assert_eq!(remedy, Remedy::NextKey);
+        assert_eq!(remedy(taken, 1000), Remedy::NextKey);
+    }
+
+    #[test]
+    fn a_bucket_that_went_is_made_again() {
+        let gone = StorageError::BucketGone { action: Action::Reach { place: "store".into() } };
+        assert!(matches!(remedy(UploadError::Storage(gone), 3), Remedy::Prepare(_)));
+    }
+
+    #[test]
+    fn what_the_store_lost_and_the_spool_has_no_more_is_given_up() {
+        assert_eq!(remedy(UploadError::Forgotten { released: 1 }, 1), Remedy::GiveUp);
     }
 }

@@ -2,7 +2,6 @@
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -11,20 +10,20 @@ use super::livekit::Livekit;
 use super::monitor::Outlook;
 use super::process::WorkerProgram;
 use super::retry::RetryPolicy;
+use super::transfer::Stores;
 use super::upload_status::Uploads;
 use super::vigil::Patience;
 use super::workforce::Workforce;
 use crate::ids::EgressId;
 use crate::media::Codec;
 use crate::options::RecordingOptions;
-use crate::storage::Storage;
 use crate::store::{RecordingRow, Store};
 use crate::worker::messages::{Resume, WorkerSpec};
 
 /// What a supervisor is made of.
 pub struct Shared {
     pub store: Store,
-    pub storage: Arc<dyn Storage>,
+    pub stores: Stores,
     pub livekit: LivekitAccess,
     /// The same server, to be asked for rooms.
     pub rooms: Livekit,

@@ -7,14 +7,14 @@ use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use memmap2::MmapMut;
 
 use super::media_map::MediaMap;
 use crate::mp4::{Index, MediaRange, Mp4Error, SpoolReader};
+use crate::storage::Source;
 
 /// How much is parsed in one step: two seconds of video at the default bit rate.
 const CHUNK_BYTES: u64 = 1024 * 1024;
@@ -71,6 +71,10 @@ impl Spool {
 
     pub fn media(&self) -> &MediaSource {
         &self.media
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Parses the next chunk: how much media became whole by it, in bytes, or `None` where there is
@@ -131,28 +135,53 @@ impl MediaSource {
         self.map.len()
     }
 
-    /// These bytes of the media, behind `front`. The one place where a part is in memory: in pages of its own, which
-    /// go back to the system with it. glibc would keep what was once a part for good.
-    pub async fn read(&self, media: &Range<u64>, front: &[u8]) -> io::Result<Bytes> {
-        let (Some(file), places) = (self.file.clone(), self.map.locate(media)) else {
-            return Ok(Bytes::copy_from_slice(front));
-        };
-        let len = front.len() + places.iter().map(|place| place.len as usize).sum::<usize>();
-        if len == 0 {
-            return Ok(Bytes::new());
+    /// These bytes of the media, behind `front`, to be read when they are sent.
+    pub fn part(&self, front: Bytes, media: &Range<u64>) -> Arc<dyn Source> {
+        let mut places = MediaMap::default();
+        self.map.locate(media).into_iter().for_each(|place| places.add(place));
+        Arc::new(PartSource { front, file: self.file.clone(), places })
+    }
+
+    /// Where these bytes of the media lie in the spool.
+    pub fn places(&self, media: &Range<u64>) -> Vec<MediaRange> {
+        self.map.locate(media)
+    }
+
+    /// Media bytes in all fragments but the last so many.
+    pub fn len_without_last(&self, fragments: usize) -> u64 {
+        self.map.len_without_last(fragments)
+    }
+}
+
+/// What a part is made of. Media is read from the spool each time that it is asked for.
+struct PartSource {
+    front: Bytes,
+    file: Option<Arc<File>>,
+    places: MediaMap,
+}
+
+impl Source for PartSource {
+    fn size(&self) -> u64 {
+        self.front.len() as u64 + self.places.len()
+    }
+
+    fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
+        let front = usize::try_from(offset).ok().and_then(|at| self.front.get(at..)).unwrap_or_default();
+        let (in_front, in_media) = buf.split_at_mut(front.len().min(buf.len()));
+        in_front.copy_from_slice(&front[..in_front.len()]);
+        let start = offset.saturating_sub(self.front.len() as u64);
+        let places = self.places.locate(&(start..start + in_media.len() as u64));
+        let mut filled = 0;
+        for MediaRange { offset, len } in places {
+            let end = filled + len as usize;
+            let file = self.file.as_ref().ok_or(io::ErrorKind::NotFound)?;
+            file.read_exact_at(&mut in_media[filled..end], offset)?;
+            filled = end;
         }
-        let mut pages = MmapMut::map_anon(len)?;
-        pages[..front.len()].copy_from_slice(front);
-        let mut filled = front.len();
-        blocking(move || {
-            for MediaRange { offset, len } in places {
-                let end = filled + len as usize;
-                file.read_exact_at(&mut pages[filled..end], offset)?;
-                filled = end;
-            }
-            Ok(Bytes::from_owner(pages))
-        })
-        .await
+        match filled == in_media.len() {
+            true => Ok(()),
+            false => Err(io::ErrorKind::UnexpectedEof.into()),
+        }
     }
 }
 
@@ -176,5 +205,46 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
         Err(aborted) => Err(io::Error::other(aborted)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_part_reads_as_its_front_and_its_media_wherever_the_reading_begins(
+            front in prop::collection::vec(any::<u8>(), 0..20),
+            fragments in prop::collection::vec((1..30_u64, 0..9_u64), 1..12),
+            cut in (0..100_u64, 0..100_u64),
+            read in (0..100_u64, 0..60_u64),
+        ) {
+            // A spool in which every byte tells its place, with gaps between the media.
+            let mut media = MediaSource::default();
+            let (mut place, mut bytes) = (0, Vec::new());
+            for (len, gap) in fragments {
+                media.map.add(MediaRange { offset: place + gap, len });
+                bytes.extend((place + gap..place + gap + len).map(|at| at as u8));
+                place += gap + len;
+            }
+            let mut file = tempfile::tempfile().unwrap();
+            let spool: Vec<u8> = (0..place).map(|at| at as u8).collect();
+            io::Write::write_all(&mut file, &spool).unwrap();
+            media.file = Some(Arc::new(file));
+
+            let start = cut.0.min(media.len());
+            let range = start..(start + cut.1).min(media.len());
+            let part = media.part(front.clone().into(), &range);
+            let expected = [&front[..], &bytes[range.start as usize..range.end as usize]].concat();
+            prop_assert_eq!(part.size(), expected.len() as u64);
+            let from = read.0.min(part.size());
+            let mut found = vec![0; read.1.min(part.size() - from) as usize];
+            part.read_at(from, &mut found).unwrap();
+            prop_assert_eq!(&found, &expected[from as usize..][..found.len()]);
+            prop_assert!(part.read_at(part.size(), &mut [0]).is_err());
+        }
     }
 }

@@ -23,6 +23,7 @@ use super::recovery::Prospect;
 use super::shared::Shared;
 use super::shutdown::Shutdown;
 use super::space::Space;
+use super::upload::Orphans;
 use super::workforce::Place;
 use super::{key, recovery};
 use crate::ids::{EgressId, RoomName};
@@ -49,6 +50,8 @@ pub struct Supervisor {
     tasks: JoinSet<()>,
     running: HashMap<Id, Running>,
     stop_all: CancellationToken,
+    /// Ends with the supervisor.
+    _errands: JoinSet<()>,
 }
 
 struct Running {
@@ -86,6 +89,9 @@ impl Supervisor {
         let (sender, requests) = mpsc::channel(QUEUE);
         let shared = Arc::new(shared);
         let handle = Handle { requests: sender, store: shared.store.clone(), shared: Arc::clone(&shared) };
+        let orphans = Orphans { stores: shared.stores.clone(), database: shared.store.clone() };
+        let mut errands = JoinSet::new();
+        errands.spawn(orphans.run());
         let mut supervisor = Self {
             shared,
             door: Door::Open,
@@ -93,6 +99,7 @@ impl Supervisor {
             tasks: JoinSet::new(),
             running: HashMap::new(),
             stop_all: CancellationToken::new(),
+            _errands: errands,
         };
         for (row, prospect) in recovery::unfinished(&supervisor.shared).await? {
             tracing::warn!(egress_id = %row.egress_id, room = %row.room, ?prospect, "unfinished recording found");

@@ -1,62 +1,48 @@
 //! The upload of one recording, from its first final byte to the object in the store.
 //!
-//! Owns when what is uploaded and what happens after a fault. Does not own the spool's deletion nor
-//! the recording's end. Contract: the future never blocks the recording, holds one part in memory, and
-//! is done only when the object's size was read back from the store (or nothing was recorded).
+//! Owns when what is uploaded. Does not own the spool's deletion nor the recording's end. Contract: the future
+//! never blocks the recording, reads the spool however the store is, and is done only when the object was read back
+//! from the store (or nothing was recorded).
 
-use std::io;
+mod engine;
+mod error;
+mod ledger;
+mod orphans;
+mod patience;
+mod plan;
+mod release;
+
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
-use super::retry::{Remedy, RetryPolicy, Stage};
+use super::retry::RetryPolicy;
 use super::space::Space;
-use super::spool::{Condition, Extent, MediaSource, Spool, WholeSpool};
-use super::transfer::Transfer;
-use super::upload_status::{StatusTeller, UploadStatus};
-use crate::mp4::{Index, Mp4Error};
-use crate::storage::parts::{FinalParts, PartPlanner};
-use crate::storage::{InvalidKey, Storage, StorageError};
-use crate::store::SavedFile;
+use super::spool::{Condition, Extent, Spool, WholeSpool};
+use super::transfer::{Stores, Transfer};
+use super::upload_status::StatusTeller;
+use crate::ids::EgressId;
+use crate::mp4::Index;
+use crate::storage::parts::PartPlanner;
+use crate::store::{SavedFile, Store};
 
-#[derive(Debug, thiserror::Error)]
-pub enum UploadError {
-    #[error(transparent)]
-    Storage(#[from] StorageError),
-    #[error("the recording's key is none")]
-    Key(#[from] InvalidKey),
-    #[error("cannot read the spool")]
-    Spool(#[source] io::Error),
-    #[error("the spool has no usable beginning")]
-    Index(#[source] Mp4Error),
-    #[error("the spool's index is of {indexed} bytes of media, its fragments hold {found}")]
-    Inconsistent { indexed: u64, found: u64 },
-    #[error("the store holds {found:?} bytes of {expected}")]
-    WrongSize { expected: u64, found: Option<u64> },
-    #[error("nobody waits for the upload any more")]
-    Abandoned,
-}
+use engine::Engine;
+use patience::Patience;
 
-impl UploadError {
-    /// Whether the same call may succeed later without anybody's hand.
-    pub fn is_transient(&self) -> bool {
-        match self {
-            Self::Storage(error) => error.is_transient(),
-            Self::Spool(_) => true,
-            Self::Key(_)
-            | Self::Index(_)
-            | Self::Inconsistent { .. }
-            | Self::WrongSize { .. }
-            | Self::Abandoned => false,
-        }
-    }
-}
+pub use error::UploadError;
+pub use ledger::Ledger;
+pub use orphans::Orphans;
+pub use plan::{Piece, Plan};
 
 /// What an upload is made of.
 pub struct UploadOptions {
-    pub storage: Arc<dyn Storage>,
+    pub stores: Stores,
+    /// Where it is written down.
+    pub database: Store,
+    pub egress_id: EgressId,
     /// The key that was reserved for the recording.
     pub key: String,
     pub spool: PathBuf,
@@ -64,7 +50,6 @@ pub struct UploadOptions {
     pub extent: watch::Receiver<Extent>,
     pub retry: RetryPolicy,
     /// What the disk with the spool allows.
-    #[expect(dead_code, reason = "nothing is released from a spool yet")]
     pub space: watch::Receiver<Space>,
     pub status: StatusTeller,
 }
@@ -83,115 +68,117 @@ impl Uploaded {
 
 pub struct Uploader {
     spool: Spool,
+    /// Cuts what grows; made when it is known for which store.
     planner: PartPlanner,
-    transfer: Transfer,
+    engine: Engine,
     extent: watch::Receiver<Extent>,
-    patience: Patience,
-    status: StatusTeller,
-}
-
-/// Counts faults in a row.
-struct Patience {
-    policy: RetryPolicy,
-    faults: u32,
+    space: watch::Receiver<Space>,
 }
 
 impl Uploader {
     pub fn new(options: UploadOptions) -> Self {
+        let ledger = Ledger { store: options.database, egress_id: options.egress_id };
+        let transfer = Transfer::new(options.stores, ledger, options.key);
         Self {
             spool: Spool::new(options.spool),
-            planner: PartPlanner::new(),
-            transfer: Transfer::new(options.storage, options.key),
+            planner: PartPlanner::new(transfer.cutting()),
+            engine: Engine { transfer, patience: Patience::new(options.retry), status: options.status },
             extent: options.extent,
-            patience: Patience { policy: options.retry, faults: 0 },
-            status: options.status,
+            space: options.space,
         }
     }
 
     pub async fn run(mut self) -> Result<Uploaded, UploadError> {
-        while let Extent::Growing(end) = self.available() {
-            match self.follow(end).await {
-                Ok(()) => {
-                    self.patience.faults = 0;
-                    self.news().await?;
-                }
-                Err(error) => self.wait_after(error).await?,
-            }
-        }
-        self.patience.faults = 0;
-        self.read_to_the_end().await?;
-        self.finish().await
-    }
-
-    fn available(&mut self) -> Extent {
-        *self.extent.borrow_and_update()
-    }
-
-    /// Uploads what became final up to `end`.
-    async fn follow(&mut self, end: u64) -> Result<(), UploadError> {
-        loop {
-            self.transfer.put_parts(self.spool.media()).await?;
-            if !self.parse_next(Extent::Growing(end)).await? {
-                return Ok(());
+        self.restore().await?;
+        match self.follow().await {
+            Ok(()) => self.finish().await,
+            Err(UploadError::Abandoned) => Err(UploadError::Abandoned),
+            // Nothing can save this upload, but the recording goes on: its spool is worth something without.
+            Err(error) => {
+                self.engine.tell(self.spool.media().len());
+                let whole = self.extent.wait_for(|extent| *extent == Extent::Whole).await;
+                whole.map_err(|_closed| UploadError::Abandoned)?;
+                Err(error)
             }
         }
     }
 
-    /// Without uploading: a recording that was stored just before a crash must be recognised as such
-    /// by its size, before a part of it is sent again.
-    async fn read_to_the_end(&mut self) -> Result<(), UploadError> {
+    async fn restore(&mut self) -> Result<(), UploadError> {
+        while let Err(error) = self.engine.transfer.restore().await {
+            self.engine.fault(error)?;
+            self.engine.patience.wait().await;
+        }
+        self.planner = PartPlanner::new(self.engine.transfer.cutting());
+        Ok(())
+    }
+
+    /// Reads the spool to its end, and sends what becomes final before that.
+    async fn follow(&mut self) -> Result<(), UploadError> {
         loop {
-            match self.parse_next(Extent::Whole).await {
-                Ok(true) => {}
-                Ok(false) => return Ok(()),
-                Err(error) => {
-                    let remedy = self.patience.after(&error, Stage::Finishing);
-                    pause_or_give_up(remedy, error).await?;
+            let extent = *self.extent.borrow_and_update();
+            let read = self.spool.parse_next(extent).await;
+            match (read, extent) {
+                (Ok(Some(grown)), _) => self.plan(grown),
+                (Ok(None), Extent::Whole) => return Ok(()),
+                (Ok(None), Extent::Growing(_)) => self.wait().await?,
+                (Err(error), _) => {
+                    self.engine.fault(UploadError::Spool(error))?;
+                    self.wait().await?;
                 }
             }
+            self.engine.settle()?;
+            match extent {
+                Extent::Growing(_) => self.engine.launch(self.spool.media())?,
+                // A recording that was stored just before a crash must be recognised as such before a part of it
+                // is sent again.
+                Extent::Whole => {}
+            }
+            self.release().await?;
+            self.engine.tell(self.spool.media().len());
         }
     }
 
-    async fn parse_next(&mut self, extent: Extent) -> Result<bool, UploadError> {
-        let parsed = self.spool.parse_next(extent).await;
-        let Some(grown) = parsed.map_err(UploadError::Spool)? else {
-            return Ok(false);
-        };
-        self.transfer.plan(self.planner.add(grown));
-        let waiting_bytes = self.spool.media().len();
-        self.status.tell(UploadStatus { waiting_bytes, ..UploadStatus::default() });
-        Ok(true)
+    fn plan(&mut self, grown: u64) {
+        for part in self.planner.add(grown) {
+            self.engine.transfer.add(part.number, part.into());
+        }
     }
 
-    async fn news(&mut self) -> Result<(), UploadError> {
-        let changed = self.extent.changed().await;
-        changed.map_err(|_closed| UploadError::Abandoned)
+    /// Waits for anything that matters.
+    async fn wait(&mut self) -> Result<(), UploadError> {
+        let pausing = self.engine.patience.is_waiting(Instant::now());
+        let growing = matches!(*self.extent.borrow(), Extent::Growing(_));
+        tokio::select! {
+            biased;
+            changed = self.extent.changed(), if growing => {
+                changed.map_err(|_closed| UploadError::Abandoned)?;
+                if *self.extent.borrow() == Extent::Whole {
+                    self.engine.patience.hurry();
+                }
+            }
+            Some(landed) = self.engine.transfer.land() => self.engine.landed(landed)?,
+            () = self.engine.patience.wait(), if pausing => {}
+            // Whoever watches the disk may have gone: then it says nothing new.
+            Ok(()) = self.space.changed() => {}
+        }
+        Ok(())
     }
 
-    /// Waits after a fault, at most until the recording ends: then it is worth another try.
-    async fn wait_after(&mut self, error: UploadError) -> Result<(), UploadError> {
-        let pause = match self.patience.after(&error, Stage::Recording) {
-            Remedy::NextKey => {
-                self.transfer.next_key().await;
-                return Ok(());
-            }
-            Remedy::BeginAnew(pause) => {
-                self.transfer.begin_anew();
-                pause
-            }
-            Remedy::TryAgain(pause) => pause,
-            Remedy::GiveUp => return Err(error),
-        };
-        let whole = self.extent.wait_for(|extent| *extent == Extent::Whole);
-        match tokio::time::timeout(pause, whole).await {
-            Ok(Err(_closed)) => Err(UploadError::Abandoned),
-            Ok(Ok(_)) | Err(_) => Ok(()),
+    /// Gives back what the store has, where the disk needs it.
+    async fn release(&mut self) -> Result<(), UploadError> {
+        if !self.space.borrow().is_wanted() {
+            return Ok(());
+        }
+        match release::release(&mut self.engine.transfer, &self.spool).await {
+            Ok(()) => Ok(()),
+            Err(error) => self.engine.fault(error),
         }
     }
 
     async fn finish(self) -> Result<Uploaded, UploadError> {
-        let nothing = self.spool.media().len() == 0;
-        let WholeSpool { index, condition, media } = match self.spool.finish() {
+        let Self { spool, mut engine, .. } = self;
+        let nothing = spool.media().len() == 0;
+        let WholeSpool { index, condition, media } = match spool.finish() {
             Ok(whole) => whole,
             // The worker did not even come to describe its streams.
             Err(_) if nothing => return Ok(Uploaded::NOTHING),
@@ -204,100 +191,22 @@ impl Uploader {
         if indexed != found {
             return Err(UploadError::Inconsistent { indexed, found });
         }
-        let mut finisher = Finisher {
-            head: index.head(),
-            rest: self.planner.finish(),
-            transfer: self.transfer,
-            patience: self.patience,
-        };
-        let size = finisher.head.len() as u64 + index.media_len();
-        finisher.store(size, &media).await?;
-        let saved = Some(SavedFile {
-            key: finisher.transfer.key()?.to_string(),
+        let plan_for = |transfer: &Transfer| Plan::new(transfer.cutting(), found, |len| head(&index, len));
+        let size = engine.store(&media, plan_for).await?;
+        let saved = SavedFile {
+            key: engine.transfer.key()?.to_string(),
             duration_s: rounded_seconds(&index),
             size,
-        });
-        Ok(Uploaded { saved, condition })
+            store: engine.transfer.destination(),
+        };
+        Ok(Uploaded { saved: Some(saved), condition })
     }
 }
 
-/// The last stretch: all media is known, the object is to appear.
-struct Finisher {
-    head: Vec<u8>,
-    rest: FinalParts,
-    transfer: Transfer,
-    patience: Patience,
-}
-
-impl Finisher {
-    async fn store(&mut self, size: u64, media: &MediaSource) -> Result<(), UploadError> {
-        loop {
-            let Err(error) = self.attempt(size, media).await else {
-                return Ok(());
-            };
-            match self.patience.after(&error, Stage::Finishing) {
-                Remedy::NextKey => self.transfer.next_key().await,
-                Remedy::BeginAnew(pause) => {
-                    self.transfer.begin_anew();
-                    tokio::time::sleep(pause).await;
-                }
-                Remedy::TryAgain(pause) => tokio::time::sleep(pause).await,
-                Remedy::GiveUp => {
-                    self.transfer.abort().await;
-                    return Err(error);
-                }
-            }
-        }
-    }
-
-    async fn attempt(&mut self, expected: u64, media: &MediaSource) -> Result<(), UploadError> {
-        match self.transfer.complete(&self.head, &self.rest, media).await {
-            Ok(()) => match self.transfer.size().await? {
-                Some(size) if size == expected => Ok(()),
-                found => Err(UploadError::WrongSize { expected, found }),
-            },
-            Err(error) if self.is_ours(&error, expected).await? => Ok(()),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Whether the object that stands in the way is this very recording: the answer to an earlier
-    /// attempt was lost, or the service was killed before it could note the end. The key is reserved
-    /// for this recording by the database, so an object of exactly its size is taken for it.
-    async fn is_ours(&mut self, error: &UploadError, expected: u64) -> Result<bool, UploadError> {
-        match error {
-            UploadError::Storage(StorageError::AlreadyExists { .. } | StorageError::UnknownUpload { .. }) => {
-                Ok(self.transfer.size().await? == Some(expected))
-            }
-            UploadError::Storage(_)
-            | UploadError::Key(_)
-            | UploadError::Spool(_)
-            | UploadError::Index(_)
-            | UploadError::Inconsistent { .. }
-            | UploadError::WrongSize { .. }
-            | UploadError::Abandoned => Ok(false),
-        }
-    }
-}
-
-impl Patience {
-    fn after(&mut self, error: &UploadError, stage: Stage) -> Remedy {
-        self.faults += 1;
-        let remedy = self.policy.remedy(error, stage, self.faults);
-        let cause = std::error::Error::source(error).map(ToString::to_string);
-        tracing::warn!(%error, cause, ?remedy, "upload fault");
-        remedy
-    }
-}
-
-async fn pause_or_give_up(remedy: Remedy, error: UploadError) -> Result<(), UploadError> {
-    match remedy {
-        Remedy::GiveUp => Err(error),
-        Remedy::TryAgain(pause) | Remedy::BeginAnew(pause) => {
-            tokio::time::sleep(pause).await;
-            Ok(())
-        }
-        Remedy::NextKey => Ok(()),
+fn head(index: &Index, len: Option<u64>) -> Option<Bytes> {
+    match len {
+        None => Some(index.head().into()),
+        Some(len) => index.head_of(len).map(Bytes::from),
     }
 }
 
@@ -305,3 +214,6 @@ fn rounded_seconds(index: &Index) -> u64 {
     const HALF: Duration = Duration::from_millis(500);
     (index.duration() + HALF).as_secs()
 }
+
+#[cfg(test)]
+mod tests;

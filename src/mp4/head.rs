@@ -1,9 +1,11 @@
 //! The head of the finished object: everything in front of its media bytes.
 
-use mp4_atom::{Atom, Encode, Ftyp, Header, Mdat, Result};
+use mp4_atom::{Atom, Encode, Free, Ftyp, Header, Mdat, Result};
 
 use super::index::Index;
 use super::moov::{self, Layout, Width};
+
+const FREE_HEADER: usize = 8;
 
 impl Index {
     /// `ftyp`, `moov` and the header of one `mdat`. The object is this and then all media ranges,
@@ -20,6 +22,31 @@ impl Index {
         } else {
             self.write_head(len_at(Width::Wide), Width::Wide)
         }
+    }
+
+    /// A head of exactly this length, filled up by a `free` box in front of the `mdat`; `None` where it is longer.
+    pub fn head_of(&self, len: u64) -> Option<Vec<u8>> {
+        let narrow = len + self.last_offset() <= u64::from(u32::MAX);
+        let width = if narrow { Width::Narrow } else { Width::Wide };
+        let head = self.write_head(len, width);
+        let mut filling = usize::try_from(len).ok()?.checked_sub(head.len())?;
+        let media = self.mdat_header();
+        let mut filled = head[..head.len() - media.len()].to_vec();
+        if filling > 0 {
+            // A box has at least its length and its kind.
+            filling = filling.checked_sub(FREE_HEADER)?;
+            let free = Header { kind: Free::KIND, size: Some(filling) };
+            free.encode(&mut filled).expect("memory takes all bytes");
+            filled.resize(filled.len() + filling, 0);
+        }
+        filled.extend(media);
+        Some(filled)
+    }
+
+    fn mdat_header(&self) -> Vec<u8> {
+        let mut header = Vec::new();
+        mdat(self.media_len()).encode(&mut header).expect("memory takes all bytes");
+        header
     }
 
     /// Place of the last chunk in the media.
@@ -40,8 +67,12 @@ impl Index {
 fn encode(index: &Index, layout: Layout, buf: &mut Vec<u8>) -> Result<()> {
     ftyp().encode(buf)?;
     moov::write(index, layout, buf)?;
-    // Takes the 64-bit form by itself where the length needs it.
-    Header { kind: Mdat::KIND, size: Some(index.media_len() as usize) }.encode(buf)
+    mdat(index.media_len()).encode(buf)
+}
+
+/// Takes the 64-bit form by itself where the length needs it.
+fn mdat(media: u64) -> Header {
+    Header { kind: Mdat::KIND, size: Some(media as usize) }
 }
 
 fn ftyp() -> Ftyp {
@@ -206,6 +237,29 @@ mod tests {
         assert_eq!(parsed.media_len as u64, index.media_len());
         let (offset, len) = *places(&parsed.moov.trak[1]).last().expect("a sound");
         assert_eq!(offset + u64::from(len), head.len() as u64 + index.media_len());
+    }
+
+    #[test]
+    fn a_head_is_filled_up_to_the_length_that_is_asked_for_and_its_offsets_with_it() {
+        let index = index(45, 100);
+        let shortest = index.head().len() as u64;
+        assert_eq!(index.head_of(shortest), Some(index.head()));
+        for unfit in [shortest - 1, shortest + 1, shortest + 7] {
+            assert_eq!(index.head_of(unfit), None);
+        }
+        for len in [shortest + 8, shortest + 9, shortest + 5_000_000] {
+            let head = index.head_of(len).expect("a head");
+            assert_eq!(head.len() as u64, len);
+            let (mut rest, mut kinds) = (&head[..], Vec::new());
+            while let Ok(header) = Header::decode(&mut rest) {
+                kinds.push(header.kind);
+                rest = rest.get(header.size.unwrap_or_default()..).unwrap_or_default();
+            }
+            assert_eq!(kinds, [Ftyp::KIND, Moov::KIND, Free::KIND, Mdat::KIND]);
+            let moov_at = Header::decode(&mut &head[..]).expect("an ftyp").size.unwrap_or_default() + 8;
+            let moov = Moov::decode(&mut &head[moov_at..]).expect("a moov");
+            assert_eq!(chunk_offsets(&moov.trak[0])[0], len);
+        }
     }
 
     proptest! {

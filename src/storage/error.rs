@@ -21,8 +21,9 @@ pub enum Action {
     PutPart { key: ObjectKey, part: u32 },
     Complete { key: ObjectKey },
     Abort { key: ObjectKey },
+    ListUploads { key: ObjectKey },
     Put { key: ObjectKey },
-    Size { key: ObjectKey },
+    Find { key: ObjectKey },
     Presign { key: ObjectKey },
 }
 
@@ -43,11 +44,15 @@ pub enum StorageError {
     )]
     NoBucket { bucket: String, code: String, message: String },
 
+    /// It was there when the service started.
+    #[error("cannot {action}: the bucket does not exist any more")]
+    BucketGone { action: Action },
+
     /// The store understood and said no because of who asked.
     #[error(
         "not allowed to {action} ({code}: {message}); check the access key, the secret key and their \
          permissions (s3:ListBucket, s3:GetObject, s3:PutObject, s3:AbortMultipartUpload, \
-         s3:ListMultipartUploadParts)"
+         s3:ListMultipartUploadParts, s3:ListBucketMultipartUploads)"
     )]
     Denied { action: Action, code: String, message: String },
 
@@ -55,8 +60,12 @@ pub enum StorageError {
     #[error("the store refused to {action} ({code}: {message})")]
     Rejected { action: Action, code: String, message: String },
 
-    /// No answer, or one that says "not now".
-    #[error("the store was not available to {action}")]
+    /// The store answered "not now".
+    #[error("the store was not ready to {action} ({code}: {message})")]
+    NotNow { action: Action, code: String, message: String },
+
+    /// No answer, or none that makes sense.
+    #[error("the store did not answer to {action}")]
     Unavailable {
         action: Action,
         #[source]
@@ -76,12 +85,13 @@ impl StorageError {
     /// Whether the same call may succeed later without anybody changing the configuration.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Unavailable { .. } => true,
+            Self::NotNow { .. } | Self::Unavailable { .. } => true,
             Self::File { source, .. } => is_transient_io(source.kind()),
             Self::AlreadyExists { .. }
             | Self::UnknownUpload { .. }
             | Self::MissingPart { .. }
             | Self::NoBucket { .. }
+            | Self::BucketGone { .. }
             | Self::Denied { .. }
             | Self::Rejected { .. } => false,
         }
@@ -111,8 +121,9 @@ impl fmt::Display for Action {
             Self::PutPart { key, part } => write!(f, "upload part {part} of {key}"),
             Self::Complete { key } => write!(f, "complete the upload of {key}"),
             Self::Abort { key } => write!(f, "abort the upload of {key}"),
+            Self::ListUploads { key } => write!(f, "list the unfinished uploads of {key}"),
             Self::Put { key } => write!(f, "store {key}"),
-            Self::Size { key } => write!(f, "read the size of {key}"),
+            Self::Find { key } => write!(f, "look for {key}"),
             Self::Presign { key } => write!(f, "make a URL for {key}"),
         }
     }

@@ -3,20 +3,26 @@
 //! Owns everything below its root. Parts wait in a hidden folder beside the object,
 //! `.{name}.parts/{upload id}/`, and are joined when the upload is complete. Contract: an object
 //! appears under its name whole, with its bytes and its name on the disk, or not at all.
+//!
+//! Joining copies, since what stands in front of the media is as long as the recording makes it: known only at
+//! the end. Where the file system can share blocks (btrfs, XFS) the copy costs nothing.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use tempfile::{NamedTempFile, TempPath};
 
-use super::Storage;
+use super::body::{self, Body};
+use super::checksum::{Checksum, Summing};
 use super::error::{Action, StorageError};
 use super::key::ObjectKey;
-use super::upload::{HeldParts, Upload, random_mark};
+use super::parts::Cutting;
+use super::upload::{HeldPart, HeldParts, Upload, random_mark};
+use super::{Found, Storage};
 
 /// What `open(2)` is usually given: the process's umask decides who may read a recording.
 const FILE_MODE: u32 = 0o666;
@@ -51,6 +57,10 @@ impl Storage for Folder {
         self.place()
     }
 
+    fn cutting(&self) -> Cutting {
+        Cutting::Growing
+    }
+
     fn ensure_ready(&self) -> BoxFuture<'_, Result<(), StorageError>> {
         let root = self.root.clone();
         let action = Action::Create { place: self.place() };
@@ -61,13 +71,13 @@ impl Storage for Folder {
         }))
     }
 
-    fn begin<'a>(&'a self, key: &'a ObjectKey) -> BoxFuture<'a, Result<Box<dyn Upload>, StorageError>> {
+    fn begin<'a>(&'a self, key: &'a ObjectKey) -> BoxFuture<'a, Result<Arc<dyn Upload>, StorageError>> {
         Box::pin(async move {
             let upload = FolderUpload::new(self, key, random_mark());
             let dir = upload.dir.clone();
             let action = Action::Begin { key: key.clone() };
             blocking(action, move || fs::create_dir_all(dir)).await?;
-            Ok(Box::new(upload) as Box<dyn Upload>)
+            Ok(Arc::new(upload) as Arc<dyn Upload>)
         })
     }
 
@@ -75,30 +85,41 @@ impl Storage for Folder {
         &'a self,
         key: &'a ObjectKey,
         upload_id: &'a str,
-    ) -> BoxFuture<'a, Result<Box<dyn Upload>, StorageError>> {
+    ) -> BoxFuture<'a, Result<Arc<dyn Upload>, StorageError>> {
         Box::pin(async move {
             let unknown = || StorageError::UnknownUpload { key: key.clone() };
             if !upload_id.bytes().all(|b| b.is_ascii_alphanumeric()) || upload_id.is_empty() {
                 return Err(unknown());
             }
-            let mut upload = FolderUpload::new(self, key, upload_id.to_owned());
+            let upload = FolderUpload::new(self, key, upload_id.to_owned());
             let dir = upload.dir.clone();
             let action = Action::Resume { key: key.clone() };
             let parts = blocking(action, move || parts_in(&dir)).await?;
             for (number, size) in parts.ok_or_else(unknown)? {
-                upload.parts.insert(number, size);
+                upload.hold(number, size);
             }
-            Ok(Box::new(upload) as Box<dyn Upload>)
+            Ok(Arc::new(upload) as Arc<dyn Upload>)
         })
     }
 
-    fn put<'a>(&'a self, key: &'a ObjectKey, bytes: Bytes) -> BoxFuture<'a, Result<(), StorageError>> {
+    fn abort_all<'a>(
+        &'a self,
+        key: &'a ObjectKey,
+        but: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<usize, StorageError>> {
+        let all = parent_of(&self.parts_dir(key, "any")).to_owned();
+        let kept = but.map(str::to_owned);
+        let action = Action::ListUploads { key: key.clone() };
+        Box::pin(blocking(action, move || remove_uploads(&all, kept.as_deref())))
+    }
+
+    fn put<'a>(&'a self, key: &'a ObjectKey, body: Body) -> BoxFuture<'a, Result<(), StorageError>> {
         let (root, path) = (self.root.clone(), self.path(key));
         let write = move || {
             let dir = parent_of(&path);
             fs::create_dir_all(dir)?;
             let mut file = new_file_in(dir)?;
-            file.write_all(&bytes)?;
+            write(&body, &mut file)?;
             publish(file, &path, &root)
         };
         Box::pin(async move {
@@ -107,11 +128,11 @@ impl Storage for Folder {
         })
     }
 
-    fn size<'a>(&'a self, key: &'a ObjectKey) -> BoxFuture<'a, Result<Option<u64>, StorageError>> {
+    fn find<'a>(&'a self, key: &'a ObjectKey) -> BoxFuture<'a, Result<Option<Found>, StorageError>> {
         let path = self.path(key);
-        let action = Action::Size { key: key.clone() };
+        let action = Action::Find { key: key.clone() };
         Box::pin(blocking(action, move || match fs::metadata(path) {
-            Ok(found) => Ok(found.is_file().then_some(found.len())),
+            Ok(found) => Ok(found.is_file().then_some(Found { size: found.len(), crc64: None })),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }))
@@ -135,7 +156,7 @@ struct FolderUpload {
     target: PathBuf,
     dir: PathBuf,
     /// Sizes in bytes.
-    parts: HeldParts<u64>,
+    parts: Arc<Mutex<HeldParts<u64>>>,
 }
 
 impl FolderUpload {
@@ -144,15 +165,21 @@ impl FolderUpload {
             root: folder.root.clone(),
             target: folder.path(key),
             dir: folder.parts_dir(key, &id),
-            parts: HeldParts::new(),
+            parts: Arc::new(Mutex::new(HeldParts::new())),
             key: key.clone(),
             id,
         }
     }
 
-    async fn join(&self) -> Result<(), StorageError> {
-        let parts = self.parts.whole(&self.key)?;
-        let files: Vec<PathBuf> = parts.iter().map(|p| part_path(&self.dir, p.0)).collect();
+    fn hold(&self, number: u32, size: u64) {
+        locked(&self.parts, |parts| parts.insert(number, size));
+    }
+
+    async fn join(&self, whole: Checksum) -> Result<(), StorageError> {
+        let files = locked(&self.parts, |parts| -> Result<Vec<PathBuf>, StorageError> {
+            let parts = parts.whole(&self.key)?;
+            Ok(parts.iter().map(|p| part_path(&self.dir, p.0)).collect())
+        })?;
         let (root, target, dir) = (self.root.clone(), self.target.clone(), self.dir.clone());
         let action = Action::Complete { key: self.key.clone() };
         let joined = blocking(action, move || {
@@ -160,6 +187,12 @@ impl FolderUpload {
             for part in files {
                 // Between files the kernel copies by itself, and where it can only shares the blocks.
                 io::copy(&mut File::open(part)?, joined.as_file_mut())?;
+            }
+            if joined.as_file().metadata()?.len() != whole.size() {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "the parts are not those of the object",
+                ));
             }
             publish(joined, &target, &root)
         });
@@ -186,40 +219,44 @@ impl Upload for FolderUpload {
         &self.id
     }
 
-    fn part_size(&self, number: u32) -> Option<u64> {
-        self.parts.get(number).copied()
+    fn held(&self, number: u32) -> Option<HeldPart> {
+        let size = locked(&self.parts, |parts| parts.get(number).copied());
+        size.map(|size| HeldPart { size, crc64: None })
     }
 
-    fn put_part(&mut self, number: u32, bytes: Bytes) -> BoxFuture<'_, Result<(), StorageError>> {
+    /// A part that is there with the right size is whole: it was given its name when it was on the disk.
+    fn put_part(&self, number: u32, body: Body) -> BoxFuture<'static, Result<(), StorageError>> {
         let (dir, path) = (self.dir.clone(), part_path(&self.dir, number));
+        let (parts, size) = (Arc::clone(&self.parts), body.size());
         let action = Action::PutPart { key: self.key.clone(), part: number };
         Box::pin(async move {
-            let size = bytes.len() as u64;
+            if locked(&parts, |parts| parts.get(number) == Some(&size)) {
+                return Ok(());
+            }
             blocking(action, move || {
                 let mut file = new_file_in(&dir)?;
-                file.write_all(&bytes)?;
+                write(&body, &mut file)?;
                 file.as_file().sync_all()?;
                 file.persist(path).map_err(|failed| failed.error)?;
                 sync_dir(&dir)
             })
             .await?;
-            self.parts.insert(number, size);
+            locked(&parts, |parts| parts.insert(number, size));
             Ok(())
         })
     }
 
-    fn complete(self: Box<Self>) -> BoxFuture<'static, Result<(), StorageError>> {
+    fn complete(self: Arc<Self>, whole: Checksum) -> BoxFuture<'static, Result<(), StorageError>> {
         Box::pin(async move {
-            let joined = self.join().await;
-            let parts_are_needed = joined.as_ref().is_err_and(StorageError::is_transient);
-            if !parts_are_needed && let Err(error) = self.remove_parts().await {
+            self.join(whole).await?;
+            if let Err(error) = self.remove_parts().await {
                 tracing::warn!(key = %self.key, %error, "parts of a finished upload stay on the disk");
             }
-            joined
+            Ok(())
         })
     }
 
-    fn abort(self: Box<Self>) -> BoxFuture<'static, Result<(), StorageError>> {
+    fn abort(self: Arc<Self>) -> BoxFuture<'static, Result<(), StorageError>> {
         Box::pin(async move { self.remove_parts().await })
     }
 }
@@ -244,6 +281,45 @@ fn parts_in(dir: &Path) -> io::Result<Option<Vec<(u32, u64)>>> {
         }
     }
     Ok(Some(parts))
+}
+
+/// Removes the folders of uploads, except this one; answers how many.
+fn remove_uploads(all: &Path, kept: Option<&str>) -> io::Result<usize> {
+    let entries = match fs::read_dir(all) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        Err(error) => return Err(error),
+    };
+    let mut removed = 0;
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_name().to_str() != kept {
+            fs::remove_dir_all(entry.path())?;
+            removed += 1;
+        }
+    }
+    if kept.is_none() {
+        fs::remove_dir(all)?;
+    }
+    Ok(removed)
+}
+
+/// Writes a body, and makes sure that what was read for it is what its checksum is of.
+fn write(body: &Body, file: &mut impl Write) -> io::Result<()> {
+    let mut summing = Summing::default();
+    body.each_piece(|piece| {
+        summing.add(piece);
+        file.write_all(piece)
+    })?;
+    match summing.done() == body.checksum() {
+        true => Ok(()),
+        false => Err(io::Error::new(io::ErrorKind::InvalidData, "it has changed while it was read")),
+    }
+}
+
+fn locked<T>(parts: &Mutex<HeldParts<u64>>, work: impl FnOnce(&mut HeldParts<u64>) -> T) -> T {
+    // Nothing here panics half-way through a change.
+    work(&mut parts.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// A hidden file that is gone again unless it is given a name.
@@ -292,12 +368,7 @@ async fn blocking<T: Send + 'static>(
     action: Action,
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> Result<T, StorageError> {
-    let done = tokio::task::spawn_blocking(work).await;
-    // A panic goes on where the work was asked for; cancelled is what never ran, at shutdown.
-    let done = done.unwrap_or_else(|failed| match failed.try_into_panic() {
-        Ok(panic) => std::panic::resume_unwind(panic),
-        Err(cancelled) => Err(io::Error::new(io::ErrorKind::Interrupted, cancelled)),
-    });
+    let done = body::blocking(work).await;
     done.map_err(|source| StorageError::File { action, source })
 }
 

@@ -4,26 +4,31 @@
 //! caller. Does not own the spool or the layout of the file: it is given bytes. Contract: an object
 //! appears under its key whole or not at all, and none that exists is ever overwritten.
 
+mod body;
+mod checksum;
 mod error;
 mod folder;
 mod key;
 pub mod parts;
 mod s3;
+#[cfg(test)]
+pub mod testing;
 mod upload;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
+pub use body::{Body, Source};
+pub use checksum::Checksum;
 pub use error::{Action, Cause, StorageError};
 pub use folder::Folder;
 pub use key::{InvalidKey, ObjectKey};
-pub use parts::{MAX_PARTS, MIN_PART_SIZE};
+pub use parts::{Cutting, MAX_PARTS, MIN_PART_SIZE};
 pub use s3::{DEFAULT_REGION, S3, S3Config};
-pub use upload::Upload;
+pub use upload::{HeldPart, Upload};
 
 /// What every object is: the recorder writes nothing but MP4.
 const CONTENT_TYPE: &str = "video/mp4";
@@ -35,16 +40,34 @@ pub enum StorageConfig {
     Folder { root: PathBuf },
 }
 
+/// An object that is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found {
+    pub size: u64,
+    /// Its CRC-64/NVME, where the store keeps one.
+    pub crc64: Option<u64>,
+}
+
+impl Found {
+    /// Whether these are the bytes, as far as the store can tell.
+    pub fn is(&self, expected: Checksum) -> bool {
+        self.size == expected.size() && self.crc64.is_none_or(|crc64| crc64 == expected.crc64())
+    }
+}
+
 /// A store of whole objects. One is shared by all recordings.
 pub trait Storage: Send + Sync {
     /// Where recordings go, in words for the log and for `egressd check`.
     fn describe(&self) -> String;
 
+    /// How it wants objects to be cut into parts.
+    fn cutting(&self) -> Cutting;
+
     /// Makes sure that objects can be stored: the bucket or folder exists, or is created.
     fn ensure_ready(&self) -> BoxFuture<'_, Result<(), StorageError>>;
 
     /// Begins an upload in parts. Nothing is visible under `key` until it is completed.
-    fn begin<'a>(&'a self, key: &'a ObjectKey) -> BoxFuture<'a, Result<Box<dyn Upload>, StorageError>>;
+    fn begin<'a>(&'a self, key: &'a ObjectKey) -> BoxFuture<'a, Result<Arc<dyn Upload>, StorageError>>;
 
     /// Takes up an upload that was begun earlier, by this process or by one before it, with the
     /// parts that the store already holds. `upload_id` is what [`Upload::id`] gave.
@@ -52,13 +75,20 @@ pub trait Storage: Send + Sync {
         &'a self,
         key: &'a ObjectKey,
         upload_id: &'a str,
-    ) -> BoxFuture<'a, Result<Box<dyn Upload>, StorageError>>;
+    ) -> BoxFuture<'a, Result<Arc<dyn Upload>, StorageError>>;
+
+    /// Removes the unfinished uploads of exactly this key, except the one with the id `but`; answers how many.
+    fn abort_all<'a>(
+        &'a self,
+        key: &'a ObjectKey,
+        but: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<usize, StorageError>>;
 
     /// Stores a whole object in one step.
-    fn put<'a>(&'a self, key: &'a ObjectKey, bytes: Bytes) -> BoxFuture<'a, Result<(), StorageError>>;
+    fn put<'a>(&'a self, key: &'a ObjectKey, body: Body) -> BoxFuture<'a, Result<(), StorageError>>;
 
-    /// Size of the object in bytes; `None` where there is none.
-    fn size<'a>(&'a self, key: &'a ObjectKey) -> BoxFuture<'a, Result<Option<u64>, StorageError>>;
+    /// What the store itself says of the object; `None` where there is none.
+    fn find<'a>(&'a self, key: &'a ObjectKey) -> BoxFuture<'a, Result<Option<Found>, StorageError>>;
 
     /// A URL from which anybody can read the object until `expires` from now (at most 7 days);
     /// `None` where the store has no such thing. Whether the object exists is not looked at.

@@ -6,7 +6,7 @@
 //! wait for the head, and parts 2, 3, 4 ... are cut from what follows as soon as it is there.
 //!
 //! Contract: parts joined by number are `head ++ media`, with no byte twice and none missing; every
-//! part but the last has at least [`MIN_PART_SIZE`] bytes. The cuts depend only on how much media
+//! part but the last has at least [`MIN_PART_SIZE`] bytes, or exactly as many as the store insists on. The cuts depend only on how much media
 //! there is, never on how it arrived, so a second planner after a crash cuts the same parts.
 
 use std::ops::Range;
@@ -16,15 +16,51 @@ pub const MIN_PART_SIZE: u64 = 5 * MIB;
 /// S3's greatest part number (same place).
 pub const MAX_PARTS: u32 = 10_000;
 /// Media bytes that wait for the head. With them part 1 is large enough whatever the head's size.
-pub const KEPT_BACK: u64 = MIN_PART_SIZE;
+const KEPT_BACK: u64 = MIN_PART_SIZE;
 
 const MIB: u64 = 1024 * 1024;
 /// The first part that is cut from the media while it grows.
 const FIRST_CUT: u32 = 2;
-/// How fast parts grow: part `n` has 5 MiB and `17 n²` bytes, so that 10,000 parts hold S3's largest
+/// How fast growing parts grow: part `n` has 5 MiB and `17 n²` bytes, so that 10,000 parts hold S3's largest
 /// object, 5 TiB. An hour at 3 Mbit/s ends at parts of 6 MB, a day at 50 MB: small enough to be
 /// held in memory, and to leave little to upload after the end.
 const GROWTH: u64 = 17;
+
+/// How a store wants an object to be cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Cutting {
+    /// Small parts first, larger ones the longer it lasts: most stores.
+    #[default]
+    Growing,
+    /// Every part but the last has `part` bytes (Cloudflare R2). Part 1 has room for a head of `head` bytes, and is
+    /// filled up where the head is shorter.
+    Equal { part: u64, head: u64 },
+}
+
+impl Cutting {
+    /// Media bytes that wait for the head: with them part 1 is as large as it must be.
+    pub fn kept_back(self) -> u64 {
+        match self {
+            Self::Growing => KEPT_BACK,
+            Self::Equal { part, head } => part.saturating_sub(head),
+        }
+    }
+
+    fn part_size(self, number: u32) -> u64 {
+        match self {
+            Self::Growing => part_size(number),
+            Self::Equal { part, .. } => part,
+        }
+    }
+
+    /// How long the head has to be made, if that matters.
+    pub fn head_len(self) -> Option<u64> {
+        match self {
+            Self::Growing => None,
+            Self::Equal { part, .. } => Some(part - self.kept_back()),
+        }
+    }
+}
 
 /// A range of the media (not of the spool, nor of the object), in bytes.
 pub type MediaRange = Range<u64>;
@@ -48,6 +84,7 @@ pub enum FinalParts {
 /// Follows the growing media and cuts it into parts.
 #[derive(Clone, Debug)]
 pub struct PartPlanner {
+    cutting: Cutting,
     /// Media bytes that are known to be final.
     available: u64,
     /// Media bytes before this one are kept back or in a part already.
@@ -57,8 +94,8 @@ pub struct PartPlanner {
 }
 
 impl PartPlanner {
-    pub fn new() -> Self {
-        Self { available: 0, cut: KEPT_BACK, next: FIRST_CUT }
+    pub fn new(cutting: Cutting) -> Self {
+        Self { cutting, available: 0, cut: cutting.kept_back(), next: FIRST_CUT }
     }
 
     /// `len` further bytes of media are final: the parts that became whole by them, in order.
@@ -73,11 +110,12 @@ impl PartPlanner {
             return FinalParts::SinglePut { media: 0..self.available };
         }
         let rest = PlannedPart { number: self.next, media: self.cut..self.available };
-        FinalParts::Multipart { last: (!rest.media.is_empty()).then_some(rest), first_media: 0..KEPT_BACK }
+        let first_media = 0..self.cutting.kept_back();
+        FinalParts::Multipart { last: (!rest.media.is_empty()).then_some(rest), first_media }
     }
 
     fn cut_next(&mut self) -> Option<PlannedPart> {
-        let end = self.cut + part_size(self.next);
+        let end = self.cut + self.cutting.part_size(self.next);
         // The last number stays free for the rest. It is reached past 5 TiB, which no object exceeds.
         if end > self.available || self.next == MAX_PARTS {
             return None;
@@ -86,12 +124,6 @@ impl PartPlanner {
         self.cut = end;
         self.next += 1;
         Some(part)
-    }
-}
-
-impl Default for PartPlanner {
-    fn default() -> Self {
-        Self::new()
     }
 }
 
@@ -112,7 +144,7 @@ mod tests {
 
     /// The parts cut while the media arrived in these chunks, and what was left at the end.
     fn plan(chunks: &[u64]) -> (Vec<PlannedPart>, FinalParts) {
-        let mut planner = PartPlanner::new();
+        let mut planner = PartPlanner::new(Cutting::Growing);
         let cut = chunks.iter().flat_map(|&len| planner.add(len)).collect();
         (cut, planner.finish())
     }

@@ -3,11 +3,15 @@
 //! Owns every AWS type: none leaves this file and its folder. Retries within a call are the SDK's;
 //! what it gives up on becomes a [`StorageError`] (`s3/fault.rs`). Contract: an object that exists is
 //! never overwritten, and an answer that got lost is not mistaken for somebody else's object: every
-//! object carries a mark of its own upload, by which it is recognised.
+//! object carries a mark of its own upload, by which it is recognised. What arrives is verified by the store
+//! (`s3/sending.rs`).
 
 mod fault;
+mod listing;
+mod sending;
 mod upload;
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use aws_sdk_s3::Client;
@@ -17,18 +21,19 @@ use aws_sdk_s3::config::{
     BehaviorVersion, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation,
 };
 use aws_sdk_s3::presigning::PresigningConfig;
-use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
-use bytes::Bytes;
+use aws_sdk_s3::types::{BucketLocationConstraint, ChecksumMode, CreateBucketConfiguration};
 use futures_util::future::BoxFuture;
 use secrecy::{ExposeSecret, SecretString};
 
 use self::fault::Fault;
+use self::sending::{Integrity, Md5Sum};
 use self::upload::S3Upload;
+use super::body::Body;
 use super::error::{Action, StorageError};
 use super::key::ObjectKey;
+use super::parts::Cutting;
 use super::upload::{Upload, random_mark};
-use super::{CONTENT_TYPE, Storage};
+use super::{CONTENT_TYPE, Found, Storage};
 
 /// S3's region for those who have none, and the only one that must not be named in CreateBucket.
 pub const DEFAULT_REGION: &str = "us-east-1";
@@ -36,15 +41,15 @@ pub const DEFAULT_REGION: &str = "us-east-1";
 /// A TCP connection that takes longer is not coming: the first retry is worth more.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// One attempt of a call that carries no recording.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(60);
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
 /// The slowest link that a recording is uploaded over, about 1 Mbit/s: what is slower than a
 /// recording grows would never finish anyway. A body gets its time on top of `ATTEMPT_TIMEOUT`.
 const SLOWEST_LINK_BYTES_PER_SECOND: u64 = 128 * 1024;
-/// With the delays below they span about 5 s, enough for a store that fails over. What lasts longer
-/// is for the caller, who still has the spool.
-const ATTEMPTS: u32 = 6;
+/// Of a call that carries no recording: enough for a connection that broke. What lasts longer is for the caller,
+/// who still has the spool, and tells that there is trouble.
+const ATTEMPTS: u32 = 3;
 const FIRST_RETRY_DELAY: Duration = Duration::from_millis(300);
-const LONGEST_RETRY_DELAY: Duration = Duration::from_secs(10);
+const LONGEST_RETRY_DELAY: Duration = Duration::from_secs(2);
 /// User metadata (`x-amz-meta-...`) by which an object tells which upload it came from.
 const MARK: &str = "egressd-upload";
 
@@ -57,6 +62,8 @@ pub struct S3Config {
     pub bucket: String,
     pub access_key: String,
     pub secret_key: SecretString,
+    /// How objects are cut into parts.
+    pub cutting: Cutting,
 }
 
 /// One bucket.
@@ -66,6 +73,18 @@ pub struct S3 {
     endpoint: String,
     region: String,
     bucket: String,
+    cutting: Cutting,
+    patience: Patience,
+    /// How this store verifies what arrives, once it has said so.
+    integrity: Arc<OnceLock<Integrity>>,
+}
+
+/// How long a call that carries a body may take.
+#[derive(Clone, Copy, Debug)]
+struct Patience {
+    attempt: Duration,
+    /// Bytes a second.
+    slowest_link: u64,
 }
 
 /// Whose object is under a key.
@@ -82,7 +101,46 @@ impl S3 {
             endpoint: config.endpoint.clone(),
             region: config.region.clone(),
             bucket: config.bucket.clone(),
+            cutting: config.cutting,
+            patience: Patience { attempt: ATTEMPT_TIMEOUT, slowest_link: SLOWEST_LINK_BYTES_PER_SECOND },
+            integrity: Arc::default(),
         }
+    }
+
+    /// Settings of a call that carries so many bytes. Trying it again is the caller's, who knows what else there is.
+    fn limits_for(&self, len: u64) -> aws_sdk_s3::config::Builder {
+        let Patience { attempt, slowest_link } = self.patience;
+        let for_the_body = Duration::from_secs(len / slowest_link);
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .operation_attempt_timeout(attempt + for_the_body);
+        aws_sdk_s3::Config::builder().timeout_config(timeouts.build()).retry_config(RetryConfig::disabled())
+    }
+
+    async fn put_verified_by(&self, key: &ObjectKey, body: &Body, proof: Proof) -> Result<(), StorageError> {
+        let mark = random_mark();
+        let target = Target { key, mark: &mark, action: Action::Put { key: key.clone() } };
+        self.create_object(target, |if_none_match| {
+            let request = self.client.put_object().bucket(&self.bucket);
+            let request = request.key(key.as_str()).content_type(CONTENT_TYPE);
+            let request = request.metadata(MARK, &mark);
+            let request = request.set_checksum_crc64_nvme(proof.crc64.clone());
+            let request = request.set_content_md5(proof.md5.clone());
+            let request = request.set_if_none_match(if_none_match);
+            let request = request.body(sending::stream(body));
+            let sent = request.customize().config_override(self.limits_for(body.size())).send();
+            Box::pin(async { Ok(sent.await.map(|_| ())?) })
+        })
+        .await
+    }
+
+    /// A store that gives up soon: for tests with connections that hang.
+    #[cfg(test)]
+    pub fn impatient(config: &S3Config) -> Self {
+        let attempt = Duration::from_secs(2);
+        let timeouts = TimeoutConfig::builder().operation_attempt_timeout(attempt).build();
+        let client = Client::from_conf(sdk_config(config).to_builder().timeout_config(timeouts).build());
+        Self { client, patience: Patience { attempt, slowest_link: u64::MAX }, ..Self::new(config) }
     }
 
     async fn create_bucket(&self) -> Result<(), StorageError> {
@@ -115,7 +173,7 @@ impl S3 {
                 })
             }
             Err(fault) if fault.is_not_found() => Ok(Occupant::Nobody),
-            Err(fault) => Err(fault.during(Action::Size { key: key.clone() })),
+            Err(fault) => Err(fault.during(Action::Find { key: key.clone() })),
         }
     }
 
@@ -153,6 +211,13 @@ impl S3 {
     }
 }
 
+/// Headers by which the store verifies an object.
+#[derive(Clone)]
+struct Proof {
+    crc64: Option<String>,
+    md5: Option<String>,
+}
+
 /// What an object is created for.
 struct Target<'a> {
     key: &'a ObjectKey,
@@ -165,22 +230,26 @@ impl Storage for S3 {
         format!("the bucket {} at {}", self.bucket, self.endpoint)
     }
 
+    fn cutting(&self) -> Cutting {
+        self.cutting
+    }
+
     fn ensure_ready(&self) -> BoxFuture<'_, Result<(), StorageError>> {
         Box::pin(async {
             // Not HeadBucket: the answer to HEAD has no body, so it could not say what is wrong.
             let request = self.client.list_objects_v2().bucket(&self.bucket);
             match request.max_keys(1).send().await.map_err(Fault::from) {
                 Ok(_) => Ok(()),
-                Err(fault) if fault.has_code("NoSuchBucket") => self.create_bucket().await,
+                Err(fault) if fault.has_code(fault::NO_BUCKET) => self.create_bucket().await,
                 Err(fault) => Err(fault.during(Action::Reach { place: self.describe() })),
             }
         })
     }
 
-    fn begin<'a>(&'a self, key: &'a ObjectKey) -> BoxFuture<'a, Result<Box<dyn Upload>, StorageError>> {
+    fn begin<'a>(&'a self, key: &'a ObjectKey) -> BoxFuture<'a, Result<Arc<dyn Upload>, StorageError>> {
         Box::pin(async move {
             let upload = S3Upload::begin(self, key).await?;
-            Ok(Box::new(upload) as Box<dyn Upload>)
+            Ok(Arc::new(upload) as Arc<dyn Upload>)
         })
     }
 
@@ -188,40 +257,59 @@ impl Storage for S3 {
         &'a self,
         key: &'a ObjectKey,
         upload_id: &'a str,
-    ) -> BoxFuture<'a, Result<Box<dyn Upload>, StorageError>> {
+    ) -> BoxFuture<'a, Result<Arc<dyn Upload>, StorageError>> {
         Box::pin(async move {
             let upload = S3Upload::resume(self, key, upload_id).await?;
-            Ok(Box::new(upload) as Box<dyn Upload>)
+            Ok(Arc::new(upload) as Arc<dyn Upload>)
         })
     }
 
-    fn put<'a>(&'a self, key: &'a ObjectKey, bytes: Bytes) -> BoxFuture<'a, Result<(), StorageError>> {
+    fn abort_all<'a>(
+        &'a self,
+        key: &'a ObjectKey,
+        but: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<usize, StorageError>> {
+        Box::pin(listing::abort_all(self, key, but))
+    }
+
+    fn put<'a>(&'a self, key: &'a ObjectKey, body: Body) -> BoxFuture<'a, Result<(), StorageError>> {
         Box::pin(async move {
-            let mark = random_mark();
-            let limits = limits_for(bytes.len());
-            let action = Action::Put { key: key.clone() };
-            let target = Target { key, mark: &mark, action };
-            self.create_object(target, |if_none_match| {
-                let request = self.client.put_object().bucket(&self.bucket);
-                let request = request.key(key.as_str()).content_type(CONTENT_TYPE);
-                let request = request.metadata(MARK, &mark);
-                let request = request.set_if_none_match(if_none_match);
-                let request = request.body(ByteStream::from(bytes.clone()));
-                let sent = request.customize().config_override(limits.clone()).send();
-                Box::pin(async { Ok(sent.await.map(|_| ())?) })
-            })
-            .await
+            let crc64 = Some(sending::crc64_header(body.checksum().crc64()));
+            let known = self.integrity.get();
+            if known == Some(&Integrity::Crc64) {
+                return self.put_verified_by(key, &body, Proof { crc64, md5: None }).await;
+            }
+            let md5 = Md5Sum::of(&body).await;
+            let md5 = md5
+                .map_err(|source| StorageError::File { action: Action::Put { key: key.clone() }, source })?;
+            let by_md5 = Proof { crc64: None, md5: Some(md5.header()) };
+            if known.is_none() {
+                // A store that overlooks the one verifies the other.
+                match self.put_verified_by(key, &body, Proof { crc64, ..by_md5.clone() }).await {
+                    Err(StorageError::Rejected { code, .. }) => {
+                        tracing::info!(code, "the store does not know CRC-64/NVME, Content-MD5 is left");
+                    }
+                    other => return other,
+                }
+            }
+            self.put_verified_by(key, &body, by_md5).await
         })
     }
 
-    fn size<'a>(&'a self, key: &'a ObjectKey) -> BoxFuture<'a, Result<Option<u64>, StorageError>> {
+    fn find<'a>(&'a self, key: &'a ObjectKey) -> BoxFuture<'a, Result<Option<Found>, StorageError>> {
         Box::pin(async move {
+            // A store that does not know checksums may refuse the question.
+            let mode = (self.integrity.get() == Some(&Integrity::Crc64)).then_some(ChecksumMode::Enabled);
             let request = self.client.head_object().bucket(&self.bucket);
-            let answer = request.key(key.as_str()).send().await;
+            let answer = request.key(key.as_str()).set_checksum_mode(mode).send().await;
             match answer.map_err(Fault::from) {
-                Ok(found) => Ok(found.content_length().and_then(|len| len.try_into().ok())),
+                Ok(found) => {
+                    let size = found.content_length().and_then(|len| len.try_into().ok());
+                    let crc64 = found.checksum_crc64_nvme().and_then(sending::crc64_from_header);
+                    Ok(size.map(|size| Found { size, crc64 }))
+                }
                 Err(fault) if fault.is_not_found() => Ok(None),
-                Err(fault) => Err(fault.during(Action::Size { key: key.clone() })),
+                Err(fault) => Err(fault.during(Action::Find { key: key.clone() })),
             }
         })
     }
@@ -261,20 +349,11 @@ fn sdk_config(config: &S3Config) -> aws_sdk_s3::Config {
         .force_path_style(true)
         .retry_config(retries)
         .timeout_config(timeouts.build())
-        // The SDK's own CRC trailers are unknown to R2 and to MinIO's older releases. What arrives is
-        // verified all the same: the request's signature covers a SHA-256 of the body.
+        // The SDK's own CRC trailers are unknown to R2 and to MinIO's older releases, and cannot be joined to that of
+        // the object. Ours go in a header.
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
         .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
         .build()
-}
-
-/// Settings of a call that carries `len` bytes.
-fn limits_for(len: usize) -> aws_sdk_s3::config::Builder {
-    let for_the_body = Duration::from_secs(len as u64 / SLOWEST_LINK_BYTES_PER_SECOND);
-    let timeouts = TimeoutConfig::builder()
-        .connect_timeout(CONNECT_TIMEOUT)
-        .operation_attempt_timeout(ATTEMPT_TIMEOUT + for_the_body);
-    aws_sdk_s3::Config::builder().timeout_config(timeouts.build())
 }
 
 #[cfg(test)]

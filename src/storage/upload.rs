@@ -4,38 +4,48 @@
 //! which bytes form a part (that is [`super::parts`]).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use rand::Rng;
 use rand::distr::Alphanumeric;
 
+use super::body::Body;
+use super::checksum::Checksum;
 use super::error::StorageError;
 use super::key::ObjectKey;
 
-/// An object being uploaded in parts, which may arrive in any order.
+/// An object being uploaded in parts, which may arrive in any order and several at once.
 ///
-/// Dropped without [`complete`](Upload::complete) or [`abort`](Upload::abort), its parts stay in
+/// Shared by those who send parts of it. Dropped without [`complete`](Upload::complete) or [`abort`](Upload::abort), its parts stay in
 /// the store, so that [`Storage::resume`](super::Storage::resume) can take it up after a crash.
-pub trait Upload: Send {
+pub trait Upload: Send + Sync {
     /// What `resume` needs besides the key. Opaque; fit to be kept in a database or a log.
     fn id(&self) -> &str;
 
-    /// Size of the part that the store holds under this number.
-    fn part_size(&self, number: u32) -> Option<u64>;
+    /// The part that the store holds under this number.
+    fn held(&self, number: u32) -> Option<HeldPart>;
 
-    /// Uploads part `number` (from 1); one that is there already is replaced. Every part but the
-    /// last must have at least [`MIN_PART_SIZE`](super::MIN_PART_SIZE) bytes.
-    fn put_part(&mut self, number: u32, bytes: Bytes) -> BoxFuture<'_, Result<(), StorageError>>;
+    /// Uploads part `number` (from 1), unless the store says that it holds these very bytes. Other ones that are
+    /// there are replaced. Every part but the last must have at least [`MIN_PART_SIZE`](super::MIN_PART_SIZE) bytes.
+    /// The future may outlive the upload.
+    fn put_part(&self, number: u32, body: Body) -> BoxFuture<'static, Result<(), StorageError>>;
 
-    /// Joins parts 1, 2, 3 ... to the object.
+    /// Joins parts 1, 2, 3 ... to the object, which must then have this checksum.
     ///
-    /// After an error that is transient the upload is left as it is and can be resumed; after any
-    /// other it is aborted, since nothing could come of it.
-    fn complete(self: Box<Self>) -> BoxFuture<'static, Result<(), StorageError>>;
+    /// After an error the upload is left as it is: it can be resumed, or aborted.
+    fn complete(self: Arc<Self>, whole: Checksum) -> BoxFuture<'static, Result<(), StorageError>>;
 
     /// Removes the parts from the store.
-    fn abort(self: Box<Self>) -> BoxFuture<'static, Result<(), StorageError>>;
+    fn abort(self: Arc<Self>) -> BoxFuture<'static, Result<(), StorageError>>;
+}
+
+/// What the store itself says of a part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeldPart {
+    pub size: u64,
+    /// Its CRC-64/NVME, where the store keeps one.
+    pub crc64: Option<u64>,
 }
 
 /// The parts that the store holds, each with what the store wants to know of it later.

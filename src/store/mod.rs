@@ -15,6 +15,7 @@ mod phase;
 mod recordings;
 mod reports;
 mod schema;
+mod uploads;
 mod webhooks;
 
 use std::path::Path;
@@ -29,6 +30,7 @@ pub use destination::Destination;
 pub use error::StoreError;
 pub use phase::Phase;
 pub use recordings::{EndResult, Ending, Inserted, NewRecording, Outcome, RecordingRow, SavedFile};
+pub use uploads::{Place, UploadRow};
 pub use webhooks::WebhookRow;
 
 /// A handle to the database; clones share the connection.

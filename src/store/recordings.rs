@@ -9,7 +9,8 @@ use rusqlite::{Row, Transaction, named_params, params};
 use super::columns::{Count, Json, Millis, from_json, parsed};
 use super::deliveries::{OutboxEvent, add_deliveries};
 use super::phase::Phase;
-use super::{Store, StoreError};
+use super::uploads::forget_upload_in_use;
+use super::{Destination, Store, StoreError};
 use crate::ids::{EgressId, RoomName};
 use crate::options::RecordingOptions;
 
@@ -78,6 +79,7 @@ pub struct SavedFile {
     pub duration_s: u64,
     /// Bytes of the object.
     pub size: u64,
+    pub store: Destination,
 }
 
 /// Whether [`Store::end_recording`] was the one that ended it.
@@ -283,7 +285,7 @@ fn end(
     };
     let changed = tx.execute(
         "UPDATE recordings SET phase = :phase, ended_at = :ended_at, file = :file,
-                duration_s = :duration_s, size = :size, error = :error
+                duration_s = :duration_s, size = :size, store = :store, error = :error
          WHERE egress_id = :egress_id AND ended_at IS NULL",
         named_params! {
             ":egress_id": id.as_str(),
@@ -292,11 +294,15 @@ fn end(
             ":file": saved.map(|saved| &saved.key),
             ":duration_s": Count(saved.map_or(0, |saved| saved.duration_s)),
             ":size": Count(saved.map_or(0, |saved| saved.size)),
+            ":store": saved.map(|saved| saved.store).unwrap_or_default().as_str(),
             ":error": error,
         },
     )?;
     if changed == 0 {
         return Ok(EndResult::AlreadyEnded);
+    }
+    if let Some(saved) = saved {
+        forget_upload_in_use(tx, id, saved.store)?;
     }
     add_deliveries(tx, event, ending.ended_at)?;
     Ok(EndResult::Ended)
@@ -324,6 +330,7 @@ fn recording_row(row: &Row<'_>) -> rusqlite::Result<RecordingRow> {
     let Count(duration_s) = row.get("duration_s")?;
     let Count(size) = row.get("size")?;
     let file: Option<String> = row.get("file")?;
+    let store = parsed(row, "store")?;
     Ok(RecordingRow {
         egress_id: parsed(row, "egress_id")?,
         room: parsed(row, "room")?,
@@ -335,7 +342,7 @@ fn recording_row(row: &Row<'_>) -> rusqlite::Result<RecordingRow> {
         first_media_at: optional_time("first_media_at")?,
         verdict: row.get("verdict")?,
         ended_at: optional_time("ended_at")?,
-        saved: file.map(|key| SavedFile { key, duration_s, size }),
+        saved: file.map(|key| SavedFile { key, duration_s, size, store }),
         error: row.get("error")?,
     })
 }

@@ -51,7 +51,12 @@ fn ended() -> OutboxEvent {
 
 fn complete() -> Ending {
     Ending {
-        outcome: Outcome::Complete(SavedFile { key: KEY.to_owned(), duration_s: 3600, size: 512_000_000 }),
+        outcome: Outcome::Complete(SavedFile {
+            key: KEY.to_owned(),
+            duration_s: 3600,
+            size: 512_000_000,
+            store: Destination::Primary,
+        }),
         ended_at: now(),
     }
 }
@@ -250,4 +255,42 @@ async fn the_last_quality_report_of_a_recording_is_kept() {
         assert_eq!(store.report(&id).await.unwrap(), Some(report));
     }
     assert!(store.keep_report(&EgressId::random(), QualityReport::default()).await.is_err());
+}
+
+fn second_choice() -> Place {
+    Place { store: Destination::Fallback, choice: 2 }
+}
+
+#[tokio::test]
+async fn the_upload_in_use_is_the_one_that_was_written_down_last() {
+    let (_dir, store) = opened();
+    let id = started(&store).await.egress_id;
+    assert_eq!(store.upload_in_use(&id).await.unwrap(), None);
+    store.intend_upload(&id, Place::default()).await.unwrap();
+    store.upload_begun(&id, Place::default(), "first").await.unwrap();
+    store.intend_upload(&id, second_choice()).await.unwrap();
+    let row = store.upload_in_use(&id).await.unwrap().unwrap();
+    assert_eq!((row.place, row.upload_id, row.key.as_str()), (second_choice(), None, KEY));
+    store.upload_begun(&id, second_choice(), "second").await.unwrap();
+    store.media_released(&id, second_choice(), 5_000_000).await.unwrap();
+    let row = store.upload_in_use(&id).await.unwrap().unwrap();
+    assert_eq!((row.upload_id.as_deref(), row.released), (Some("second"), 5_000_000));
+    // Begun anew, it has nothing of before.
+    store.intend_upload(&id, Place::default()).await.unwrap();
+    let row = store.upload_in_use(&id).await.unwrap().unwrap();
+    assert_eq!((row.place, row.upload_id, row.released), (Place::default(), None, 0));
+}
+
+#[tokio::test]
+async fn an_upload_is_orphaned_when_its_recording_has_ended_without_it() {
+    let (_dir, store) = opened();
+    let id = started(&store).await.egress_id;
+    store.intend_upload(&id, second_choice()).await.unwrap();
+    store.intend_upload(&id, Place::default()).await.unwrap();
+    assert_eq!(store.orphaned_uploads().await.unwrap(), []);
+    store.end_recording(&id, complete(), ended()).await.unwrap();
+    let orphans = store.orphaned_uploads().await.unwrap();
+    assert_eq!(orphans.iter().map(|row| row.place).collect::<Vec<_>>(), [second_choice()]);
+    store.upload_gone(&id, second_choice()).await.unwrap();
+    assert_eq!(store.orphaned_uploads().await.unwrap(), []);
 }

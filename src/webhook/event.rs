@@ -120,14 +120,19 @@ fn outbox_event<B: Serialize>(name: EventName, body: impl FnOnce(&'static str) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::SavedFile;
+    use crate::store::{Destination, SavedFile};
 
     fn ids() -> (EgressId, RoomName) {
         ("EG_abc123abc123".parse().unwrap(), "room-abc".parse().unwrap())
     }
 
     fn saved() -> SavedFile {
-        SavedFile { key: "room-abc/2024-04-21T10-00-00.mp4".to_owned(), duration_s: 3600, size: 512_000_000 }
+        SavedFile {
+            key: "room-abc/2024-04-21T10-00-00.mp4".to_owned(),
+            duration_s: 3600,
+            size: 512_000_000,
+            store: Destination::Primary,
+        }
     }
 
     #[test]

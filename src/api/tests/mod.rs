@@ -26,7 +26,7 @@ use crate::ids::{EgressId, RoomName};
 use crate::media::{Corner, Decorations, FitChoice, Layout, Theme, View, Watermark};
 use crate::options::{AskedOptions, RecordingOptions, ViewChange};
 use crate::report::QualityReport;
-use crate::store::{Phase, RecordingRow, SavedFile, Store};
+use crate::store::{Destination, Phase, RecordingRow, SavedFile, Store};
 use crate::webhook::TargetPolicy;
 
 const BODY_LIMIT: usize = 1000;
@@ -137,7 +137,7 @@ fn past_recording() -> RecordingState {
             first_media_at: Some(time("2024-04-21T10:00:01.5Z")),
             verdict: None,
             ended_at: Some(time("2024-04-21T11:00:00Z")),
-            saved: Some(SavedFile { key, duration_s: 3598, size: 512_000_000 }),
+            saved: Some(SavedFile { key, duration_s: 3598, size: 512_000_000, store: Destination::Primary }),
             error: None,
         },
         quality: Some(QualityReport::default()),

@@ -3,9 +3,11 @@
 mod model;
 
 use super::*;
+use crate::store::Destination;
 
 fn saved() -> SavedFile {
-    SavedFile { key: "room/2024-04-21T10-00-00.mp4".into(), duration_s: 20, size: 1000 }
+    let key = "room/2024-04-21T10-00-00.mp4".into();
+    SavedFile { key, duration_s: 20, size: 1000, store: Destination::Primary }
 }
 
 fn ended_well(reason: EndReason) -> Input {

@@ -179,8 +179,7 @@ async fn racing_starts_make_one_recording() {
 async fn a_stop_of_nothing_is_refused_and_a_second_stop_answers_as_the_first() {
     let faulty = |world: &std::path::Path| Arc::new(Faulty::new(Folder::new(world), usize::MAX));
     let folder = tempfile::tempdir().unwrap();
-    let mut setting = Setting { storage: Some(faulty(folder.path())), ..Setting::new("until_stop") };
-    setting.retry.attempts = u32::MAX;
+    let setting = Setting { storage: Some(faulty(folder.path())), ..Setting::new("until_stop") };
     let world = World::new(setting).await;
     assert!(matches!(world.handle.stop(&room()).await, Err(ControlError::NothingToStop)));
     let id = world.start_recording().await;
@@ -239,17 +238,25 @@ async fn a_store_that_comes_back_gets_the_whole_file() {
 }
 
 #[tokio::test]
-async fn a_store_that_stays_away_fails_the_recording_and_the_spool_is_kept() {
+async fn a_recording_whose_store_stays_away_waits_and_says_why_and_a_restart_goes_on_with_it() {
     let folder = tempfile::tempdir().unwrap();
-    let storage = Faulty::new(Folder::new(folder.path()), usize::MAX);
-    let world = World::new(Setting { storage: Some(Arc::new(storage)), ..Setting::new("until_stop") }).await;
-    let row = world.record().await;
-    assert_eq!(
-        error_of(&row),
-        "The recording could not be stored; the recorder has kept it on its own disk."
-    );
-    assert_eq!(row.saved, None);
-    assert!(world.spool_path(&row.egress_id).exists());
+    let storage = Arc::new(Faulty::new(Folder::new(folder.path()), usize::MAX));
+    let setting = || Setting { storage: Some(storage.clone()), ..Setting::new("until_stop") };
+    let world = World::new(setting()).await;
+    let id = world.start_recording().await;
+    world.until(&id, |row| row.first_media_at.is_some()).await;
+    world.handle.stop(&room()).await.unwrap();
+    world.until(&id, |row| row.phase == Phase::Uploading).await;
+    let trouble = world.trouble(&id, 30).await;
+    assert_eq!(trouble.reason, "the store does not answer");
+
+    let world = world.killed_and_started_again(setting()).await;
+    world.trouble(&id, 3).await;
+    storage.recover();
+    let row = world.ended(&id).await;
+    let file = std::fs::read(folder.path().join(row.saved.unwrap().key)).unwrap();
+    assert!(file == world.expected_file(), "the file is not the spool's");
+    world.until_forgotten(&id).await;
 }
 
 #[tokio::test]

@@ -6,6 +6,14 @@ fn key(text: &str) -> ObjectKey {
     text.parse().expect("a valid key")
 }
 
+fn body(text: &'static str) -> Body {
+    Body::of_bytes(text.as_bytes().into())
+}
+
+fn sum(text: &str) -> Checksum {
+    Checksum::of(text.as_bytes())
+}
+
 fn folder() -> (tempfile::TempDir, Folder) {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let folder = Folder::new(dir.path().join("recordings"));
@@ -32,11 +40,10 @@ fn text_of(folder: &Folder, key: &ObjectKey) -> String {
     fs::read_to_string(folder.path(key)).expect("the object")
 }
 
-async fn upload(folder: &Folder, key: &ObjectKey, parts: &[(u32, &'static str)]) -> Box<dyn Upload> {
-    let mut upload = folder.begin(key).await.expect("an upload");
+async fn upload(folder: &Folder, key: &ObjectKey, parts: &[(u32, &'static str)]) -> Arc<dyn Upload> {
+    let upload = folder.begin(key).await.expect("an upload");
     for &(number, text) in parts {
-        let bytes = Bytes::from_static(text.as_bytes());
-        upload.put_part(number, bytes).await.expect("a part");
+        upload.put_part(number, body(text)).await.expect("a part");
     }
     upload
 }
@@ -46,10 +53,10 @@ async fn parts_become_one_object_in_order_of_number_and_leave_nothing_behind() {
     let (_dir, folder) = folder();
     let key = key("room/x.mp4");
     let upload = upload(&folder, &key, &[(2, "media"), (3, "rest"), (1, "head")]).await;
-    assert_eq!(folder.size(&key).await.expect("a size"), None);
-    upload.complete().await.expect("complete");
+    assert_eq!(folder.find(&key).await.expect("an answer"), None);
+    upload.complete(sum("headmediarest")).await.expect("complete");
     assert_eq!(text_of(&folder, &key), "headmediarest");
-    assert_eq!(folder.size(&key).await.expect("a size"), Some(13));
+    assert_eq!(folder.find(&key).await.expect("an answer").map(|found| found.size), Some(13));
     assert_eq!(files(&folder), ["room/x.mp4"]);
     let left: Vec<_> = fs::read_dir(folder.root.join("room")).expect("a folder").collect();
     assert_eq!(left.len(), 1);
@@ -59,14 +66,15 @@ async fn parts_become_one_object_in_order_of_number_and_leave_nothing_behind() {
 async fn an_existing_object_is_overwritten_neither_by_a_put_nor_by_an_upload() {
     let (_dir, folder) = folder();
     let key = key("room/x.mp4");
-    folder.put(&key, Bytes::from_static(b"first")).await.expect("stored");
+    folder.put(&key, body("first")).await.expect("stored");
 
-    let put = folder.put(&key, Bytes::from_static(b"second")).await;
+    let put = folder.put(&key, body("second")).await;
     assert!(matches!(put, Err(StorageError::AlreadyExists { .. })), "{put:?}");
-    let completed = upload(&folder, &key, &[(1, "third")]).await.complete().await;
+    let completed = upload(&folder, &key, &[(1, "third")]).await.complete(sum("third")).await;
     assert!(matches!(completed, Err(StorageError::AlreadyExists { .. })), "{completed:?}");
 
     assert_eq!(text_of(&folder, &key), "first");
+    assert_eq!(folder.abort_all(&key, None).await.expect("removed"), 1);
     assert_eq!(files(&folder), ["room/x.mp4"]);
 }
 
@@ -76,10 +84,11 @@ async fn two_uploads_of_one_object_do_not_mix_and_the_first_to_complete_wins() {
     let key = key("room/x.mp4");
     let one = upload(&folder, &key, &[(1, "one")]).await;
     let two = upload(&folder, &key, &[(1, "two")]).await;
-    two.complete().await.expect("the first to complete");
-    let late = one.complete().await;
+    two.complete(sum("two")).await.expect("the first to complete");
+    let late = one.complete(sum("one")).await;
     assert!(matches!(late, Err(StorageError::AlreadyExists { .. })), "{late:?}");
     assert_eq!(text_of(&folder, &key), "two");
+    assert_eq!(folder.abort_all(&key, None).await.expect("removed"), 1);
     assert_eq!(files(&folder), ["room/x.mp4"]);
 }
 
@@ -99,12 +108,35 @@ async fn a_dropped_upload_is_resumed_with_the_parts_it_had() {
     let id = dropped.id().to_owned();
     drop(dropped);
 
-    let mut resumed = folder.resume(&key, &id).await.expect("the upload");
-    assert_eq!((resumed.part_size(1), resumed.part_size(2)), (None, Some(5)));
-    let head = Bytes::from_static(b"head");
-    resumed.put_part(1, head).await.expect("a part");
-    resumed.complete().await.expect("complete");
+    let resumed = folder.resume(&key, &id).await.expect("the upload");
+    let held = |number| resumed.held(number).map(|part| part.size);
+    assert_eq!((held(1), held(2)), (None, Some(5)));
+    resumed.put_part(1, body("head")).await.expect("a part");
+    resumed.complete(sum("headmedia")).await.expect("complete");
     assert_eq!(text_of(&folder, &key), "headmedia");
+}
+
+#[tokio::test]
+async fn the_unfinished_uploads_of_a_key_are_removed_but_for_the_one_that_is_owned() {
+    let (_dir, folder) = folder();
+    let (ours, others) = (key("room/x.mp4"), key("room/x.mp4.mp4"));
+    let owned = upload(&folder, &ours, &[(2, "owned")]).await;
+    upload(&folder, &ours, &[(2, "orphan")]).await;
+    upload(&folder, &others, &[(2, "somebody else's")]).await;
+    assert_eq!(folder.abort_all(&ours, Some(owned.id())).await.expect("removed"), 1);
+    assert_eq!(files(&folder).len(), 2);
+    assert_eq!(folder.abort_all(&ours, None).await.expect("removed"), 1);
+    assert_eq!(folder.abort_all(&ours, None).await.expect("nothing left"), 0);
+    assert_eq!(files(&folder).len(), 1);
+}
+
+#[tokio::test]
+async fn parts_that_are_not_those_of_the_object_are_not_joined() {
+    let (_dir, folder) = folder();
+    let joined =
+        upload(&folder, &key("room/x.mp4"), &[(1, "head")]).await.complete(sum("head and media")).await;
+    assert!(matches!(joined, Err(StorageError::File { .. })), "{joined:?}");
+    assert_eq!(folder.find(&key("room/x.mp4")).await.expect("an answer"), None);
 }
 
 #[tokio::test]
@@ -121,9 +153,11 @@ async fn an_upload_that_never_was_is_not_resumed() {
 async fn an_object_is_not_joined_while_a_part_is_missing() {
     let (_dir, folder) = folder();
     let key = key("room/x.mp4");
-    let joined = upload(&folder, &key, &[(2, "media")]).await.complete().await;
+    let upload = upload(&folder, &key, &[(2, "media")]).await;
+    let id = upload.id().to_owned();
+    let joined = upload.complete(sum("media")).await;
     assert!(matches!(joined, Err(StorageError::MissingPart { part: 1, .. })), "{joined:?}");
-    assert_eq!(files(&folder), [""; 0]);
+    assert_eq!(files(&folder), ["room/.x.mp4.parts/".to_owned() + &id + "/00002"]);
 }
 
 #[tokio::test]

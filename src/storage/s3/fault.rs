@@ -29,6 +29,9 @@ const PASSING_CODES: [&str; 7] = [
     "SlowDownWrite",
 ];
 
+/// The one refusal that may be cured by creating something.
+pub(super) const NO_BUCKET: &str = "NoSuchBucket";
+
 impl Fault {
     pub fn not_sent(error: &impl Error) -> Self {
         Self::NotSent { message: DisplayErrorContext(error).to_string() }
@@ -39,7 +42,7 @@ impl Fault {
     }
 
     pub fn is_not_found(&self) -> bool {
-        self.has_status(404) && !self.has_code("NoSuchBucket")
+        self.has_status(404) && !self.has_code(NO_BUCKET)
     }
 
     pub fn is_precondition_failed(&self) -> bool {
@@ -95,7 +98,8 @@ fn answered(action: Action, status: u16, code: String, message: String) -> Stora
         || matches!(status, 408 | 429)
         || (status >= 500 && status != 501);
     match status {
-        _ if passing => StorageError::Unavailable { action, source: format!("{code}: {message}").into() },
+        _ if passing => StorageError::NotNow { action, code, message },
+        _ if code == NO_BUCKET => StorageError::BucketGone { action },
         401 | 403 => StorageError::Denied { action, code, message },
         _ => StorageError::Rejected { action, code, message },
     }

@@ -1,12 +1,13 @@
 //! The bucket as a store, against a real MinIO.
 
-mod minio;
-
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use bytes::Bytes;
 
 use super::*;
-use crate::storage::MIN_PART_SIZE;
-use minio::{Minio, free_address};
+use crate::storage::testing::minio::{Minio, free_address};
+use crate::storage::{Checksum, MIN_PART_SIZE, Source};
 
 const A_MINUTE: Duration = Duration::from_secs(60);
 
@@ -16,6 +17,14 @@ fn key(text: &str) -> ObjectKey {
 
 fn filled(byte: u8, len: u64) -> Bytes {
     vec![byte; len as usize].into()
+}
+
+fn body_of(bytes: impl Into<Bytes>) -> Body {
+    Body::of_bytes(bytes.into())
+}
+
+async fn size(s3: &S3, key: &ObjectKey) -> Option<u64> {
+    s3.find(key).await.expect("an answer").map(|found| found.size)
 }
 
 /// A bucket of the test's own, created by `ensure_ready`.
@@ -66,20 +75,21 @@ async fn a_bucket_of_another_region_is_created_with_its_location() {
 async fn part_one_may_be_uploaded_last() {
     let (_minio, s3) = bucket("parts").await;
     let key = key("room é/2024-04-21T10-00-00.mp4");
-    let mut upload = s3.begin(&key).await.expect("an upload");
+    let upload = s3.begin(&key).await.expect("an upload");
     let parts =
         [(2, filled(b'2', MIN_PART_SIZE)), (3, filled(b'3', 7)), (1, filled(b'1', MIN_PART_SIZE + 1))];
     for (number, bytes) in parts.clone() {
-        upload.put_part(number, bytes).await.expect("a part");
+        upload.put_part(number, body_of(bytes)).await.expect("a part");
     }
-    assert_eq!(s3.size(&key).await.expect("an answer"), None);
-    upload.complete().await.expect("complete");
+    assert_eq!(size(&s3, &key).await, None);
+    let expected = [&parts[2].1[..], &parts[0].1, &parts[1].1].concat();
+    let whole = Checksum::of(&expected);
+    upload.complete(whole).await.expect("complete");
 
-    let size = 2 * MIN_PART_SIZE + 8;
-    assert_eq!(s3.size(&key).await.expect("an answer"), Some(size));
+    let found = s3.find(&key).await.expect("an answer").expect("an object");
+    assert_eq!((found.size, found.crc64), (whole.size(), Some(whole.crc64())));
     let answer = fetch(&s3, &key).await;
     assert_eq!(answer.headers()["content-type"], "video/mp4");
-    let expected = [&parts[2].1[..], &parts[0].1, &parts[1].1].concat();
     assert!(answer.bytes().await.expect("the body") == expected);
     assert_eq!(unfinished(&s3, &key).await, 0);
 }
@@ -89,9 +99,9 @@ async fn a_small_object_is_put_in_one_step() {
     let (_minio, s3) = bucket("single").await;
     let key = key("room/x.mp4");
     let small = Bytes::from_static(b"small");
-    s3.put(&key, small.clone()).await.expect("stored");
+    s3.put(&key, body_of(small.clone())).await.expect("stored");
     assert_eq!(body(&s3, &key).await, small);
-    assert_eq!(s3.size(&key).await.expect("an answer"), Some(5));
+    assert_eq!(size(&s3, &key).await, Some(5));
 }
 
 #[tokio::test]
@@ -99,17 +109,18 @@ async fn an_existing_object_is_overwritten_neither_by_a_put_nor_by_an_upload() {
     let (_minio, s3) = bucket("existing").await;
     let key = key("room/x.mp4");
     let first = Bytes::from_static(b"first");
-    s3.put(&key, first.clone()).await.expect("stored");
+    s3.put(&key, body_of(first.clone())).await.expect("stored");
 
-    let put = s3.put(&key, Bytes::from_static(b"second")).await;
+    let put = s3.put(&key, body_of(Bytes::from_static(b"second"))).await;
     assert!(matches!(put, Err(StorageError::AlreadyExists { .. })), "{put:?}");
-    let mut upload = s3.begin(&key).await.expect("an upload");
+    let upload = s3.begin(&key).await.expect("an upload");
     let third = Bytes::from_static(b"third");
-    upload.put_part(1, third).await.expect("a part");
-    let completed = upload.complete().await;
+    upload.put_part(1, body_of(third)).await.expect("a part");
+    let completed = upload.complete(Checksum::of(b"third")).await;
     assert!(matches!(completed, Err(StorageError::AlreadyExists { .. })), "{completed:?}");
 
     assert_eq!(body(&s3, &key).await, first);
+    assert_eq!(s3.abort_all(&key, None).await.expect("aborted"), 1);
     assert_eq!(unfinished(&s3, &key).await, 0);
 }
 
@@ -118,12 +129,12 @@ async fn the_store_itself_refuses_to_overwrite() {
     let (_minio, s3) = bucket("conditional").await;
     let key = key("room/x.mp4");
     let upload = S3Upload::begin(&s3, &key).await;
-    let mut upload = upload.expect("an upload");
+    let upload = upload.expect("an upload");
     let part = Bytes::from_static(b"upload");
-    upload.put_part(1, part).await.expect("a part");
+    upload.put_part(1, body_of(part)).await.expect("a part");
     // Somebody else is faster, after we looked.
-    s3.put(&key, Bytes::from_static(b"first")).await.expect("stored");
-    let request = upload.complete_request().expect("a whole upload");
+    s3.put(&key, body_of(Bytes::from_static(b"first"))).await.expect("stored");
+    let request = upload.complete_request(Checksum::of(b"upload")).expect("a whole upload");
     let refused = request.if_none_match("*").send().await.map_err(Fault::from);
     let fault = refused.expect_err("the key is taken");
     assert!(fault.is_precondition_failed(), "{fault:?}");
@@ -133,13 +144,13 @@ async fn the_store_itself_refuses_to_overwrite() {
 async fn a_completion_whose_answer_was_lost_succeeds_when_it_is_repeated() {
     let (_minio, s3) = bucket("lost").await;
     let key = key("room/x.mp4");
-    let mut upload = S3Upload::begin(&s3, &key).await.expect("an upload");
+    let upload = S3Upload::begin(&s3, &key).await.expect("an upload");
     let bytes = Bytes::from_static(b"once");
-    upload.put_part(1, bytes.clone()).await.expect("a part");
-    let request = upload.complete_request().expect("a whole upload");
+    upload.put_part(1, body_of(bytes.clone())).await.expect("a part");
+    let request = upload.complete_request(Checksum::of(b"once")).expect("a whole upload");
     request.send().await.expect("the answer that nobody saw");
 
-    Box::new(upload).complete().await.expect("the object is ours");
+    Arc::new(upload).complete(Checksum::of(b"once")).await.expect("the object is ours");
     assert_eq!(body(&s3, &key).await, bytes);
 }
 
@@ -147,27 +158,30 @@ async fn a_completion_whose_answer_was_lost_succeeds_when_it_is_repeated() {
 async fn a_dropped_upload_is_resumed_with_the_parts_it_had() {
     let (_minio, s3) = bucket("resumed").await;
     let key = key("room/x.mp4");
-    let mut upload = s3.begin(&key).await.expect("an upload");
+    let upload = s3.begin(&key).await.expect("an upload");
     let media = filled(b'2', 9);
-    upload.put_part(2, media).await.expect("a part");
+    upload.put_part(2, body_of(media)).await.expect("a part");
     let id = upload.id().to_owned();
     drop(upload);
 
-    let mut resumed = s3.resume(&key, &id).await.expect("the upload");
-    assert_eq!((resumed.part_size(1), resumed.part_size(2)), (None, Some(9)));
+    let resumed = s3.resume(&key, &id).await.expect("the upload");
+    let held = resumed.held(2).expect("the part");
+    assert_eq!((held.size, held.crc64), (9, Some(Checksum::of(&[b'2'; 9]).crc64())));
+    assert_eq!(resumed.held(1), None);
     let head = filled(b'1', MIN_PART_SIZE);
-    resumed.put_part(1, head).await.expect("a part");
-    resumed.complete().await.expect("complete");
-    assert_eq!(s3.size(&key).await.expect("an answer"), Some(MIN_PART_SIZE + 9));
+    let whole = Checksum::of(&head).followed_by(Checksum::of(&[b'2'; 9]));
+    resumed.put_part(1, body_of(head)).await.expect("a part");
+    resumed.complete(whole).await.expect("complete");
+    assert_eq!(size(&s3, &key).await, Some(MIN_PART_SIZE + 9));
 }
 
 #[tokio::test]
 async fn an_aborted_upload_leaves_nothing_and_is_not_resumed() {
     let (_minio, s3) = bucket("aborted").await;
     let key = key("room/x.mp4");
-    let mut upload = s3.begin(&key).await.expect("an upload");
+    let upload = s3.begin(&key).await.expect("an upload");
     let part = Bytes::from_static(b"part");
-    upload.put_part(1, part).await.expect("a part");
+    upload.put_part(1, body_of(part)).await.expect("a part");
     let id = upload.id().to_owned();
     assert_eq!(unfinished(&s3, &key).await, 1);
     upload.abort().await.expect("aborted");
@@ -180,29 +194,106 @@ async fn an_aborted_upload_leaves_nothing_and_is_not_resumed() {
 }
 
 #[tokio::test]
+async fn a_store_that_knows_no_crc_verifies_by_md5_and_tells_a_resumed_part_by_it() {
+    let (_minio, s3) = bucket("md5").await;
+    s3.integrity.set(Integrity::Md5).expect("nothing was asked yet");
+    let key = key("room/x.mp4");
+    let upload = s3.begin(&key).await.expect("an upload");
+    let (first, last) = (filled(b'1', MIN_PART_SIZE), filled(b'2', 9));
+    upload.put_part(1, body_of(first.clone())).await.expect("a part");
+    upload.put_part(2, body_of(filled(b'x', 9))).await.expect("a part");
+    let id = upload.id().to_owned();
+    let resumed = s3.resume(&key, &id).await.expect("the upload");
+    // One part is as it should be, the other is not.
+    resumed.put_part(1, body_of(first.clone())).await.expect("there already");
+    resumed.put_part(2, body_of(last.clone())).await.expect("replaced");
+    let expected = [&first[..], &last].concat();
+    resumed.complete(Checksum::of(&expected)).await.expect("complete");
+    assert!(body(&s3, &key).await == expected);
+
+    let put = "room/put.mp4".parse().expect("a key");
+    s3.put(&put, body_of(last.clone())).await.expect("stored");
+    assert_eq!(body(&s3, &put).await, last);
+}
+
+#[tokio::test]
+async fn the_store_says_with_the_first_upload_that_it_knows_the_checksum() {
+    let (_minio, s3) = bucket("asked").await;
+    let upload = s3.begin(&key("room/x.mp4")).await.expect("an upload");
+    assert_eq!(s3.integrity.get(), Some(&Integrity::Crc64));
+    upload.abort().await.expect("aborted");
+}
+
+#[tokio::test]
+async fn the_store_itself_refuses_a_part_and_an_object_whose_bytes_are_not_those_of_the_checksum() {
+    let (_minio, s3) = bucket("broken").await;
+    let key = key("room/x.mp4");
+    let upload = s3.begin(&key).await.expect("an upload");
+    let error = upload.put_part(1, Changing::body().await).await.expect_err("refused");
+    assert!(matches!(error, StorageError::Rejected { .. }), "{error:?}");
+    upload.put_part(1, body_of(&b"right"[..])).await.expect("a part");
+    let error = upload.complete(Checksum::of(b"wrong")).await.expect_err("refused");
+    assert!(matches!(error, StorageError::Rejected { .. }), "{error:?}");
+    assert_eq!(size(&s3, &key).await, None);
+}
+
+/// Reads differently the second time: the checksum is of the first.
+struct Changing(AtomicU8);
+
+impl Changing {
+    async fn body() -> Body {
+        Body::new(Arc::new(Self(AtomicU8::new(0)))).await.expect("read once")
+    }
+}
+
+impl Source for Changing {
+    fn size(&self) -> u64 {
+        100
+    }
+
+    fn read_at(&self, _offset: u64, buf: &mut [u8]) -> std::io::Result<()> {
+        buf.fill(self.0.fetch_add(1, Ordering::SeqCst));
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn the_unfinished_uploads_of_a_key_are_removed_but_for_the_one_that_is_owned() {
+    let (_minio, s3) = bucket("orphans").await;
+    let (ours, others) = (key("room/x.mp4"), key("room/x.mp4.mp4"));
+    let owned = s3.begin(&ours).await.expect("an upload");
+    s3.begin(&ours).await.expect("an orphan");
+    s3.begin(&others).await.expect("somebody else's");
+    assert_eq!(s3.abort_all(&ours, Some(owned.id())).await.expect("aborted"), 1);
+    assert_eq!((unfinished(&s3, &ours).await, unfinished(&s3, &others).await), (1, 1));
+    assert_eq!(s3.abort_all(&ours, None).await.expect("aborted"), 1);
+    assert_eq!((unfinished(&s3, &ours).await, unfinished(&s3, &others).await), (0, 1));
+}
+
+#[tokio::test]
 async fn an_object_is_not_joined_while_a_part_is_missing() {
     let (_minio, s3) = bucket("missing").await;
     let key = key("room/x.mp4");
-    let mut upload = s3.begin(&key).await.expect("an upload");
+    let upload = s3.begin(&key).await.expect("an upload");
     let media = Bytes::from_static(b"media");
-    upload.put_part(2, media).await.expect("a part");
-    let joined = upload.complete().await;
+    upload.put_part(2, body_of(media)).await.expect("a part");
+    let joined = upload.complete(Checksum::of(b"media")).await;
     assert!(matches!(joined, Err(StorageError::MissingPart { part: 1, .. })), "{joined:?}");
-    assert_eq!(unfinished(&s3, &key).await, 0);
+    assert_eq!(unfinished(&s3, &key).await, 1);
 }
 
 #[tokio::test]
 async fn a_part_that_is_too_small_is_named_when_the_upload_is_completed() {
     let (_minio, s3) = bucket("small").await;
     let key = key("room/x.mp4");
-    let mut upload = s3.begin(&key).await.expect("an upload");
+    let upload = s3.begin(&key).await.expect("an upload");
     for number in [1, 2] {
         let small = Bytes::from_static(b"small");
-        upload.put_part(number, small).await.expect("a part");
+        upload.put_part(number, body_of(small)).await.expect("a part");
     }
-    let error = upload.complete().await.expect_err("too small");
+    let error = upload.complete(Checksum::of(b"smallsmall")).await.expect_err("too small");
     assert!(error.to_string().contains("EntityTooSmall"), "{error}");
-    assert_eq!(unfinished(&s3, &key).await, 0);
+    assert_eq!(unfinished(&s3, &key).await, 1);
 }
 
 #[tokio::test]
@@ -230,6 +321,7 @@ async fn a_store_that_does_not_answer_may_answer_later() {
         bucket: "nowhere".to_owned(),
         access_key: "access".to_owned(),
         secret_key: "hush".into(),
+        cutting: Cutting::Growing,
     };
     let error = S3::new(&config).ensure_ready().await.expect_err("refused");
     assert!(error.is_transient(), "{error:?}");

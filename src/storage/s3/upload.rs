@@ -1,54 +1,102 @@
 //! One multipart upload to a bucket.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::operation::complete_multipart_upload::builders::CompleteMultipartUploadFluentBuilder;
-use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
-use bytes::Bytes;
+use aws_sdk_s3::operation::create_multipart_upload::CreateMultipartUploadOutput;
+use aws_sdk_s3::types::{ChecksumAlgorithm, ChecksumType, CompletedMultipartUpload, CompletedPart};
 use futures_util::future::BoxFuture;
 
 use super::fault::Fault;
-use super::{MARK, S3, Target, limits_for};
+use super::sending::{self, Integrity, Md5Sum};
+use super::{MARK, S3, Target};
 use crate::storage::CONTENT_TYPE;
+use crate::storage::body::Body;
+use crate::storage::checksum::Checksum;
 use crate::storage::error::{Action, StorageError};
 use crate::storage::key::ObjectKey;
-use crate::storage::upload::{HeldParts, Upload, random_mark};
+use crate::storage::upload::{self, HeldParts, Upload, random_mark};
 
 /// "Processing of a CompleteMultipartUpload request could take several minutes" (S3 API reference).
 const COMPLETE_TIMEOUT: Duration = Duration::from_secs(600);
-/// Between the two halves of our id; the mark consists of letters and digits.
+/// Between the parts of our id; marks and words consist of letters and digits.
 const ID_SEPARATOR: char = '.';
 
-pub(super) struct S3Upload {
+#[derive(Clone)]
+pub(super) struct S3Upload(Arc<Inner>);
+
+struct Inner {
     store: S3,
     key: ObjectKey,
-    /// `{mark}.{S3's upload id}`: a resumed upload must recognise its object, too.
-    id: String,
-    mark: String,
-    upload_id: String,
-    parts: HeldParts<HeldPart>,
+    id: Id,
+    /// `id` as text.
+    text: String,
+    parts: Mutex<HeldParts<HeldPart>>,
 }
 
+/// What must be known of an upload to take it up again.
+struct Id {
+    /// By which its object is recognised.
+    mark: String,
+    integrity: Integrity,
+    upload_id: String,
+}
+
+#[derive(Clone)]
 struct HeldPart {
     etag: String,
     size: u64,
+    crc64: Option<u64>,
+}
+
+impl Id {
+    fn to_text(&self) -> String {
+        format!("{}{ID_SEPARATOR}{}{ID_SEPARATOR}{}", self.mark, self.integrity.as_str(), self.upload_id)
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        let (mark, rest) = text.split_once(ID_SEPARATOR)?;
+        let (integrity, upload_id) = rest.split_once(ID_SEPARATOR)?;
+        let integrity = Integrity::from_word(integrity)?;
+        Some(Self { mark: mark.to_owned(), integrity, upload_id: upload_id.to_owned() })
+    }
+}
+
+/// S3's own id of an upload that we have named so.
+pub(super) fn upload_id_in(text: &str) -> Option<String> {
+    Id::from_text(text).map(|id| id.upload_id)
 }
 
 impl S3Upload {
+    /// The store's answer says whether it knows the checksum. It is asked with the first upload.
     pub async fn begin(store: &S3, key: &ObjectKey) -> Result<Self, StorageError> {
         let mark = random_mark();
-        let request = store.client.create_multipart_upload();
-        let request = request.bucket(&store.bucket).key(key.as_str());
-        let request = request.content_type(CONTENT_TYPE).metadata(MARK, &mark);
-        let action = Action::Begin { key: key.clone() };
-        let begun = request.send().await;
-        let begun = begun.map_err(|error| Fault::from(error).during(action.clone()))?;
-        match begun.upload_id() {
-            Some(upload_id) => Ok(Self::new(store, key, &mark, upload_id)),
+        let known = store.integrity.get().copied();
+        let created = match known {
+            Some(Integrity::Md5) => create(store, key, &mark, Integrity::Md5).await?,
+            Some(Integrity::Crc64) => create(store, key, &mark, Integrity::Crc64).await?,
+            None => match create(store, key, &mark, Integrity::Crc64).await {
+                Err(StorageError::Rejected { code, .. }) => {
+                    tracing::info!(code, "the store does not know CRC-64/NVME, parts carry Content-MD5");
+                    create(store, key, &mark, Integrity::Md5).await?
+                }
+                other => other?,
+            },
+        };
+        let integrity = match created.checksum_algorithm() {
+            Some(ChecksumAlgorithm::Crc64Nvme) => Integrity::Crc64,
+            Some(_) | None => Integrity::Md5,
+        };
+        let integrity = *store.integrity.get_or_init(|| integrity);
+        match created.upload_id() {
+            Some(upload_id) => {
+                Ok(Self::new(store, key, Id { mark, integrity, upload_id: upload_id.to_owned() }))
+            }
             None => Err(StorageError::Rejected {
-                action,
+                action: Action::Begin { key: key.clone() },
                 code: "no upload id".to_owned(),
                 message: "the answer to CreateMultipartUpload lacks it".to_owned(),
             }),
@@ -56,12 +104,12 @@ impl S3Upload {
     }
 
     pub async fn resume(store: &S3, key: &ObjectKey, id: &str) -> Result<Self, StorageError> {
-        let Some((mark, upload_id)) = id.split_once(ID_SEPARATOR) else {
+        let Some(id) = Id::from_text(id) else {
             return Err(StorageError::UnknownUpload { key: key.clone() });
         };
-        let mut upload = Self::new(store, key, mark, upload_id);
         let request = store.client.list_parts().bucket(&store.bucket);
-        let request = request.key(key.as_str()).upload_id(upload_id);
+        let request = request.key(key.as_str()).upload_id(&id.upload_id);
+        let upload = Self::new(store, key, id);
         let mut listed = request.into_paginator().items().send();
         while let Some(part) = listed.next().await {
             let part =
@@ -69,37 +117,55 @@ impl S3Upload {
             if let (Some(number), Some(etag), Some(size)) = (part.part_number(), part.e_tag(), part.size())
                 && let (Ok(number), Ok(size)) = (number.try_into(), size.try_into())
             {
-                upload.hold(number, etag.to_owned(), size);
+                let crc64 = part.checksum_crc64_nvme().and_then(sending::crc64_from_header);
+                upload.hold(number, HeldPart { etag: etag.to_owned(), size, crc64 });
             }
         }
+        let _known = store.integrity.set(upload.0.id.integrity);
         Ok(upload)
     }
 
-    fn new(store: &S3, key: &ObjectKey, mark: &str, upload_id: &str) -> Self {
-        Self {
-            store: store.clone(),
-            key: key.clone(),
-            id: format!("{mark}{ID_SEPARATOR}{upload_id}"),
-            mark: mark.to_owned(),
-            upload_id: upload_id.to_owned(),
-            parts: HeldParts::new(),
+    fn new(store: &S3, key: &ObjectKey, id: Id) -> Self {
+        let (text, parts) = (id.to_text(), Mutex::new(HeldParts::new()));
+        Self(Arc::new(Inner { store: store.clone(), key: key.clone(), id, text, parts }))
+    }
+
+    fn hold(&self, number: u32, part: HeldPart) {
+        self.with_parts(|parts| parts.insert(number, part));
+    }
+
+    fn with_parts<T>(&self, work: impl FnOnce(&mut HeldParts<HeldPart>) -> T) -> T {
+        // Nothing here panics half-way through a change.
+        work(&mut self.0.parts.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn held_part(&self, number: u32) -> Option<HeldPart> {
+        self.with_parts(|parts| parts.get(number).cloned())
+    }
+
+    async fn send_part(self, number: u32, body: Body) -> Result<(), StorageError> {
+        let Inner { store, key, id, .. } = &*self.0;
+        let action = Action::PutPart { key: key.clone(), part: number };
+        let md5 = match id.integrity {
+            Integrity::Crc64 => None,
+            Integrity::Md5 => {
+                let sum = Md5Sum::of(&body).await;
+                Some(sum.map_err(|source| StorageError::File { action: action.clone(), source })?)
+            }
+        };
+        if self.held_part(number).is_some_and(|held| held.is(&body, md5.as_ref())) {
+            return Ok(());
         }
-    }
-
-    fn hold(&mut self, number: u32, etag: String, size: u64) {
-        self.parts.insert(number, HeldPart { etag, size });
-    }
-
-    async fn send_part(&mut self, number: u32, bytes: Bytes) -> Result<(), StorageError> {
-        let size = bytes.len();
-        let action = Action::PutPart { key: self.key.clone(), part: number };
-        let request = self.store.client.upload_part().bucket(&self.store.bucket);
-        let request = request.key(self.key.as_str()).upload_id(&self.upload_id);
+        let request = store.client.upload_part().bucket(&store.bucket);
+        let request = request.key(key.as_str()).upload_id(&id.upload_id);
         // A number beyond the SDK's `i32` is beyond S3's 10,000 as well: the store says so.
         let request = request.part_number(i32::try_from(number).unwrap_or(i32::MAX));
-        let request = request.body(ByteStream::from(bytes)).customize();
-        let sent = request.config_override(limits_for(size)).send().await;
-        let sent = sent.map_err(|error| Fault::from(error).of_upload(&self.key, action.clone()))?;
+        let crc64 = md5.is_none().then(|| body.checksum().crc64());
+        let request = request.set_checksum_crc64_nvme(crc64.map(sending::crc64_header));
+        let request = request.set_content_md5(md5.map(|sum| sum.header()));
+        let request = request.body(sending::stream(&body)).customize();
+        let sent = request.config_override(store.limits_for(body.size())).send().await;
+        let sent = sent.map_err(|error| Fault::from(error).of_upload(key, action.clone()))?;
         let Some(etag) = sent.e_tag() else {
             return Err(StorageError::Rejected {
                 action,
@@ -107,27 +173,36 @@ impl S3Upload {
                 message: "the answer to UploadPart lacks it".to_owned(),
             });
         };
-        self.hold(number, etag.to_owned(), size as u64);
+        self.hold(number, HeldPart { etag: etag.to_owned(), size: body.size(), crc64 });
         Ok(())
     }
 
-    pub fn complete_request(&self) -> Result<CompleteMultipartUploadFluentBuilder, StorageError> {
-        let parts = self.parts.whole(&self.key)?;
-        let parts = parts.into_iter().map(|(number, part)| {
-            CompletedPart::builder().part_number(number as i32).e_tag(&part.etag).build()
-        });
-        let list = CompletedMultipartUpload::builder().set_parts(Some(parts.collect()));
-        let request = self.store.client.complete_multipart_upload();
-        let request = request.bucket(&self.store.bucket).key(self.key.as_str());
-        let request = request.upload_id(&self.upload_id);
-        Ok(request.multipart_upload(list.build()))
+    pub fn complete_request(
+        &self,
+        whole: Checksum,
+    ) -> Result<CompleteMultipartUploadFluentBuilder, StorageError> {
+        let Inner { store, key, id, .. } = &*self.0;
+        let parts = self.with_parts(|parts| -> Result<Vec<_>, StorageError> {
+            let parts = parts.whole(key)?.into_iter();
+            Ok(parts.map(|(number, part)| part.completed(number)).collect())
+        })?;
+        let list = CompletedMultipartUpload::builder().set_parts(Some(parts));
+        let request = store.client.complete_multipart_upload();
+        let request = request.bucket(&store.bucket).key(key.as_str());
+        let request = request.upload_id(&id.upload_id).multipart_upload(list.build());
+        Ok(match id.integrity {
+            Integrity::Crc64 => request
+                .checksum_type(ChecksumType::FullObject)
+                .checksum_crc64_nvme(sending::crc64_header(whole.crc64())),
+            Integrity::Md5 => request,
+        })
     }
 
-    async fn join(&self) -> Result<(), StorageError> {
-        let request = self.complete_request()?;
-        let target =
-            Target { key: &self.key, mark: &self.mark, action: Action::Complete { key: self.key.clone() } };
-        let created = self.store.create_object(target, |if_none_match| {
+    async fn join(&self, whole: Checksum) -> Result<(), StorageError> {
+        let request = self.complete_request(whole)?;
+        let Inner { store, key, id, .. } = &*self.0;
+        let target = Target { key, mark: &id.mark, action: Action::Complete { key: key.clone() } };
+        let created = store.create_object(target, |if_none_match| {
             let request = request.clone().set_if_none_match(if_none_match);
             let sent = request.customize().config_override(patient()).send();
             Box::pin(async { Ok(sent.await.map(|_| ())?) })
@@ -136,50 +211,88 @@ impl S3Upload {
     }
 
     async fn remove_parts(&self) -> Result<(), StorageError> {
-        let request = self.store.client.abort_multipart_upload();
-        let request = request.bucket(&self.store.bucket).key(self.key.as_str());
-        let sent = request.upload_id(&self.upload_id).send().await;
-        match sent.map_err(Fault::from) {
-            Ok(_) => Ok(()),
-            // Somebody aborted it before, for instance a lifecycle rule of the bucket.
-            Err(fault) if fault.is_unknown_upload() => Ok(()),
-            Err(fault) => Err(fault.during(Action::Abort { key: self.key.clone() })),
-        }
+        let Inner { store, key, id, .. } = &*self.0;
+        store.abort(key, &id.upload_id).await
     }
 }
 
 impl Upload for S3Upload {
     fn id(&self) -> &str {
-        &self.id
+        &self.0.text
     }
 
-    fn part_size(&self, number: u32) -> Option<u64> {
-        self.parts.get(number).map(|part| part.size)
+    fn held(&self, number: u32) -> Option<upload::HeldPart> {
+        self.held_part(number).map(|HeldPart { size, crc64, .. }| upload::HeldPart { size, crc64 })
     }
 
-    fn put_part(&mut self, number: u32, bytes: Bytes) -> BoxFuture<'_, Result<(), StorageError>> {
-        Box::pin(self.send_part(number, bytes))
+    fn put_part(&self, number: u32, body: Body) -> BoxFuture<'static, Result<(), StorageError>> {
+        Box::pin(self.clone().send_part(number, body))
     }
 
-    fn complete(self: Box<Self>) -> BoxFuture<'static, Result<(), StorageError>> {
-        Box::pin(async move {
-            let joined = self.join().await;
-            let hopeless = joined.as_ref().is_err_and(|error| !error.is_transient());
-            if hopeless && let Err(error) = self.remove_parts().await {
-                tracing::warn!(key = %self.key, %error, "parts of a failed upload stay in the bucket");
-            }
-            joined
-        })
+    fn complete(self: Arc<Self>, whole: Checksum) -> BoxFuture<'static, Result<(), StorageError>> {
+        Box::pin(async move { self.join(whole).await })
     }
 
-    fn abort(self: Box<Self>) -> BoxFuture<'static, Result<(), StorageError>> {
+    fn abort(self: Arc<Self>) -> BoxFuture<'static, Result<(), StorageError>> {
         Box::pin(async move { self.remove_parts().await })
     }
+}
+
+impl HeldPart {
+    /// Whether the store holds these very bytes, as far as it tells.
+    fn is(&self, body: &Body, md5: Option<&Md5Sum>) -> bool {
+        let same = match (self.crc64, md5) {
+            (_, Some(md5)) => md5.is_etag(&self.etag),
+            (Some(crc64), None) => crc64 == body.checksum().crc64(),
+            (None, None) => false,
+        };
+        same && self.size == body.size()
+    }
+
+    fn completed(&self, number: u32) -> CompletedPart {
+        CompletedPart::builder()
+            .part_number(i32::try_from(number).unwrap_or(i32::MAX))
+            .e_tag(&self.etag)
+            .set_checksum_crc64_nvme(self.crc64.map(sending::crc64_header))
+            .build()
+    }
+}
+
+async fn create(
+    store: &S3,
+    key: &ObjectKey,
+    mark: &str,
+    integrity: Integrity,
+) -> Result<CreateMultipartUploadOutput, StorageError> {
+    let request = store.client.create_multipart_upload();
+    let request = request.bucket(&store.bucket).key(key.as_str());
+    let request = request.content_type(CONTENT_TYPE).metadata(MARK, mark);
+    let request = match integrity {
+        Integrity::Crc64 => {
+            request.checksum_algorithm(ChecksumAlgorithm::Crc64Nvme).checksum_type(ChecksumType::FullObject)
+        }
+        Integrity::Md5 => request,
+    };
+    let sent = request.send().await;
+    sent.map_err(|error| Fault::from(error).during(Action::Begin { key: key.clone() }))
 }
 
 fn patient() -> aws_sdk_s3::config::Builder {
     let timeouts = TimeoutConfig::builder()
         .connect_timeout(super::CONNECT_TIMEOUT)
         .operation_attempt_timeout(COMPLETE_TIMEOUT);
-    aws_sdk_s3::Config::builder().timeout_config(timeouts.build())
+    aws_sdk_s3::Config::builder().timeout_config(timeouts.build()).retry_config(RetryConfig::disabled())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_read_back_as_it_was_written() {
+        let id = Id { mark: "m1".into(), integrity: Integrity::Md5, upload_id: "a.b~c".into() };
+        let read = Id::from_text(&id.to_text()).expect("an id");
+        assert_eq!((read.mark, read.integrity, read.upload_id), (id.mark, id.integrity, id.upload_id));
+        assert!(Id::from_text("nonsense").is_none());
+    }
 }

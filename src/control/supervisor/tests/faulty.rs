@@ -1,12 +1,12 @@
 //! A storage with faults: it fails so many calls, then it is a folder.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
-use crate::storage::{Action, Folder, ObjectKey, Storage, StorageError, Upload};
+use crate::storage::{Action, Body, Cutting, Folder, Found, ObjectKey, Storage, StorageError, Upload};
 
 pub struct Faulty {
     folder: Folder,
@@ -16,6 +16,11 @@ pub struct Faulty {
 impl Faulty {
     pub fn new(folder: Folder, faults: usize) -> Self {
         Self { folder, faults_left: AtomicUsize::new(faults) }
+    }
+
+    /// Answers from now on.
+    pub fn recover(&self) {
+        self.faults_left.store(0, Ordering::SeqCst);
     }
 
     fn fault(&self) -> Result<(), StorageError> {
@@ -35,11 +40,15 @@ impl Storage for Faulty {
         self.folder.describe()
     }
 
+    fn cutting(&self) -> Cutting {
+        self.folder.cutting()
+    }
+
     fn ensure_ready(&self) -> BoxFuture<'_, Result<(), StorageError>> {
         self.folder.ensure_ready()
     }
 
-    fn begin<'a>(&'a self, key: &'a ObjectKey) -> BoxFuture<'a, Result<Box<dyn Upload>, StorageError>> {
+    fn begin<'a>(&'a self, key: &'a ObjectKey) -> BoxFuture<'a, Result<Arc<dyn Upload>, StorageError>> {
         Box::pin(async move {
             self.fault()?;
             self.folder.begin(key).await
@@ -50,24 +59,32 @@ impl Storage for Faulty {
         &'a self,
         key: &'a ObjectKey,
         upload_id: &'a str,
-    ) -> BoxFuture<'a, Result<Box<dyn Upload>, StorageError>> {
+    ) -> BoxFuture<'a, Result<Arc<dyn Upload>, StorageError>> {
         Box::pin(async move {
             self.fault()?;
             self.folder.resume(key, upload_id).await
         })
     }
 
-    fn put<'a>(&'a self, key: &'a ObjectKey, bytes: Bytes) -> BoxFuture<'a, Result<(), StorageError>> {
+    fn abort_all<'a>(
+        &'a self,
+        key: &'a ObjectKey,
+        but: Option<&'a str>,
+    ) -> BoxFuture<'a, Result<usize, StorageError>> {
+        self.folder.abort_all(key, but)
+    }
+
+    fn put<'a>(&'a self, key: &'a ObjectKey, body: Body) -> BoxFuture<'a, Result<(), StorageError>> {
         Box::pin(async move {
             self.fault()?;
-            self.folder.put(key, bytes).await
+            self.folder.put(key, body).await
         })
     }
 
-    fn size<'a>(&'a self, key: &'a ObjectKey) -> BoxFuture<'a, Result<Option<u64>, StorageError>> {
+    fn find<'a>(&'a self, key: &'a ObjectKey) -> BoxFuture<'a, Result<Option<Found>, StorageError>> {
         Box::pin(async move {
             self.fault()?;
-            self.folder.size(key).await
+            self.folder.find(key).await
         })
     }
 

@@ -127,8 +127,7 @@ async fn a_recording_whose_end_is_too_long_ago_does_not_go_on() {
 async fn a_recording_that_had_ended_well_is_complete_though_the_service_was_killed_before_it_was_stored() {
     let folder = tempfile::tempdir().unwrap();
     let storage = Arc::new(Faulty::new(Folder::new(folder.path()), usize::MAX));
-    let mut setting = Setting { storage: Some(storage), ..Setting::new("until_stop") };
-    setting.retry.attempts = u32::MAX;
+    let setting = Setting { storage: Some(storage), ..Setting::new("until_stop") };
     let world = World::new(setting).await;
     let id = world.start_recording().await;
     world.until(&id, |row| row.first_media_at.is_some()).await;

@@ -12,8 +12,8 @@ use tokio::task::JoinHandle;
 
 use super::livekit::FakeLivekit;
 use crate::control::{
-    ControlError, Handle, Limits, LivekitAccess, Load, Outlook, RetryPolicy, Shared, Shutdown, Space,
-    Supervisor, Uploads, WorkerProgram, Workforce,
+    ControlError, Handle, Limits, LivekitAccess, Load, Outlook, RetryPolicy, Shared, Shutdown, Space, Stores,
+    Supervisor, Trouble, Uploads, WorkerProgram, Workforce,
 };
 use crate::ids::{EgressId, RoomName, WebhookId};
 use crate::media::{EncodedSample, Size, StreamKind, StreamSetup};
@@ -75,7 +75,6 @@ impl Setting {
             retry: RetryPolicy {
                 first_pause: Duration::from_millis(1),
                 longest_pause: Duration::from_millis(1),
-                ..RetryPolicy::default()
             },
             livekit_rooms: Some(r#"{"rooms":[{"name":"room","sid":"RM_1"}]}"#),
         }
@@ -119,7 +118,7 @@ impl World {
         let livekit = FakeLivekit::start(setting.livekit_rooms).await;
         let shared = Shared {
             store: store.clone(),
-            storage,
+            stores: Stores { primary: storage, fallback: None },
             livekit: LivekitAccess {
                 url: "ws://livekit".into(),
                 api_key: "key".into(),
@@ -223,6 +222,31 @@ impl World {
             }
         };
         tokio::time::timeout(PATIENCE, look).await.expect("there never was such a report")
+    }
+
+    /// What keeps a recording from being stored, once it was tried so often.
+    pub async fn trouble(&self, id: &EgressId, attempts: u32) -> Trouble {
+        let look = async {
+            loop {
+                let state = self.handle.recording(id).await.unwrap().unwrap();
+                let trouble = state.upload.and_then(|status| status.trouble);
+                if let Some(trouble) = trouble.filter(|trouble| trouble.attempts >= attempts) {
+                    return trouble;
+                }
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, look).await.expect("there never was any trouble")
+    }
+
+    /// Waits until nobody uploads it any more.
+    pub async fn until_forgotten(&self, id: &EgressId) {
+        let look = async {
+            while self.handle.recording(id).await.unwrap().unwrap().upload.is_some() {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, look).await.expect("it is still being uploaded");
     }
 
     /// The bodies of the `egress_ended` events that wait to be delivered.

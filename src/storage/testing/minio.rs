@@ -1,16 +1,16 @@
-//! A MinIO server of the tests' own, shared by those that run at the same time.
+//! A MinIO server of the tests' own, shared by those that run at the same time, or of one test alone, which may stop it.
 //!
 //! Contract: it listens on loopback only, writes to a temporary folder, and ends with its last user.
 
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::storage::S3Config;
+use crate::storage::{Cutting, S3Config};
 
 const USER: &str = "egressd-test";
 const PASSWORD: &str = "egressd-test-secret";
@@ -23,7 +23,14 @@ const POLLS: u32 = 2400;
 pub struct Minio {
     server: Child,
     pub address: String,
-    _data: TempDir,
+    data: TempDir,
+}
+
+/// Whether the server knows those that [`Minio::config`] gives.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Credentials {
+    Right,
+    Others,
 }
 
 static SHARED: Mutex<Weak<Minio>> = Mutex::new(Weak::new());
@@ -46,24 +53,32 @@ impl Minio {
             bucket: bucket.to_owned(),
             access_key: USER.to_owned(),
             secret_key: PASSWORD.into(),
+            cutting: Cutting::Growing,
         }
+    }
+
+    /// A server that nobody else uses.
+    pub fn alone() -> Self {
+        (0..STARTS).find_map(|_| Self::start()).expect("MinIO starts")
+    }
+
+    pub fn stop(&mut self) {
+        let _killed = self.server.kill();
+        let _ended = self.server.wait();
+    }
+
+    /// The same server again, over what it held.
+    pub fn start_again(&mut self, credentials: Credentials) {
+        self.stop();
+        self.server = serve(&self.address, self.data.path(), credentials);
+        assert!(self.wait_until_ready(), "MinIO starts again");
     }
 
     fn start() -> Option<Self> {
         let data = tempfile::tempdir().expect("a temporary folder");
         let address = free_address();
-        let server = Command::new(binary())
-            .args(["server", "--quiet", "--address", &address])
-            .args(["--console-address", &free_address()])
-            .arg(data.path())
-            .env("MINIO_ROOT_USER", USER)
-            .env("MINIO_ROOT_PASSWORD", PASSWORD)
-            .env("MINIO_BROWSER", "off")
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("a MinIO binary (./dev setup installs one)");
-        let mut minio = Self { server, address, _data: data };
+        let server = serve(&address, data.path(), Credentials::Right);
+        let mut minio = Self { server, address, data };
         minio.wait_until_ready().then_some(minio)
     }
 
@@ -97,9 +112,26 @@ impl Minio {
 
 impl Drop for Minio {
     fn drop(&mut self) {
-        let _ = self.server.kill();
-        let _ = self.server.wait();
+        self.stop();
     }
+}
+
+fn serve(address: &str, data: &Path, credentials: Credentials) -> Child {
+    let (user, password) = match credentials {
+        Credentials::Right => (USER, PASSWORD),
+        Credentials::Others => ("somebody-else", "somebody-elses-secret"),
+    };
+    Command::new(binary())
+        .args(["server", "--quiet", "--address", address])
+        .args(["--console-address", &free_address()])
+        .arg(data)
+        .env("MINIO_ROOT_USER", user)
+        .env("MINIO_ROOT_PASSWORD", password)
+        .env("MINIO_BROWSER", "off")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("a MinIO binary (./dev setup installs one)")
 }
 
 /// An address of loopback on which nobody listens.
