@@ -1,13 +1,15 @@
 //! The spool that a worker left behind: damaged in some places, cut off anywhere, read in any pieces.
 //!
-//! Holds: the pieces make no difference, the ranges of media lie one behind the other within what was read, and what
-//! can be salvaged has a head.
+//! Holds: the pieces make no difference, and neither does leaving out the media; the ranges of media lie one behind the
+//! other within what was read, and what can be salvaged has a head; of the last pictures none lies outside.
 
 #![no_main]
 
+use std::convert::Infallible;
+
 use bytes::Bytes;
 use egressd::media::{EncodedSample, Size, StreamKind, StreamSetup};
-use egressd::mp4::{FragmentWriter, MediaRange, MovieConfig, SpoolReader};
+use egressd::mp4::{FragmentWriter, MediaRange, MovieConfig, SpoolReader, last_pictures, scan};
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
 
@@ -42,6 +44,17 @@ fuzz_target!(|input: Input| {
         end = range.offset + range.len;
     }
     assert!(end <= bytes.len() as u64);
+    let Ok(scanned) = scan(bytes.len() as u64, |at, buffer| {
+        let there = &bytes[at as usize..];
+        let len = there.len().min(buffer.len());
+        buffer[..len].copy_from_slice(&there[..len]);
+        Ok::<_, Infallible>(len)
+    });
+    assert_eq!(scanned.position, whole.position());
+    if let (Some(config), Some(start)) = (whole.config(), whole.position().keyframe_fragment) {
+        let end = whole.position().bytes as usize;
+        let _ = last_pictures(config, start, &bytes[start as usize..end]);
+    }
     if let Ok(index) = whole.finish() {
         assert_eq!(index.media_len(), at_once.iter().map(|range| range.len).sum::<u64>());
         assert!(!index.head().is_empty());

@@ -15,8 +15,9 @@ use crate::decode::{DecodeError, Decoded, TrackDecoder};
 use crate::ids::TrackSid;
 use crate::media::{Codec, EncodedFrame, MediaTime, Picture, Sound, TrackKind};
 
-/// Ten seconds of a 60 fps track. More can only wait here if ticks have stopped.
-const QUEUED_FRAMES: usize = 600;
+/// A minute of a 60 fps track, some ten megabytes: so long may ticks take to come to the present after a gap of
+/// minutes. Otherwise more than a second can only wait here if ticks have stopped.
+const QUEUED_FRAMES: usize = 3600;
 /// So many decoders of one codec may fail one after the other without a single output: then no other one will do
 /// better, and the publisher need not be asked for keyframes for ever.
 const FAILURES_IN_A_ROW: u32 = 5;

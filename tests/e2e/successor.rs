@@ -1,7 +1,8 @@
 //! One recording by several workers: what each has written is in one file, in its place.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use egressd::mp4::SpoolPosition;
 use egressd::report::QualityReport;
 use egressd::worker::messages::{EndReason, Event, Resume, WorkerSpec};
 
@@ -137,6 +138,51 @@ async fn a_worker_that_had_written_nothing_has_a_successor_too() {
     assert!(duration <= lasted && duration >= lasted - 1.0, "{duration} s of {lasted} s");
     let [red, green, _] = recording.frame_at(duration - 1.0).colour((640, 300));
     assert!(red > 150 && green < 90);
+}
+
+/// As after a service that was gone for minutes. Here the recording is only said to have begun long ago.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gap_of_minutes_is_made_up_for_while_the_room_is_recorded() {
+    const MISSING: Duration = Duration::from_secs(240);
+    const AFTER: Duration = Duration::from_secs(40);
+    let mut stage = Stage::open("late").await;
+    stage.participants.join("metronome", Act::FlashAndBeep);
+    let spec = spec(&stage.livekit, "late", stage.folder().join("spool.mp4"));
+    let zero_unix_ms = unix_ms() - i64::try_from(MISSING.as_millis()).expect("minutes");
+    let resume = Some(Resume { zero_unix_ms, position: SpoolPosition::default(), report: None });
+    let mut worker = Worker::start(WorkerSpec { resume, ..spec.clone() }).await;
+    worker.joined().await;
+    let joined = Instant::now();
+    // Of the gap, and of the seconds in which it was made up for.
+    let present = worker
+        .until(|event| match event {
+            Event::Progress { ticks, .. } if *ticks as f64 / 30.0 > MISSING.as_secs_f64() + 5.0 => {
+                Some(joined.elapsed())
+            }
+            _ => None,
+        })
+        .await;
+    println!("{} s were made up for in less than {:.1} s", MISSING.as_secs(), present.as_secs_f64());
+    worker.record(AFTER.saturating_sub(joined.elapsed())).await;
+    let memory = worker.peak_memory_mb();
+    println!("{memory} MB at most");
+    assert!(memory < 400, "{memory} MB");
+    let ended = worker.stop().await;
+    let Event::Ended { reason: EndReason::Stopped, error: None, ticks, .. } = ended else {
+        panic!("{ended:?}")
+    };
+    let lasted = (unix_ms() - zero_unix_ms) as f64 / 1000.0;
+    assert!((lasted - ticks as f64 / 30.0).abs() <= 1.0, "{ticks} ticks in {lasted} s");
+    let quality = last_report(&worker.events).expect("a report");
+    assert_eq!(quality.file.hurried_frames, 0);
+    assert!(quality.warnings.is_empty(), "{:?}", quality.warnings);
+    let flashes = finished(&spec.spool).flashes();
+    let from = flashes[1].at;
+    assert!(from - MISSING.as_secs_f64() < 4.0, "the first whole flash is seen at {from} s");
+    assert!(flashes.len() >= AFTER.as_secs() as usize - 4, "{} flashes", flashes.len());
+    let heard =
+        flashes.iter().filter(|flash| flash.beep_after.is_some_and(|after| after.abs() < 0.1)).count();
+    assert!(heard >= flashes.len() - 2, "{heard} of {} flashes are heard", flashes.len());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -209,6 +209,32 @@ proptest! {
     }
 
     #[test]
+    fn every_whole_fragment_before_a_fault_is_kept(
+        place in any::<prop::sample::Index>(),
+        flipped in 1..=255u8,
+        end in any::<prop::sample::Index>(),
+    ) {
+        let pieces = pieces(&recording(60, 30));
+        let mut spool = pieces.concat();
+        let place = pieces[0].len() + place.index(spool.len() - pieces[0].len());
+        spool[place] ^= flipped;
+        spool.truncate(end.index(spool.len() + 1));
+        let good = place.min(spool.len());
+        let borders = pieces.iter().scan(0, |end, piece| {
+            *end += piece.len();
+            Some(*end)
+        });
+        let whole: Vec<_> = borders.take_while(|end| *end <= good).collect();
+        let mut reader = SpoolReader::new();
+        let ranges = reader.feed(&spool).unwrap_or_default();
+        prop_assert!(reader.position().bytes >= whole.last().map_or(0, |end| *end as u64));
+        prop_assert!(reader.position().bytes <= spool.len() as u64);
+        prop_assert!(ranges.iter().all(|range| range.offset + range.len <= spool.len() as u64));
+        let expected = whole.len().checked_sub(1).map(|last| read(&pieces[..=last].concat()).0);
+        prop_assert!(ranges.starts_with(&expected.unwrap_or_default()));
+    }
+
+    #[test]
     fn any_bytes_where_a_moof_or_moov_should_be_are_read_without_a_panic(
         body in vec(any::<u8>(), 0..400),
         kind in prop::sample::select(vec![*b"moov", *b"moof"]),

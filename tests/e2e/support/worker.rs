@@ -116,6 +116,15 @@ impl Worker {
         let _elapsed = tokio::time::timeout(duration, forever).await;
     }
 
+    /// The most memory that it had, in the MB of `/proc` (1024 kB).
+    pub fn peak_memory_mb(&self) -> u64 {
+        let id = self.child.id().expect("it runs");
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).expect("a process has a status");
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
+        let kilobytes: u64 = peak.trim().trim_end_matches(" kB").parse().expect("a number");
+        kilobytes / 1024
+    }
+
     /// Stops it; answers with its last event.
     pub async fn stop(&mut self) -> Event {
         self.tell(&Command::Stop).await;
