@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase", default)]
 pub struct QualityReport {
     pub file: FileReport,
-    /// When the server was out of reach; the picture is frozen and the sound silent in between.
+    /// When the server was out of reach, or nobody recorded; the picture is frozen and the sound silent in between.
     pub gaps: Vec<Gap>,
     /// Gaps that found no place in `gaps`, which is bounded.
     pub gaps_left_out: u64,
