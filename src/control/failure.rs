@@ -36,6 +36,14 @@ pub enum Failure {
     ServiceRestarted,
 }
 
+/// How much the spool still holds of a recording that cannot be stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    All,
+    /// The store has lost what was gone from the spool.
+    Rest,
+}
+
 /// How a worker went away that should have gone on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -103,11 +111,17 @@ impl Verdict {
     }
 
     /// How a recording has ended whose file cannot be stored.
-    pub fn not_stored(&self) -> Outcome {
-        const KEPT: &str = "The recording could not be stored; the recorder has kept it on its own disk.";
+    pub fn not_stored(&self, left: Left) -> Outcome {
+        let kept = match left {
+            Left::All => "The recording could not be stored; the recorder has kept it on its own disk.",
+            Left::Rest => {
+                "The recording could not be stored: the store has lost parts of it that had been removed from the \
+                 recorder's disk. The recorder has kept the rest."
+            }
+        };
         let error = match self {
-            Self::AsItShould(_) => KEPT.to_owned(),
-            Self::Failed(failure) => format!("{} {KEPT}", failure.sentence()),
+            Self::AsItShould(_) => kept.to_owned(),
+            Self::Failed(failure) => format!("{} {kept}", failure.sentence()),
         };
         Outcome::Failed { error, saved: None }
     }

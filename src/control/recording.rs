@@ -321,7 +321,7 @@ impl Recording {
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
                 let spool = self.spool.display();
                 tracing::error!(%error, cause, %spool, "the recording cannot be stored, its spool is kept");
-                self.apply(Input::UploadFailed).await;
+                self.apply(Input::UploadFailed(error.left())).await;
             }
         }
     }

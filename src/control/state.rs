@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use super::failure::{Death, Exit, Failure, Verdict};
+use super::failure::{Death, Exit, Failure, Left, Verdict};
 use crate::store::{Outcome, Phase, SavedFile};
 use crate::worker::messages::EndReason;
 
@@ -101,7 +101,7 @@ pub enum Input {
     SpoolDamaged,
     /// `None`: there was nothing in the spool.
     Uploaded(Option<SavedFile>),
-    UploadFailed,
+    UploadFailed(Left),
 }
 
 /// What has to be done about it.
@@ -214,7 +214,7 @@ fn recording(state: State, reached: Reached, deaths: Deaths, input: Input) -> (S
         // An upload is not done before the spool is whole.
         | Input::SpoolDamaged
         | Input::Uploaded(_)
-        | Input::UploadFailed => (state, vec![]),
+        | Input::UploadFailed(_) => (state, vec![]),
     }
 }
 
@@ -237,7 +237,7 @@ fn frozen(reached: Reached, deaths: Deaths, input: Input) -> (State, Vec<Action>
         | Input::StopTimedOut
         | Input::SpoolDamaged
         | Input::Uploaded(_)
-        | Input::UploadFailed => (State::Frozen { reached, deaths }, vec![]),
+        | Input::UploadFailed(_) => (State::Frozen { reached, deaths }, vec![]),
     }
 }
 
@@ -256,7 +256,7 @@ fn restarting(reached: Reached, failure: Failure, deaths: Deaths, input: Input) 
         | Input::StopTimedOut
         | Input::SpoolDamaged
         | Input::Uploaded(_)
-        | Input::UploadFailed => (State::Restarting { reached, failure, deaths }, vec![]),
+        | Input::UploadFailed(_) => (State::Restarting { reached, failure, deaths }, vec![]),
     }
 }
 
@@ -284,7 +284,7 @@ fn stopping(cause: StopCause, input: Input) -> (State, Vec<Action>) {
         | Input::NoSuccessor
         | Input::SpoolDamaged
         | Input::Uploaded(_)
-        | Input::UploadFailed => (State::Stopping { cause }, vec![]),
+        | Input::UploadFailed(_) => (State::Stopping { cause }, vec![]),
     }
 }
 
@@ -304,7 +304,7 @@ fn killing(failure: Failure, input: Input) -> (State, Vec<Action>) {
         | Input::DiskExhausted
         | Input::SpoolDamaged
         | Input::Uploaded(_)
-        | Input::UploadFailed => (State::Killing { failure }, vec![]),
+        | Input::UploadFailed(_) => (State::Killing { failure }, vec![]),
     }
 }
 
@@ -316,7 +316,7 @@ fn finishing(verdict: Verdict, input: Input) -> (State, Vec<Action>) {
             let delete = (!damaged).then_some(Action::DeleteSpool);
             end(verdict.outcome(saved), delete)
         }
-        Input::UploadFailed => end(verdict.not_stored(), None),
+        Input::UploadFailed(left) => end(verdict.not_stored(left), None),
         Input::SpoolDamaged => {
             let verdict = verdict.or_failed(Failure::SpoolDamaged);
             (State::Finishing { verdict: verdict.clone() }, vec![Action::PersistVerdict(verdict)])

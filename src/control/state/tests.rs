@@ -268,11 +268,24 @@ fn a_full_disk_stops_the_recording_properly_and_is_told() {
 
 #[test]
 fn a_file_that_cannot_be_stored_fails_the_recording() {
-    let (state, actions) = run([Input::Joined, ended_well(EndReason::Stopped), Input::UploadFailed]);
+    let (state, actions) =
+        run([Input::Joined, ended_well(EndReason::Stopped), Input::UploadFailed(Left::All)]);
     assert!(!actions.contains(&Action::DeleteSpool));
     assert_eq!(
         error_of(&state),
         "The recording could not be stored; the recorder has kept it on its own disk."
+    );
+}
+
+#[test]
+fn what_the_store_lost_after_it_was_gone_from_the_spool_is_said() {
+    let (state, actions) =
+        run([Input::Joined, ended_well(EndReason::Stopped), Input::UploadFailed(Left::Rest)]);
+    assert!(!actions.contains(&Action::DeleteSpool));
+    assert_eq!(
+        error_of(&state),
+        "The recording could not be stored: the store has lost parts of it that had been removed from the recorder's \
+         disk. The recorder has kept the rest."
     );
 }
 

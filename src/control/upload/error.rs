@@ -2,6 +2,7 @@
 
 use std::io;
 
+use crate::control::failure::Left;
 use crate::mp4::Mp4Error;
 use crate::storage::{InvalidKey, StorageError};
 use crate::store::StoreError;
@@ -32,6 +33,21 @@ pub enum UploadError {
 const LONGEST_CODE: usize = 40;
 
 impl UploadError {
+    /// What the spool of a recording still holds that failed of this.
+    pub fn left(&self) -> Left {
+        match self {
+            Self::Forgotten { .. } => Left::Rest,
+            Self::Storage(_)
+            | Self::Database(_)
+            | Self::Key(_)
+            | Self::Spool(_)
+            | Self::Index(_)
+            | Self::Inconsistent { .. }
+            | Self::NotAsSent { .. }
+            | Self::Abandoned => Left::All,
+        }
+    }
+
     /// For users and operators: no path, no address, no secret, no full stop.
     pub fn reason(&self) -> String {
         match self {

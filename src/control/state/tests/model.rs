@@ -25,7 +25,7 @@ fn every_input(now: Duration) -> Vec<Input> {
         Input::DiskExhausted,
         Input::Uploaded(Some(saved())),
         Input::Uploaded(None),
-        Input::UploadFailed,
+        Input::UploadFailed(Left::All),
         Input::SpoolDamaged,
     ];
     inputs.extend(
