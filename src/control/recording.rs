@@ -143,7 +143,10 @@ impl Recording {
 
     async fn start_worker(&mut self, beginning: Beginning) {
         let resume = match beginning {
-            Beginning::Anew => None,
+            Beginning::Anew => {
+                self.row.zero = None;
+                None
+            }
             Beginning::At { zero, position } => {
                 let report = self.records.kept(&self.row).await.map(Box::new);
                 Some(Resume { zero_unix_ms: zero.as_millisecond(), position, report })
@@ -278,11 +281,11 @@ impl Recording {
         self.apply(input).await;
     }
 
-    /// The zero is the first worker's for good: others go on from it.
+    /// The zero is that of the worker which began the spool: others go on from it, and tell it as their clocks see it.
     async fn joined(&mut self, zero_unix_ms: i64, now: Instant) {
         self.crew.vigil().into_iter().for_each(|vigil| vigil.joined(now));
         match Timestamp::from_millisecond(zero_unix_ms) {
-            Ok(zero) if self.row.zero != Some(zero) => {
+            Ok(zero) if self.row.zero.is_none() => {
                 self.row.zero = Some(zero);
                 self.records.zero(&self.row, zero).await;
             }

@@ -47,12 +47,10 @@ pub enum Predecessor {
 /// Where a successor begins.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Beginning {
-    /// Nothing was recorded yet.
+    /// Nobody was in the room yet.
     Anew,
-    At {
-        zero: Timestamp,
-        position: SpoolPosition,
-    },
+    /// In the spool that there is, which may be empty still.
+    At { zero: Timestamp, position: SpoolPosition },
 }
 
 /// Why there is no successor.
@@ -114,12 +112,17 @@ impl Question {
     async fn beginning(&self) -> Result<Beginning, NoSuccessor> {
         let spool = self.spool.clone();
         let scanned = tokio::task::spawn_blocking(move || look(&spool)).await;
-        let position = match scanned.map_err(|aborted| NoSuccessor::Spool(io::Error::other(aborted)))?? {
-            Some(position) => position,
-            None => return Ok(Beginning::Anew),
-        };
-        let zero = self.zero.ok_or(NoSuccessor::NoZero)?;
-        Ok(Beginning::At { zero, position })
+        let position = scanned.map_err(|aborted| NoSuccessor::Spool(io::Error::other(aborted)))??;
+        match (position, self.zero) {
+            (None, _) => Ok(Beginning::Anew),
+            (Some(position), Some(zero)) => Ok(Beginning::At { zero, position }),
+            (Some(position), None) if position.bytes > 0 => Err(NoSuccessor::NoZero),
+            // A worker that did not come to join had made its file: the next one makes its own.
+            (Some(_), None) => {
+                tokio::fs::remove_file(&self.spool).await.map_err(NoSuccessor::Spool)?;
+                Ok(Beginning::Anew)
+            }
+        }
     }
 
     fn is_recent(&self, beginning: &Beginning) -> Result<(), NoSuccessor> {
@@ -160,7 +163,7 @@ fn end(zero: Timestamp, ticks: u64, frame_rate: u32) -> Timestamp {
     zero.saturating_add(lasted).unwrap_or(Timestamp::MAX)
 }
 
-/// Where a spool ends; `None` if there is nothing in it. Then it is removed, so that it can begin anew.
+/// Where a spool ends; `None` if there is none.
 fn look(path: &Path) -> Result<Option<SpoolPosition>, NoSuccessor> {
     let file = match File::open(path) {
         Ok(file) => file,
@@ -172,11 +175,7 @@ fn look(path: &Path) -> Result<Option<SpoolPosition>, NoSuccessor> {
     if let Some(fault) = scan.fault {
         return Err(NoSuccessor::Damaged(fault));
     }
-    if scan.position.bytes > 0 {
-        return Ok(Some(scan.position));
-    }
-    std::fs::remove_file(path).map_err(NoSuccessor::Spool)?;
-    Ok(None)
+    Ok(Some(scan.position))
 }
 
 fn read_up_to(file: &File, at: u64, buffer: &mut [u8]) -> io::Result<usize> {
@@ -204,13 +203,12 @@ mod tests {
     }
 
     #[test]
-    fn a_spool_without_a_whole_beginning_makes_way_for_a_new_one() {
+    fn in_a_spool_without_a_whole_beginning_there_is_nothing() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("spool.mp4");
         assert_eq!(look(&path).unwrap(), None);
         std::fs::write(&path, b"\0\0\0\x18ftyp").unwrap();
-        assert_eq!(look(&path).unwrap(), None);
-        assert!(!path.exists());
+        assert_eq!(look(&path).unwrap(), Some(SpoolPosition::default()));
     }
 
     #[test]
