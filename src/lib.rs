@@ -34,4 +34,6 @@ pub mod demo;
 
 pub mod telemetry;
 
+pub mod failpoint;
+
 pub mod serve;

@@ -13,6 +13,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("report", &[]),
     ("config", &["ids", "media", "options", "storage"]),
     ("telemetry", &["config", "ids"]),
+    ("failpoint", &[]),
     // The media folders share words, never one another.
     ("room", &["ids", "media"]),
     ("decode", &["ids", "media"]),
@@ -25,7 +26,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         "worker",
         &["ids", "media", "options", "report", "room", "decode", "compose", "encode", "mp4", "telemetry"],
     ),
-    ("webhook", &["ids", "store"]),
+    ("webhook", &["ids", "failpoint", "store"]),
     (
         "control",
         &[
@@ -34,6 +35,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "options",
             "report",
             "config",
+            "failpoint",
             "store",
             "storage",
             "mp4",

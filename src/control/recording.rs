@@ -27,6 +27,7 @@ use super::succession::{Beginning, NoSuccessor, Predecessor, Question, Successio
 use super::upload::{UploadError, UploadOptions, Uploaded, Uploader};
 use super::vigil::Lateness;
 use super::workforce::Place;
+use crate::failpoint::FailPoint;
 use crate::options::ViewChange;
 use crate::store::RecordingRow;
 use crate::worker::messages::{Event, Resume};
@@ -356,7 +357,11 @@ impl Recording {
                     self.start_worker(beginning).await;
                 }
             }
-            Action::End(outcome) => self.records.end(&self.row, outcome).await,
+            Action::End(outcome) => {
+                FailPoint::Completed.reached();
+                self.records.end(&self.row, outcome).await;
+                FailPoint::RowCommitted.reached();
+            }
             Action::DeleteSpool => delete(&self.spool).await,
         }
     }

@@ -19,6 +19,7 @@ use super::error::TargetRefused;
 use super::retry;
 use super::signature::signature;
 use super::target::{CheckedResolver, TargetPolicy};
+use crate::failpoint::FailPoint;
 use crate::store::{DeliveryId, DueDelivery, FailedAttempt, Store, StoreError};
 
 const SIGNATURE_HEADER: &str = "X-RTCstack-Webhook-Signature";
@@ -149,6 +150,7 @@ impl Deliverer {
         let (id, event) = (&delivery.id, &delivery.event);
         match result {
             Ok(status) => {
+                FailPoint::WebhookSent.reached();
                 tracing::info!(delivery = %id, event, status = status.as_u16(), "webhook delivered");
                 self.store.delivery_succeeded(id, status.as_u16()).await
             }

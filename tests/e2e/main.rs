@@ -24,7 +24,11 @@ mod webhook;
 
 mod upload;
 
-mod crash;
+mod kills;
+
+mod terminate;
+
+mod leftovers;
 
 mod successor;
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::task::JoinError;
 
 use crate::control::upload::{Ledger, UploadError};
+use crate::failpoint::FailPoint;
 use crate::storage::{Body, Checksum, ObjectKey, Source, Storage, StorageError, Upload};
 use crate::store::Place;
 
@@ -58,6 +59,7 @@ pub async fn send(upload: Arc<dyn Upload>, number: u32, source: Arc<dyn Source>)
         let body = Body::new(source).await.map_err(UploadError::Spool)?;
         upload.put_part(number, body.clone()).await?;
         tracing::debug!(part = number, size = body.size(), "part uploaded");
+        FailPoint::PartUploaded.reached();
         Ok(body.checksum())
     };
     Landed::Part { number, result: sent.await }

@@ -133,6 +133,11 @@ pub fn kill_hard(id: u32) {
     signal("KILL", id);
 }
 
+/// Stops a process where it is, as a disk that does not answer would.
+pub fn stop_dead(id: u32) {
+    signal("STOP", id);
+}
+
 fn signal(name: &str, id: u32) {
     let status = Command::new("sh").args(["-c", &format!("kill -{name} {id}")]).status();
     assert!(status.is_ok_and(|status| status.success()), "process {id} cannot be signalled");
