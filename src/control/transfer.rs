@@ -225,6 +225,10 @@ impl Transfer {
         let source = media.part(piece.front.clone(), &piece.media);
         let body = Body::new(source).await.map_err(UploadError::Spool)?;
         let whole = body.checksum();
+        if self.place != Place::default() {
+            // A restart must look for it here, not where the recording would go first.
+            self.ledger.intend(self.place).await?;
+        }
         self.storage().put(&self.key()?, body).await?;
         Ok(whole)
     }

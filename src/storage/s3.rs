@@ -129,7 +129,12 @@ impl S3 {
             let request = request.set_if_none_match(if_none_match);
             let request = request.body(sending::stream(body));
             let sent = request.customize().config_override(self.limits_for(body.size())).send();
-            Box::pin(async { Ok(sent.await.map(|_| ())?) })
+            Box::pin(async {
+                if sent.await?.checksum_crc64_nvme().is_some() {
+                    let _known = self.integrity.set(Integrity::Crc64);
+                }
+                Ok(())
+            })
         })
         .await
     }

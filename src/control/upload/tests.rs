@@ -174,7 +174,7 @@ async fn an_object_that_was_completed_just_before_a_crash_is_recognised() {
     let proxy = Proxy::before(&minio.address, Mood::Slow(Duration::ZERO)).await;
     let again = Arc::new(S3::new(&through(&minio, &proxy.address, "upload-completed")));
     let scene = Scene { stores: Stores { primary: again, fallback: None }, ..scene };
-    assert_eq!(scene.upload().await, first);
+    assert_eq!(scene.salvage().await, first);
     assert!(proxy.parts().is_empty(), "{:?}", proxy.parts());
     // Another recording finds the key taken.
     let other = Scene::new(s3, 17).await;
@@ -219,6 +219,8 @@ async fn a_second_store_takes_the_recording_when_the_first_stays_away_and_not_be
         scene.end();
         let saved = done(task).await.saved.expect("a file");
         assert_eq!(saved.store, Destination::Fallback);
+        // A service that was killed before it could note the end finds it there.
+        assert_eq!(scene.salvage().await.saved, Some(saved));
         let file = std::fs::read(root.join(KEY)).expect("the file");
         assert!(file == scene.expected(), "the file is not that of the spool");
     }

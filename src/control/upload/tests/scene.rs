@@ -128,6 +128,12 @@ impl Scene {
         done(task).await
     }
 
+    /// As a service does it after a crash, when nothing more is recorded.
+    pub async fn salvage(&self) -> Uploaded {
+        self.end();
+        done(self.start()).await
+    }
+
     /// What the file must be, byte by byte.
     pub fn expected(&self) -> Vec<u8> {
         object(&self.recorded)
