@@ -24,6 +24,8 @@ mod webhook;
 
 mod upload;
 
+mod outage;
+
 mod kills;
 
 mod terminate;

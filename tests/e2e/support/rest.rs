@@ -33,6 +33,8 @@ pub struct Call {
 pub struct Answer {
     pub status: u16,
     pub content_type: String,
+    pub text: String,
+    /// Null if the text is none of JSON's.
     pub json: Value,
 }
 
@@ -104,14 +106,14 @@ impl Answer {
         let content_type = response.headers().get("content-type").and_then(|value| value.to_str().ok());
         let (status, content_type) =
             (response.status().as_u16(), content_type.unwrap_or_default().to_owned());
-        let body = response.bytes().await.expect("an answer has a whole body");
-        let json = match body.is_empty() {
-            true => Value::Null,
-            false => serde_json::from_slice(&body).unwrap_or_else(|error| {
-                panic!("{status} without JSON ({error}): {}", String::from_utf8_lossy(&body))
-            }),
+        let text = response.text().await.expect("an answer has a whole body");
+        let is_json = content_type.ends_with("json");
+        let json = match is_json {
+            true => serde_json::from_str(&text)
+                .unwrap_or_else(|error| panic!("{status} without JSON ({error}): {text}")),
+            false => Value::Null,
         };
-        Self { status, content_type, json }
+        Self { status, content_type, text, json }
     }
 
     /// The keys of the JSON object, sorted.

@@ -162,7 +162,7 @@ impl LiveKit {
 }
 
 pub struct Minio {
-    _process: Process,
+    process: Process,
     port: u16,
     folder: PathBuf,
 }
@@ -174,6 +174,15 @@ impl Minio {
 
     pub async fn start(folder: &Path) -> Self {
         let port = free_tcp_port();
+        Self { process: Self::run(folder, port).await, port, folder: folder.to_owned() }
+    }
+
+    /// Starts the server anew after [`kill_hard`](super::service::kill_hard), with what it had on its disk.
+    pub async fn start_again(&mut self) {
+        self.process = Self::run(&self.folder, self.port).await;
+    }
+
+    async fn run(folder: &Path, port: u16) -> Process {
         let mut command = Command::new(tools::minio());
         command
             .args(["server", "--quiet", "--address", &format!("127.0.0.1:{port}")])
@@ -186,7 +195,11 @@ impl Minio {
         process
             .until(async || reqwest::get(&health).await.is_ok_and(|answer| answer.status().is_success()))
             .await;
-        Self { _process: process, port, folder: folder.to_owned() }
+        process
+    }
+
+    pub fn id(&self) -> u32 {
+        self.process.id()
     }
 
     pub fn port(&self) -> u16 {
