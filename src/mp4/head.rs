@@ -16,12 +16,14 @@ impl Index {
         // A chunk's offset counts from the object's first byte, so the head's length must be known
         // before it is written. It does not depend on the offsets' values, only on their width.
         let len_at = |width| self.write_head(0, width).len() as u64;
-        let narrow = len_at(Width::Narrow);
-        if narrow + self.last_offset() <= u64::from(u32::MAX) {
-            self.write_head(narrow, Width::Narrow)
-        } else {
-            self.write_head(len_at(Width::Wide), Width::Wide)
+        let last = self.last_offset();
+        if last <= u64::from(u32::MAX) {
+            let narrow = len_at(Width::Narrow);
+            if narrow + last <= u64::from(u32::MAX) {
+                return self.write_head(narrow, Width::Narrow);
+            }
         }
+        self.write_head(len_at(Width::Wide), Width::Wide)
     }
 
     /// A head of exactly this length, filled up by a `free` box in front of the `mdat`; `None` where it is longer.

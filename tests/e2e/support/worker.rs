@@ -45,20 +45,25 @@ pub fn spec(livekit: &LiveKit, room: &str, spool: PathBuf) -> WorkerSpec {
 
 impl Worker {
     pub async fn start(spec: WorkerSpec) -> Self {
-        Self::start_as(tokio::process::Command::new(env!("CARGO_BIN_EXE_egressd")), spec).await
+        let log = spec.spool.with_extension("log");
+        Self::start_logging_to(&log, spec).await
+    }
+
+    /// Its log is not to take the spool's place.
+    pub async fn start_logging_to(log: &Path, spec: WorkerSpec) -> Self {
+        Self::start_as(tokio::process::Command::new(env!("CARGO_BIN_EXE_egressd")), log, spec).await
     }
 
     /// A worker that cannot make any file longer than so many bytes: to it the disk is full then.
-    pub async fn start_with_little_space(spec: WorkerSpec, bytes: u64) -> Self {
+    pub async fn start_with_little_space(log: &Path, spec: WorkerSpec, bytes: u64) -> Self {
         let mut command = tokio::process::Command::new("sh");
         // Without the signal that would kill it, the write fails as one on a full disk does.
         let limited = format!("trap '' XFSZ; exec prlimit --fsize={bytes} -- \"$0\" \"$@\"");
         command.args(["-c", &limited, env!("CARGO_BIN_EXE_egressd")]);
-        Self::start_as(command, spec).await
+        Self::start_as(command, log, spec).await
     }
 
-    async fn start_as(mut command: tokio::process::Command, spec: WorkerSpec) -> Self {
-        let log = spec.spool.with_extension("log");
+    async fn start_as(mut command: tokio::process::Command, log: &Path, spec: WorkerSpec) -> Self {
         let log = std::fs::File::options().create(true).append(true).open(log).expect("a log file");
         let mut child = command
             .arg("worker")
@@ -145,6 +150,34 @@ impl Worker {
             self.events.push(from_line(&line).expect("an event"));
         }
         self.events
+    }
+}
+
+/// A file system of so many bytes, in memory. Only root may make one.
+pub struct SmallDisk(PathBuf);
+
+impl SmallDisk {
+    /// None if it may not be made here.
+    pub fn mount(folder: &Path, bytes: u64) -> Option<Self> {
+        let at = folder.join("small");
+        std::fs::create_dir(&at).expect("the test's folder can be written to");
+        let mut mount = std::process::Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", &format!("size={bytes}"), "tmpfs"]).arg(&at);
+        let mounted = mount.stderr(Stdio::null()).status().is_ok_and(|status| status.success());
+        mounted.then_some(Self(at))
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        let done = std::process::Command::new("umount").arg("--lazy").arg(&self.0).status();
+        if !done.is_ok_and(|status| status.success()) {
+            eprintln!("{} is still mounted", self.0.display());
+        }
     }
 }
 
