@@ -6,13 +6,14 @@
 
 mod crew;
 mod records;
+mod waits;
 
 use std::path::{Path, PathBuf};
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -34,19 +35,9 @@ use crate::worker::messages::{Event, Resume};
 
 use crew::Crew;
 use records::Records;
+use waits::{exhausted, reached};
 
-/// What somebody asks of a running recording. It is answered once it is in the database.
-pub enum Wish {
-    Stop(oneshot::Sender<Noted>),
-    View { change: ViewChange, noted: oneshot::Sender<Noted> },
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Noted {
-    Done,
-    /// It takes in no more media.
-    TooLate,
-}
+pub use waits::{Noted, Wish};
 
 /// How a recording comes to be.
 pub enum Origin {
@@ -392,20 +383,6 @@ impl Recording {
             | State::Stopping { .. }
             | State::Killing { .. } => self.succession = Succession::None,
         }
-    }
-}
-
-async fn exhausted(space: &mut watch::Receiver<Space>) {
-    if space.wait_for(|space| *space == Space::Exhausted).await.is_err() {
-        // Nobody looks at the disk any more.
-        std::future::pending().await
-    }
-}
-
-async fn reached(deadline: Option<Instant>) {
-    match deadline {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
     }
 }
 
