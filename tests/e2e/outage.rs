@@ -1,5 +1,5 @@
 //! The store goes away while a recording runs, and stays away beyond its end: whoever looks sees it and why, and the file
-//! is whole once the store is back.
+//! is whole once the store is back. `EGRESSD_OUTAGE_SECONDS` says for how long it stays away at each side of the end.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use crate::support::stage::{Running, Stage, object_key};
 /// Parts of 5 MiB are ready soon.
 const BUSY: &str = r#"{"videoBitrate":10000}"#;
 const BEFORE: Duration = Duration::from_secs(10);
-const AFTER: Duration = Duration::from_secs(5);
+const AWAY: Duration = Duration::from_secs(5);
 /// Two parts' worth of media, and then some.
 const NOTICED: Duration = Duration::from_secs(60);
 /// The longest pause between two attempts is half a minute.
@@ -37,7 +37,7 @@ async fn a_store_that_is_away_beyond_the_end_of_a_recording_is_seen_and_costs_no
     let reason = state["upload"]["trouble"]["reason"].as_str().unwrap_or_default();
     assert!(state["status"] == "active" && !reason.is_empty(), "the recording goes on: {state}");
     assert!(state["upload"]["waitingBytes"].as_u64() > Some(0), "{state}");
-    tokio::time::sleep(AFTER).await;
+    tokio::time::sleep(away()).await;
     let lasted = stage.stop().await - running.active_at;
 
     let state = until(&stage, &running, NOTICED, |state| state["status"] == "uploading").await;
@@ -50,6 +50,7 @@ async fn a_store_that_is_away_beyond_the_end_of_a_recording_is_seen_and_costs_no
         assert!(metrics.text.lines().any(|found| found == line), "no {line} in {}", metrics.text);
     }
 
+    tokio::time::sleep(away()).await;
     stage.minio.start_again().await;
     let state = until(&stage, &running, BACK, |state| !state["endedAt"].is_null()).await;
     assert_eq!((&state["status"], &state["upload"]), (&"complete".into(), &Value::Null), "{state}");
@@ -60,6 +61,11 @@ async fn a_store_that_is_away_beyond_the_end_of_a_recording_is_seen_and_costs_no
     assert_eq!(recording.complaints(), "", "FFmpeg decodes the whole file in silence");
     assert!(stage.minio.unfinished_parts(&object_key("outage", &running.started_at)).is_empty());
     assert_eq!(stage.caller().get("/v1/health").await.json["status"], "ok");
+}
+
+fn away() -> Duration {
+    let asked = std::env::var("EGRESSD_OUTAGE_SECONDS").ok();
+    asked.map_or(AWAY, |seconds| Duration::from_secs(seconds.parse().expect("a number of seconds")))
 }
 
 /// The recording's state once it is as it should be.
