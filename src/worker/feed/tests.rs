@@ -30,9 +30,14 @@ async fn outputs(feed: &mut TrackFeed) -> Vec<Output> {
     let mut outputs = Vec::new();
     loop {
         let caught_up = feed.caught_up();
+        let before = outputs.len();
         outputs.extend(std::iter::from_fn(|| feed.try_next()));
         if caught_up {
             return outputs;
+        }
+        if outputs.len() > before {
+            // A failed decoder is gone with its output, and wakes nobody any more.
+            continue;
         }
         tokio::time::timeout(HANG, feed.wake.notified()).await.expect("a wake-up");
     }
