@@ -322,7 +322,7 @@ fn optional_row(tx: &Transaction<'_>, sql: &str, key: &str) -> rusqlite::Result<
     rows.next().transpose()
 }
 
-fn recording_row(row: &Row<'_>) -> rusqlite::Result<RecordingRow> {
+pub(super) fn recording_row(row: &Row<'_>) -> rusqlite::Result<RecordingRow> {
     let optional_time = |column: &str| -> rusqlite::Result<Option<Timestamp>> {
         Ok(row.get::<_, Option<Millis>>(column)?.map(|Millis(time)| time))
     };
