@@ -25,6 +25,8 @@ pub enum Kind {
     Unauthorized,
     Forbidden,
     NotFound,
+    /// What was asked for cannot be as things stand.
+    Conflict,
     PayloadTooLarge,
     RateLimited,
     Unavailable,
@@ -40,6 +42,7 @@ impl Kind {
             Self::Unauthorized => ("unauthorized", StatusCode::UNAUTHORIZED),
             Self::Forbidden => ("forbidden", StatusCode::FORBIDDEN),
             Self::NotFound => ("not-found", StatusCode::NOT_FOUND),
+            Self::Conflict => ("conflict", StatusCode::CONFLICT),
             Self::PayloadTooLarge => ("payload-too-large", StatusCode::PAYLOAD_TOO_LARGE),
             Self::RateLimited => ("rate-limited", StatusCode::TOO_MANY_REQUESTS),
             Self::Unavailable => ("unavailable", StatusCode::SERVICE_UNAVAILABLE),
@@ -64,6 +67,10 @@ impl Problem {
 
     pub fn bad_request(detail: impl Into<String>) -> Self {
         Self::new(Kind::BadRequest, detail)
+    }
+
+    pub fn no_such_recording() -> Self {
+        Self::new(Kind::NotFound, "No such recording")
     }
 
     /// Something of ours failed: the log is told what, the caller is not.
@@ -125,6 +132,20 @@ impl From<RecorderError> for Problem {
             RecorderError::NothingActive => Self::new(Kind::NotFound, "No active recording for this room"),
             RecorderError::NoWatermark => {
                 Self::bad_request("watermark must be left out or false: this service has no picture for it")
+            }
+            RecorderError::NoSuchRecording => Self::no_such_recording(),
+            RecorderError::NotFinished => {
+                Self::new(Kind::Conflict, "The recording is not finished: there is no file to be read yet")
+            }
+            RecorderError::NoFile => Self::new(Kind::NotFound, "Nothing of this recording could be saved"),
+            RecorderError::NotInABucket => {
+                let detail = "Recordings of this service lie in a local folder: there is no URL of this file";
+                Self::new(Kind::NotFound, detail)
+            }
+            RecorderError::StoreGone => {
+                let detail =
+                    "The file lies in a store that is not configured any more: there is no URL of it";
+                Self::new(Kind::NotFound, detail)
             }
             RecorderError::LivekitUnreachable => Self::new(Kind::Unavailable, "LiveKit cannot be reached"),
             RecorderError::NoCapacity { reason, retry_after } => {

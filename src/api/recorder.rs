@@ -5,10 +5,12 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 
 pub use crate::control::{
-    ActiveRecording, Overview, RecordingState, Space, StartStatus, Started, Trouble, UploadStatus,
+    ActiveRecording, FileUrl, ListedRecording, Listing, Overview, RecordingState, Space, StartStatus,
+    Started, Trouble, UploadStatus,
 };
 use crate::ids::{EgressId, RoomName};
 use crate::options::{AskedOptions, ViewChange};
+pub use crate::store::{Position, RecordingQuery};
 
 /// Starts and stops recordings. The service's is `control::Handle`.
 pub trait Recorder: Send + Sync + 'static {
@@ -36,6 +38,16 @@ pub trait Recorder: Send + Sync + 'static {
         id: &'a EgressId,
     ) -> BoxFuture<'a, Result<Option<RecordingState>, RecorderError>>;
 
+    /// Recordings newest first, page by page.
+    fn recordings(&self, query: RecordingQuery) -> BoxFuture<'_, Result<Listing, RecorderError>>;
+
+    /// Where anybody can read a recording's finished file for so long, at most seven days.
+    fn file_url<'a>(
+        &'a self,
+        id: &'a EgressId,
+        valid_for: Duration,
+    ) -> BoxFuture<'a, Result<FileUrl, RecorderError>>;
+
     /// All recordings together, and what they wait for.
     fn overview(&self) -> BoxFuture<'_, Result<Overview, RecorderError>>;
 }
@@ -50,6 +62,16 @@ pub enum RecorderError {
     NothingActive,
     #[error("no watermark is configured")]
     NoWatermark,
+    #[error("there is no such recording")]
+    NoSuchRecording,
+    #[error("the recording is not finished")]
+    NotFinished,
+    #[error("nothing of the recording was saved")]
+    NoFile,
+    #[error("the recording lies in a local folder")]
+    NotInABucket,
+    #[error("the recording lies in a store that is not configured any more")]
+    StoreGone,
     #[error("LiveKit cannot be reached")]
     LivekitUnreachable,
     #[error("no capacity left as {reason}, try again in {retry_after:?}")]

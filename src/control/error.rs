@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::capacity::Shortage;
 use super::livekit::LivekitError;
 use crate::options::NoWatermark;
+use crate::storage::{InvalidKey, StorageError};
 use crate::store::StoreError;
 
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +27,27 @@ pub enum ControlError {
     /// The caller's mistake.
     #[error(transparent)]
     NoWatermark(#[from] NoWatermark),
+    /// The caller's mistake.
+    #[error("there is no such recording")]
+    NoSuchRecording,
+    /// Trying again helps once it has ended.
+    #[error("the recording is not finished")]
+    NotFinished,
+    /// The caller's mistake.
+    #[error("nothing of the recording was saved")]
+    NoFile,
+    /// The caller's mistake.
+    #[error("the recording lies in a local folder")]
+    NotInABucket,
+    /// The operator's decision.
+    #[error("the recording lies in a store that is not configured any more")]
+    StoreGone,
+    #[error("the key of the recording's file is none")]
+    Key(#[from] InvalidKey),
+    #[error("no URL of the recording's file could be made")]
+    Url(#[from] StorageError),
+    #[error("there is no such time")]
+    Expiry(#[source] jiff::Error),
     /// Trying again later helps.
     #[error("no capacity left as {}, try again in {retry_after:?}", shortage.reason())]
     NoCapacity { shortage: Shortage, retry_after: Duration },

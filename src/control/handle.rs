@@ -12,10 +12,8 @@ use super::overview::Overview;
 use super::recording::{Noted, Wish};
 use super::shared::Shared;
 use super::supervisor::BACK_SOON;
-use super::upload_status::UploadStatus;
 use crate::ids::{EgressId, RoomName};
 use crate::options::{AskedOptions, RecordingOptions, ViewChange};
-use crate::report::QualityReport;
 use crate::store::{Phase, RecordingRow, Store};
 
 #[derive(Clone)]
@@ -55,16 +53,6 @@ pub enum StartStatus {
 pub struct ActiveRecording {
     pub egress_id: EgressId,
     pub started_at: Timestamp,
-}
-
-/// All that is known about a recording.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RecordingState {
-    pub row: RecordingRow,
-    /// What it has been like so far; `None` until there is something to tell.
-    pub quality: Option<QualityReport>,
-    /// How far its upload is; `None` once it has ended.
-    pub upload: Option<UploadStatus>,
 }
 
 impl Handle {
@@ -114,14 +102,6 @@ impl Handle {
             }
             Some(Noted::TooLate) | None => Err(ControlError::NothingToChange),
         }
-    }
-
-    /// A recording of this service, past ones included.
-    pub async fn recording(&self, id: &EgressId) -> Result<Option<RecordingState>, ControlError> {
-        let Some(row) = self.store.recording(id).await? else { return Ok(None) };
-        let quality = self.store.report(id).await?;
-        let upload = self.shared.uploads.of(id);
-        Ok(Some(RecordingState { row, quality, upload }))
     }
 
     /// All recordings, and what they wait for.

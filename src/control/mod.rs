@@ -5,6 +5,7 @@
 //! recording is in the database before it is acted upon, and a recording ends once.
 
 mod capacity;
+mod catalogue;
 mod error;
 mod failure;
 mod handle;
@@ -33,8 +34,9 @@ mod vigil;
 mod workforce;
 
 pub use capacity::{Load, Shortage};
+pub use catalogue::{FileUrl, ListedRecording, Listing, RecordingState};
 pub use error::ControlError;
-pub use handle::{ActiveRecording, Handle, RecordingState, StartStatus, Started};
+pub use handle::{ActiveRecording, Handle, StartStatus, Started};
 pub use livekit::{Livekit, LivekitError};
 pub use monitor::{Monitor, Outlook};
 pub use overview::Overview;

@@ -1,11 +1,16 @@
 //! The API's recorder is the supervisor's handle: the same calls, its errors in the API's words.
 
+use std::time::Duration;
+
 use futures_util::future::BoxFuture;
 
 use crate::api::{Recorder, RecorderError};
-use crate::control::{ActiveRecording, ControlError, Handle, Overview, RecordingState, Started};
+use crate::control::{
+    ActiveRecording, ControlError, FileUrl, Handle, Listing, Overview, RecordingState, Started,
+};
 use crate::ids::{EgressId, RoomName};
 use crate::options::{AskedOptions, ViewChange};
+use crate::store::RecordingQuery;
 
 pub struct ControlRecorder(pub Handle);
 
@@ -40,6 +45,18 @@ impl Recorder for ControlRecorder {
         Box::pin(async move { Ok(self.0.recording(id).await?) })
     }
 
+    fn recordings(&self, query: RecordingQuery) -> BoxFuture<'_, Result<Listing, RecorderError>> {
+        Box::pin(async move { Ok(self.0.recordings(query).await?) })
+    }
+
+    fn file_url<'a>(
+        &'a self,
+        id: &'a EgressId,
+        valid_for: Duration,
+    ) -> BoxFuture<'a, Result<FileUrl, RecorderError>> {
+        Box::pin(async move { Ok(self.0.file_url(id, valid_for).await?) })
+    }
+
     fn overview(&self) -> BoxFuture<'_, Result<Overview, RecorderError>> {
         Box::pin(async move { Ok(self.0.overview().await?) })
     }
@@ -61,9 +78,16 @@ impl From<ControlError> for RecorderError {
                 tracing::warn!(error = %cause, source, "LiveKit could not be asked for a room");
                 Self::LivekitUnreachable
             }
-            error @ (ControlError::Store(_) | ControlError::SpoolFolder { .. }) => {
-                Self::Internal(Box::new(error))
-            }
+            ControlError::NoSuchRecording => Self::NoSuchRecording,
+            ControlError::NotFinished => Self::NotFinished,
+            ControlError::NoFile => Self::NoFile,
+            ControlError::NotInABucket => Self::NotInABucket,
+            ControlError::StoreGone => Self::StoreGone,
+            error @ (ControlError::Store(_)
+            | ControlError::SpoolFolder { .. }
+            | ControlError::Key(_)
+            | ControlError::Url(_)
+            | ControlError::Expiry(_)) => Self::Internal(Box::new(error)),
         }
     }
 }

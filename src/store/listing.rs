@@ -53,10 +53,10 @@ fn page(tx: &Transaction<'_>, query: &RecordingQuery) -> rusqlite::Result<Record
     })?;
     let more = rows.len() > limit;
     rows.truncate(limit);
-    let next = rows.last().filter(|_| more).map(|row| Position {
-        started_at: row.started_at,
-        egress_id: row.egress_id.clone(),
-    });
+    let next = rows
+        .last()
+        .filter(|_| more)
+        .map(|row| Position { started_at: row.started_at, egress_id: row.egress_id.clone() });
     Ok(RecordingPage { rows, next })
 }
 

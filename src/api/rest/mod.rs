@@ -1,5 +1,6 @@
 //! Owns the routes of the REST API, and what is answered where there is none.
 
+mod cursor;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod health;
@@ -7,6 +8,7 @@ mod json;
 mod metrics;
 mod options;
 mod path;
+mod query;
 mod recording;
 mod recordings;
 mod webhooks;
@@ -34,7 +36,9 @@ pub fn router(state: ApiState) -> Router {
         .route("/v1/rooms/{room}/recording/start", post(recording::start))
         .route("/v1/rooms/{room}/recording/stop", post(recording::stop))
         .route("/v1/rooms/{room}/recording", get(recording::show).patch(recording::change))
+        .route("/v1/recordings", get(recordings::list))
         .route("/v1/recordings/{id}", get(recordings::show))
+        .route("/v1/recordings/{id}/url", get(recordings::url))
         .with_state(Arc::clone(&recorder));
     let health = recorder;
     let webhooks = Router::new()

@@ -32,7 +32,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Recording {
         let id = segment(parts, state).await?;
         // What is no id at all is the id of no recording.
         let recording = id.parse().map(Self);
-        recording.map_err(|_| no_such_recording())
+        recording.map_err(|_| Problem::no_such_recording())
     }
 }
 
@@ -45,10 +45,6 @@ impl<S: Send + Sync> FromRequestParts<S> for Webhook {
         let webhook = id.parse().map(Self);
         webhook.map_err(|_| Problem::new(Kind::NotFound, "No such webhook"))
     }
-}
-
-pub fn no_such_recording() -> Problem {
-    Problem::new(Kind::NotFound, "No such recording")
 }
 
 /// The one segment of a route that varies.

@@ -1,26 +1,57 @@
-//! Owns the full state of a recording, as users see it (`docs/api.md`).
+//! Owns the states of recordings, as users see them (`docs/api.md`), and where their files can be read.
 //!
 //! Contract: no path of the host is shown.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
 
-use super::path;
+use super::query::{Bounds, Query};
 use super::recording::millis;
+use super::{cursor, path};
 use crate::api::problem::Problem;
-use crate::api::recorder::{Recorder, RecordingState, Trouble, UploadStatus};
+use crate::api::recorder::{
+    FileUrl, ListedRecording, Listing, Recorder, RecordingQuery, RecordingState, Trouble, UploadStatus,
+};
 use crate::ids::{EgressId, RoomName};
 use crate::media::{Corner, FitChoice, Watermark};
 use crate::options::{Look, RecordingOptions};
 use crate::report::QualityReport;
-use crate::store::RecordingRow;
+use crate::store::{Phase, RecordingRow};
+
+/// Recordings on a page.
+const LIMIT: Bounds = Bounds { least: 1, most: 100, default: 20 };
+/// Seconds that a URL is good for; seven days are the most that S3 signs.
+const EXPIRES_IN: Bounds = Bounds { least: 1, most: 7 * 24 * 60 * 60, default: 60 * 60 };
+
+#[derive(Serialize)]
+pub struct RecordingAnswer {
+    #[serde(flatten)]
+    entry: EntryAnswer,
+    quality: Option<QualityReport>,
+}
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct RecordingAnswer {
+pub struct ListAnswer {
+    recordings: Vec<EntryAnswer>,
+    next_cursor: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UrlAnswer {
+    url: String,
+    expires_at: String,
+}
+
+/// A recording without its quality report.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct EntryAnswer {
     egress_id: EgressId,
     room_id: RoomName,
     status: &'static str,
@@ -33,7 +64,6 @@ pub struct RecordingAnswer {
     duration: u64,
     size: u64,
     error: Option<String>,
-    quality: Option<QualityReport>,
     upload: Option<UploadAnswer>,
 }
 
@@ -85,12 +115,62 @@ pub async fn show(
     path::Recording(id): path::Recording,
 ) -> Result<Json<RecordingAnswer>, Problem> {
     let found = recorder.recording(&id).await?;
-    Ok(Json(found.ok_or_else(path::no_such_recording)?.into()))
+    Ok(Json(found.ok_or_else(Problem::no_such_recording)?.into()))
+}
+
+pub async fn list(
+    State(recorder): State<Arc<dyn Recorder>>,
+    mut query: Query,
+) -> Result<Json<ListAnswer>, Problem> {
+    let wanted = RecordingQuery {
+        room: query.take_parsed("roomId")?,
+        phase: query.take("status").map(|word| phase(&word)).transpose()?,
+        limit: query.take_number("limit", LIMIT)?,
+        after: match query.take("cursor") {
+            Some(text) => Some(cursor::read(&text).ok_or_else(bad_cursor)?),
+            None => None,
+        },
+    };
+    query.end()?;
+    let Listing { recordings, next } = recorder.recordings(wanted).await?;
+    Ok(Json(ListAnswer {
+        recordings: recordings.into_iter().map(EntryAnswer::from).collect(),
+        next_cursor: next.as_ref().map(cursor::write),
+    }))
+}
+
+pub async fn url(
+    State(recorder): State<Arc<dyn Recorder>>,
+    path::Recording(id): path::Recording,
+    mut query: Query,
+) -> Result<Json<UrlAnswer>, Problem> {
+    let seconds = query.take_number("expiresIn", EXPIRES_IN)?;
+    query.end()?;
+    let FileUrl { url, expires_at } = recorder.file_url(&id, Duration::from_secs(seconds.into())).await?;
+    Ok(Json(UrlAnswer { url, expires_at: millis(expires_at) }))
+}
+
+fn phase(word: &str) -> Result<Phase, Problem> {
+    word.parse().map_err(|_| {
+        let words = Phase::ALL.map(Phase::as_str).join(", ");
+        Problem::bad_request(format!("status must be one of {words}"))
+    })
+}
+
+fn bad_cursor() -> Problem {
+    Problem::bad_request("cursor must be the nextCursor of an earlier answer")
 }
 
 impl From<RecordingState> for RecordingAnswer {
     fn from(state: RecordingState) -> Self {
         let RecordingState { row, quality, upload } = state;
+        Self { entry: ListedRecording { row, upload }.into(), quality }
+    }
+}
+
+impl From<ListedRecording> for EntryAnswer {
+    fn from(listed: ListedRecording) -> Self {
+        let ListedRecording { row, upload } = listed;
         let RecordingRow {
             egress_id,
             room,
@@ -118,7 +198,6 @@ impl From<RecordingState> for RecordingAnswer {
             duration,
             size,
             error,
-            quality,
             upload: upload.map(UploadAnswer::from),
         }
     }

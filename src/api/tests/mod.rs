@@ -20,7 +20,9 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::recorder::{Overview, Trouble, UploadStatus};
+use super::recorder::{
+    FileUrl, ListedRecording, Listing, Overview, Position, RecordingQuery, Trouble, UploadStatus,
+};
 use super::*;
 use crate::ids::{EgressId, RoomName};
 use crate::media::{Corner, Decorations, FitChoice, Layout, Theme, View, Watermark};
@@ -97,10 +99,46 @@ impl Recorder for InMemory {
         async { Ok((id.as_str() == PAST).then(past_recording)) }.boxed()
     }
 
+    fn recordings(&self, query: RecordingQuery) -> BoxFuture<'_, Result<Listing, RecorderError>> {
+        async move { Ok(listing(&query)) }.boxed()
+    }
+
+    fn file_url<'a>(
+        &'a self,
+        id: &'a EgressId,
+        valid_for: Duration,
+    ) -> BoxFuture<'a, Result<FileUrl, RecorderError>> {
+        let url = match id.as_str() {
+            PAST => {
+                let expires_at = STARTED_AT.parse::<Timestamp>().unwrap() + valid_for;
+                Ok(FileUrl { url: "https://store.example/x?sig".to_owned(), expires_at })
+            }
+            "EG_unfinished00" => Err(RecorderError::NotFinished),
+            "EG_failed000000" => Err(RecorderError::NoFile),
+            "EG_folder000000" => Err(RecorderError::NotInABucket),
+            "EG_storegone000" => Err(RecorderError::StoreGone),
+            _ => Err(RecorderError::NoSuchRecording),
+        };
+        async { url }.boxed()
+    }
+
     fn overview(&self) -> BoxFuture<'_, Result<Overview, RecorderError>> {
         let upload = (PAST.parse().unwrap(), stuck_upload());
         async { Ok(Overview { uploads: vec![upload], ..Overview::default() }) }.boxed()
     }
+}
+
+/// The past recording, if it is asked for, and that more follow it as long as one asks for no more than that.
+fn listing(query: &RecordingQuery) -> Listing {
+    let RecordingState { row, upload, .. } = past_recording();
+    let place = Position { started_at: row.started_at, egress_id: row.egress_id.clone() };
+    let is_wanted = query.after != Some(place.clone())
+        && query.room.as_ref().is_none_or(|room| *room == row.room)
+        && query.phase.is_none_or(|phase| phase == row.phase);
+    if !is_wanted {
+        return Listing { recordings: vec![], next: None };
+    }
+    Listing { recordings: vec![ListedRecording { row, upload }], next: (query.limit == 1).then_some(place) }
 }
 
 /// Of a recording that nobody can fetch yet.

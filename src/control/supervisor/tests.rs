@@ -1,5 +1,6 @@
 //! Whole recordings, with a real store, storage and process, and a worker that only plays one.
 
+mod catalogue;
 mod ending;
 mod faulty;
 mod limits;
