@@ -101,7 +101,8 @@ pub async fn run(config: Config) -> Result<Left, ServeError> {
     let (handle, supervisor) = supervisor(&config, store.clone(), stores, watched).await?;
     let deliverer = Deliverer::new(store.clone(), targets(&config))?;
     let listener = listen(&config).await?;
-    let api = api_state(config, handle, store.clone(), telemetry::count()?);
+    let webhooks = Registry::new(store.clone(), targets(&config))?;
+    let api = api_state(config, handle, webhooks, telemetry::count()?);
     let service = Service::start(Parts { monitor, deliverer, supervisor, listener, api });
     service.end_after(signals, &store).await
 }
@@ -356,12 +357,11 @@ async fn listen(config: &Config) -> Result<TcpListener, ServeError> {
     Ok(listener)
 }
 
-fn api_state(config: Config, handle: Handle, store: Store, metrics: PrometheusHandle) -> ApiState {
-    let targets = targets(&config);
+fn api_state(config: Config, handle: Handle, webhooks: Registry, metrics: PrometheusHandle) -> ApiState {
     let key = ApiKey { key: config.api.key, secret: config.api.secret };
     ApiState {
         recorder: Arc::new(ControlRecorder(handle)),
-        webhooks: Registry::new(store, targets),
+        webhooks,
         metrics,
         settings: ApiSettings {
             keys: ApiKeys::new(vec![key]),

@@ -66,6 +66,11 @@ pub enum DeliveryState {
 }
 
 impl DeliveryId {
+    /// Of a call that is made at once and never written down.
+    pub fn random() -> Self {
+        Self(format!("dl_{}", hex::encode(rand::random::<[u8; 12]>())))
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -33,7 +33,7 @@ pub use listing::{Position, RecordingPage, RecordingQuery};
 pub use phase::Phase;
 pub use recordings::{EndResult, Ending, Inserted, NewRecording, Outcome, RecordingRow, SavedFile};
 pub use uploads::{Place, UploadRow};
-pub use webhooks::WebhookRow;
+pub use webhooks::{WebhookRow, WebhookUpdate};
 
 /// A handle to the database; clones share the connection.
 ///

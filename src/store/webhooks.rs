@@ -20,6 +20,15 @@ pub struct WebhookRow {
     pub created_at: Timestamp,
 }
 
+/// What of a webhook becomes different; `None` stays as it is.
+#[derive(Debug, Clone, Default)]
+pub struct WebhookUpdate {
+    pub url: Option<String>,
+    pub secret: Option<SecretString>,
+    /// As in [`WebhookRow`].
+    pub events: Option<Vec<String>>,
+}
+
 impl Store {
     pub async fn insert_webhook(&self, webhook: WebhookRow) -> Result<(), StoreError> {
         self.write("insert_webhook", move |tx| insert(tx, &webhook)).await
@@ -36,10 +45,20 @@ impl Store {
 
     pub async fn webhook(&self, id: &WebhookId) -> Result<Option<WebhookRow>, StoreError> {
         let id = id.clone();
-        self.read("webhook", move |tx| {
-            let mut query = tx.prepare("SELECT * FROM webhooks WHERE id = ?1")?;
-            let mut rows = query.query_map([id.as_str()], |row| webhook_row(tx, row))?;
-            rows.next().transpose()
+        self.read("webhook", move |tx| find(tx, &id)).await
+    }
+
+    /// Changes a webhook; answers with what it is then, or `None` if there is none. What is still to be delivered goes
+    /// to where it is then.
+    pub async fn update_webhook(
+        &self,
+        id: &WebhookId,
+        update: WebhookUpdate,
+    ) -> Result<Option<WebhookRow>, StoreError> {
+        let id = id.clone();
+        self.write("update_webhook", move |tx| {
+            change(tx, &id, &update)?;
+            find(tx, &id)
         })
         .await
     }
@@ -65,10 +84,33 @@ fn insert(tx: &Transaction<'_>, webhook: &WebhookRow) -> rusqlite::Result<()> {
             Millis(webhook.created_at),
         ],
     )?;
+    add_events(tx, &webhook.id, &webhook.events)
+}
+
+fn change(tx: &Transaction<'_>, id: &WebhookId, update: &WebhookUpdate) -> rusqlite::Result<()> {
+    let WebhookUpdate { url, secret, events } = update;
+    let changed = tx.execute(
+        "UPDATE webhooks SET url = coalesce(?2, url), secret = coalesce(?3, secret) WHERE id = ?1",
+        params![id.as_str(), url, secret.as_ref().map(ExposeSecret::expose_secret)],
+    )?;
+    if let (1, Some(events)) = (changed, events) {
+        tx.execute("DELETE FROM webhook_events WHERE webhook_id = ?1", [id.as_str()])?;
+        add_events(tx, id, events)?;
+    }
+    Ok(())
+}
+
+fn find(tx: &Transaction<'_>, id: &WebhookId) -> rusqlite::Result<Option<WebhookRow>> {
+    let mut query = tx.prepare("SELECT * FROM webhooks WHERE id = ?1")?;
+    let mut rows = query.query_map([id.as_str()], |row| webhook_row(tx, row))?;
+    rows.next().transpose()
+}
+
+fn add_events(tx: &Transaction<'_>, id: &WebhookId, events: &[String]) -> rusqlite::Result<()> {
     let mut add =
         tx.prepare("INSERT INTO webhook_events (webhook_id, event, position) VALUES (?1, ?2, ?3)")?;
-    for (position, event) in (0_i64..).zip(&webhook.events) {
-        add.execute(params![webhook.id.as_str(), event, position])?;
+    for (position, event) in (0_i64..).zip(events) {
+        add.execute(params![id.as_str(), event, position])?;
     }
     Ok(())
 }

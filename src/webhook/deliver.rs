@@ -1,7 +1,7 @@
-//! Owns the delivery of webhooks: one task that takes what is due from the store, posts it and notes
+//! Owns the delivery of webhooks: one task that takes what is due from the store, has it posted and notes
 //! what became of it.
 //!
-//! Does not own the schedule (`retry`) nor which address is allowed (`target`). Contract: what is noted
+//! Does not own the schedule (`retry`) nor the call itself (`sender`). Contract: what is noted
 //! as delivered was answered with a 2xx; a delivery that is interrupted is made again, with the same id.
 
 use std::collections::HashSet;
@@ -9,31 +9,18 @@ use std::error::Error;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use reqwest::header::CONTENT_TYPE;
-use reqwest::{Client, Response, StatusCode, redirect};
+use reqwest::StatusCode;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use url::Url;
 
-use super::error::TargetRefused;
 use super::retry;
-use super::signature::signature;
-use super::target::{CheckedResolver, TargetPolicy};
+use super::sender::{AttemptError, Message, Sender};
+use super::target::TargetPolicy;
 use crate::failpoint::FailPoint;
 use crate::store::{DeliveryId, DueDelivery, FailedAttempt, Store, StoreError};
 
-const SIGNATURE_HEADER: &str = "X-RTCstack-Webhook-Signature";
-const EVENT_HEADER: &str = "X-RTCstack-Webhook-Event";
-const DELIVERY_HEADER: &str = "X-RTCstack-Webhook-Delivery";
-
-/// How long one attempt may take, from the resolution of the name to the end of the answer.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
-
 /// Attempts at a time: enough that a few receivers that hang do not hold up the others.
 const MAX_IN_FLIGHT: usize = 32;
-
-/// How much of an answer is read, and thrown away, so that polite receivers see no broken connection.
-const MAX_ANSWER_BYTES: usize = 64 * 1024;
 
 /// How long attempts that are under way may still take once the service is to end.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(3);
@@ -47,8 +34,7 @@ const NOTHING_PENDING: Duration = Duration::from_secs(24 * 60 * 60);
 /// The task that delivers.
 pub struct Deliverer {
     store: Store,
-    client: Client,
-    targets: TargetPolicy,
+    sender: Sender,
     in_flight: HashSet<DeliveryId>,
     attempts: JoinSet<Attempt>,
 }
@@ -59,26 +45,11 @@ struct Attempt {
     result: Result<StatusCode, AttemptError>,
 }
 
-/// Why an attempt did not succeed. The messages are kept for inspection.
-#[derive(Debug, thiserror::Error)]
-enum AttemptError {
-    #[error("the receiver answered {0}")]
-    Status(StatusCode),
-    #[error("the receiver did not answer within {} s", ATTEMPT_TIMEOUT.as_secs())]
-    Timeout,
-    #[error("{0}")]
-    Refused(#[from] TargetRefused),
-    #[error("the stored url is not one")]
-    Url(#[from] url::ParseError),
-    #[error("the receiver could not be reached: {}", innermost(.0))]
-    Transport(#[from] reqwest::Error),
-}
-
 impl Deliverer {
     /// Fails where the TLS set-up of the host does (no usable certificate store).
     pub fn new(store: Store, targets: TargetPolicy) -> Result<Self, reqwest::Error> {
-        let client = client(targets, ATTEMPT_TIMEOUT)?;
-        Ok(Self { store, client, targets, in_flight: HashSet::new(), attempts: JoinSet::new() })
+        let sender = Sender::new(targets)?;
+        Ok(Self { store, sender, in_flight: HashSet::new(), attempts: JoinSet::new() })
     }
 
     /// Delivers until it is cancelled.
@@ -107,7 +78,7 @@ impl Deliverer {
                 break;
             }
             if self.in_flight.insert(delivery.id.clone()) {
-                self.attempts.spawn(attempt(self.client.clone(), self.targets, delivery));
+                self.attempts.spawn(attempt(self.sender.clone(), delivery));
             }
         }
         let next = self.store.next_due(now).await?;
@@ -168,92 +139,20 @@ impl Deliverer {
     }
 }
 
-fn client(targets: TargetPolicy, timeout: Duration) -> Result<Client, reqwest::Error> {
-    Client::builder()
-        .user_agent(concat!("egressd/", env!("CARGO_PKG_VERSION")))
-        .timeout(timeout)
-        .redirect(redirect::Policy::none())
-        // A proxy would resolve the name itself, past the check.
-        .no_proxy()
-        .dns_resolver(CheckedResolver(targets))
-        .build()
-}
-
-async fn attempt(client: Client, targets: TargetPolicy, delivery: DueDelivery) -> Attempt {
-    let result = post(&client, targets, &delivery).await;
+async fn attempt(sender: Sender, delivery: DueDelivery) -> Attempt {
+    let message = Message {
+        id: &delivery.id,
+        url: &delivery.url,
+        secret: &delivery.secret,
+        event: &delivery.event,
+        body: &delivery.body,
+    };
+    let result = sender.send(message).await;
     Attempt { delivery, result }
 }
 
-async fn post(
-    client: &Client,
-    targets: TargetPolicy,
-    delivery: &DueDelivery,
-) -> Result<StatusCode, AttemptError> {
-    let url: Url = delivery.url.parse()?;
-    targets.check_literal(&url)?;
-    let request = client
-        .post(url)
-        .header(CONTENT_TYPE, "application/json")
-        .header(SIGNATURE_HEADER, signature(&delivery.secret, delivery.body.as_bytes()))
-        .header(EVENT_HEADER, &delivery.event)
-        .header(DELIVERY_HEADER, delivery.id.as_str())
-        .body(delivery.body.clone());
-    let response = request.send().await.map_err(send_error)?;
-    let status = response.status();
-    discard(response).await;
-    if status.is_success() { Ok(status) } else { Err(AttemptError::Status(status)) }
-}
-
-/// Reads the answer's body as far as it is sensible. The status has been given: what comes after it
-/// changes nothing.
-async fn discard(mut response: Response) {
-    let mut read = 0;
-    while let Ok(Some(chunk)) = response.chunk().await {
-        read += chunk.len();
-        if read > MAX_ANSWER_BYTES {
-            return;
-        }
-    }
-}
-
-fn send_error(error: reqwest::Error) -> AttemptError {
-    if error.is_timeout() {
-        return AttemptError::Timeout;
-    }
-    match find_refusal(&error) {
-        Some(refused) => AttemptError::Refused(refused),
-        // The URL may hold a token of the receiver's.
-        None => AttemptError::Transport(error.without_url()),
-    }
-}
-
-/// Our own resolver's refusal, wherever the HTTP client has wrapped it.
-fn find_refusal(error: &reqwest::Error) -> Option<TargetRefused> {
-    causes(error).find_map(|cause| cause.downcast_ref().cloned())
-}
-
-fn innermost(error: &reqwest::Error) -> String {
-    causes(error).last().map_or_else(|| error.to_string(), ToString::to_string)
-}
-
-/// The error itself and what it was caused by, outermost first.
-fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    let mut next = Some(error);
-    std::iter::from_fn(move || {
-        let error = next?;
-        next = error.source();
-        Some(error)
-    })
-}
-
 fn failed_attempt(failed_attempts: u32, error: &AttemptError, now: Timestamp) -> FailedAttempt {
-    let status = match error {
-        AttemptError::Status(status) => Some(status.as_u16()),
-        AttemptError::Timeout
-        | AttemptError::Refused(_)
-        | AttemptError::Url(_)
-        | AttemptError::Transport(_) => None,
-    };
+    let status = error.status().map(|status| status.as_u16());
     FailedAttempt { status, error: error.to_string(), retry_at: retry::next_attempt(failed_attempts, now) }
 }
 

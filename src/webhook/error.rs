@@ -6,13 +6,17 @@ use super::event::UnknownEvent;
 use crate::ids::WebhookId;
 use crate::store::StoreError;
 
+/// What users are told of a [`TargetRefused`].
+pub(super) const TARGET_REFUSED: &str =
+    "url leads to a loopback, link-local or private address, which is not allowed here";
+
 #[derive(Debug, thiserror::Error)]
 pub enum WebhookError {
     /// The caller's fault; the message is fit to be shown.
     #[error("url must be an absolute http or https URL with a host")]
     InvalidUrl(#[source] Option<url::ParseError>),
     /// The caller's fault; the message is fit to be shown.
-    #[error("url leads to a loopback, link-local or private address, which is not allowed here")]
+    #[error("{TARGET_REFUSED}")]
     TargetRefused(#[from] TargetRefused),
     /// The caller's fault; the message is fit to be shown.
     #[error("secret must not be empty")]

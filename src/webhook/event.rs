@@ -7,8 +7,10 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::ids::{EgressId, RoomName};
+use crate::ids::{EgressId, RoomName, WebhookId};
 use crate::store::{OutboxEvent, Outcome};
+
+const TEST: &str = "test";
 
 /// The events that exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,10 +113,26 @@ pub fn egress_ended(egress_id: &EgressId, room: &RoomName, outcome: &Outcome) ->
     })
 }
 
+/// `test`: nothing has happened, somebody wants to know whether events arrive. Nobody can ask for it by a filter.
+pub fn test(webhook: &WebhookId, now: Timestamp) -> OutboxEvent {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Body<'a> {
+        event: &'static str,
+        webhook_id: &'a WebhookId,
+        sent_at: String,
+    }
+    let body = Body { event: TEST, webhook_id: webhook, sent_at: format!("{now:.3}") };
+    OutboxEvent { name: TEST, body: json(&body) }
+}
+
 fn outbox_event<B: Serialize>(name: EventName, body: impl FnOnce(&'static str) -> B) -> OutboxEvent {
     let name = name.as_str();
-    let body = serde_json::to_string(&body(name)).expect("strings and numbers are always valid JSON");
-    OutboxEvent { name, body }
+    OutboxEvent { name, body: json(&body(name)) }
+}
+
+fn json(body: &impl Serialize) -> String {
+    serde_json::to_string(body).expect("strings and numbers are always valid JSON")
 }
 
 #[cfg(test)]
@@ -173,6 +191,15 @@ mod tests {
         assert_eq!(
             egress_started(&id, &room, started_at).body,
             r#"{"event":"egress_started","egressId":"EG_abc123abc123","roomId":"room-abc","startedAt":"2024-04-21T10:00:00.000Z"}"#
+        );
+    }
+
+    #[test]
+    fn a_test_says_which_webhook_it_is_for_and_when_it_was_sent() {
+        let id = "wh_abcdefghijklmnop".parse().unwrap();
+        assert_eq!(
+            test(&id, "2024-04-21T10:00:00Z".parse().unwrap()).body,
+            r#"{"event":"test","webhookId":"wh_abcdefghijklmnop","sentAt":"2024-04-21T10:00:00.000Z"}"#
         );
     }
 

@@ -9,11 +9,12 @@ mod error;
 pub mod event;
 mod registry;
 pub mod retry;
+mod sender;
 pub mod signature;
 mod target;
 
 pub use deliver::Deliverer;
 pub use error::WebhookError;
 pub use event::{EventFilter, EventName};
-pub use registry::{NewWebhook, Registered, Registry, Webhook};
+pub use registry::{NewWebhook, Registered, Registry, Trial, Webhook, WebhookChange};
 pub use target::TargetPolicy;

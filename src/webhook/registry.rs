@@ -1,4 +1,4 @@
-//! Owns which webhooks are taken in: checks what callers want and keeps it in the store.
+//! Owns which webhooks are taken in: checks what callers want and keeps it in the store; and tries them on demand.
 
 use jiff::Timestamp;
 use rand::Rng;
@@ -7,19 +7,21 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use super::error::WebhookError;
-use super::event::EventFilter;
+use super::event::{self, EventFilter};
+use super::sender::{Message, Sender};
 use super::target::TargetPolicy;
 use crate::ids::WebhookId;
-use crate::store::{Store, WebhookRow};
+use crate::store::{DeliveryId, Store, WebhookRow, WebhookUpdate};
 
 /// 32 characters of `[A-Za-z0-9]` are 190 bits, more than a key for HMAC-SHA256 needs.
 const SECRET_LEN: usize = 32;
 
-/// Registers and removes webhooks.
+/// Registers, changes, tries and removes webhooks.
 #[derive(Clone)]
 pub struct Registry {
     store: Store,
     targets: TargetPolicy,
+    sender: Sender,
 }
 
 /// What a caller wants.
@@ -29,6 +31,27 @@ pub struct NewWebhook {
     /// `None`: one is made.
     pub secret: Option<SecretString>,
     pub events: Vec<EventFilter>,
+}
+
+/// What a caller wants to be different; `None` stays as it is.
+#[derive(Debug)]
+pub struct WebhookChange {
+    pub url: Option<String>,
+    pub secret: Option<SecretString>,
+    pub events: Option<Vec<EventFilter>>,
+}
+
+/// What became of a `test` event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Trial {
+    Delivered {
+        status: u16,
+    },
+    /// `reason` is fit to be shown; `status` is what was answered, if anything was.
+    Failed {
+        status: Option<u16>,
+        reason: String,
+    },
 }
 
 /// A webhook as it is shown: without its secret.
@@ -48,16 +71,15 @@ pub struct Registered {
 }
 
 impl Registry {
-    pub fn new(store: Store, targets: TargetPolicy) -> Self {
-        Self { store, targets }
+    /// Fails where the TLS set-up of the host does (no usable certificate store).
+    pub fn new(store: Store, targets: TargetPolicy) -> Result<Self, reqwest::Error> {
+        Ok(Self { store, targets, sender: Sender::new(targets)? })
     }
 
     pub async fn register(&self, new: NewWebhook, now: Timestamp) -> Result<Registered, WebhookError> {
         let url = parse_url(&new.url)?;
         let events = without_duplicates(new.events)?;
-        if new.secret.as_ref().is_some_and(|secret| secret.expose_secret().is_empty()) {
-            return Err(WebhookError::EmptySecret);
-        }
+        check_secret(new.secret.as_ref())?;
         self.targets.check_now(&url).await?;
         let (secret, made_secret) = match new.secret {
             Some(secret) => (secret, None),
@@ -81,6 +103,42 @@ impl Registry {
     pub async fn get(&self, id: &WebhookId) -> Result<Webhook, WebhookError> {
         let row = self.store.webhook(id).await?;
         row.ok_or_else(|| WebhookError::NotFound(id.clone()))?.try_into()
+    }
+
+    /// Changes a webhook. What is still to be delivered to it goes to where it is then, signed with its secret then.
+    pub async fn change(&self, id: &WebhookId, change: WebhookChange) -> Result<Webhook, WebhookError> {
+        let WebhookChange { url, secret, events } = change;
+        check_secret(secret.as_ref())?;
+        let events = events.map(without_duplicates).transpose()?;
+        if let Some(url) = &url {
+            self.targets.check_now(&parse_url(url)?).await?;
+        }
+        let events = events.map(|events| words(&events));
+        let changed = self.store.update_webhook(id, WebhookUpdate { url, secret, events }).await?;
+        let row = changed.ok_or_else(|| WebhookError::NotFound(id.clone()))?;
+        tracing::info!(webhook = %id, "webhook changed");
+        row.try_into()
+    }
+
+    /// Sends a `test` event now, once, whatever the webhook asks for. It is not written down.
+    pub async fn try_out(&self, id: &WebhookId, now: Timestamp) -> Result<Trial, WebhookError> {
+        let row = self.store.webhook(id).await?;
+        let WebhookRow { url, secret, .. } = row.ok_or_else(|| WebhookError::NotFound(id.clone()))?;
+        let event = event::test(id, now);
+        let delivery = DeliveryId::random();
+        let (url, secret, body) = (&url, &secret, &event.body);
+        let message = Message { id: &delivery, url, secret, event: event.name, body };
+        match self.sender.send(message).await {
+            Ok(status) => {
+                tracing::info!(webhook = %id, status = status.as_u16(), "webhook tried");
+                Ok(Trial::Delivered { status: status.as_u16() })
+            }
+            Err(error) => {
+                tracing::warn!(webhook = %id, %error, "webhook tried in vain");
+                let status = error.status().map(|status| status.as_u16());
+                Ok(Trial::Failed { status, reason: error.for_users() })
+            }
+        }
     }
 
     /// Removes a webhook, with what was still to be delivered to it.
@@ -111,8 +169,20 @@ fn row(webhook: &Webhook, secret: SecretString) -> WebhookRow {
         id: webhook.id.clone(),
         url: webhook.url.clone(),
         secret,
-        events: webhook.events.iter().map(|filter| filter.as_str().to_owned()).collect(),
+        events: words(&webhook.events),
         created_at: webhook.created_at,
+    }
+}
+
+/// As the store keeps them.
+fn words(events: &[EventFilter]) -> Vec<String> {
+    events.iter().map(|filter| filter.as_str().to_owned()).collect()
+}
+
+fn check_secret(secret: Option<&SecretString>) -> Result<(), WebhookError> {
+    match secret.is_some_and(|secret| secret.expose_secret().is_empty()) {
+        true => Err(WebhookError::EmptySecret),
+        false => Ok(()),
     }
 }
 

@@ -51,8 +51,20 @@ async fn egress_ended_tells_exactly_what_lies_in_the_bucket() {
     assert!(!delivery.header("x-rtcstack-webhook-delivery").is_empty());
     assert_eq!(delivery.header("content-type"), "application/json");
 
-    delete(&stage, &id).await;
     assert_eq!(receiver.all().len(), 1, "one end, one event");
+    a_test_arrives_signed(&stage, &receiver, &id).await;
+    delete(&stage, &id).await;
+}
+
+async fn a_test_arrives_signed(stage: &Stage, receiver: &Receiver, id: &str) {
+    let tried = stage.caller().post(&format!("/v1/webhooks/{id}/test"), "").await;
+    assert_eq!((tried.status, &tried.json), (200, &json!({"delivered": true, "statusCode": 204})));
+    let deliveries = receiver.all();
+    let test = deliveries.last().expect("it was answered with 204");
+    assert_eq!((deliveries.len(), &test.json()["event"]), (2, &"test".into()));
+    let expected = format!("sha256={}", signature(SECRET, &["body"], &test.body));
+    assert_eq!(test.header("x-rtcstack-webhook-signature"), expected);
+    assert_eq!(test.header("x-rtcstack-webhook-event"), "test");
 }
 
 async fn register(stage: &Stage, receiver: &Receiver) -> String {

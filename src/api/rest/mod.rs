@@ -43,7 +43,11 @@ pub fn router(state: ApiState) -> Router {
     let health = recorder;
     let webhooks = Router::new()
         .route("/v1/webhooks", post(webhooks::register).get(webhooks::list))
-        .route("/v1/webhooks/{id}", get(webhooks::show).delete(webhooks::remove))
+        .route(
+            "/v1/webhooks/{id}",
+            get(webhooks::show).put(webhooks::replace).patch(webhooks::change).delete(webhooks::remove),
+        )
+        .route("/v1/webhooks/{id}/test", post(webhooks::try_out))
         .with_state(webhooks);
     let metrics = Router::new().route("/metrics", get(metrics::show)).with_state(metrics);
     let signed = recordings

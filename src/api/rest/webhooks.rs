@@ -1,4 +1,4 @@
-//! Owns the calls that register, show and remove webhooks (contract, part 4).
+//! Owns the calls that register, show, change, try and remove webhooks (contract, part 4).
 
 use axum::Json;
 use axum::body::Bytes;
@@ -15,7 +15,7 @@ use super::recording::millis;
 use crate::api::problem::Problem;
 use crate::ids::WebhookId;
 use crate::webhook::event::UnknownEvent;
-use crate::webhook::{EventFilter, NewWebhook, Registered, Registry, Webhook};
+use crate::webhook::{EventFilter, NewWebhook, Registered, Registry, Trial, Webhook, WebhookChange};
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -32,6 +32,18 @@ pub struct WebhookAnswer {
 #[derive(Serialize)]
 pub struct WebhookList {
     webhooks: Vec<WebhookAnswer>,
+}
+
+/// What became of a `test` event.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TrialAnswer {
+    delivered: bool,
+    /// What the receiver answered, if it did.
+    status_code: Option<u16>,
+    /// Only where it was not delivered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
 }
 
 pub async fn register(
@@ -58,6 +70,38 @@ pub async fn show(
     Ok(Json(registry.get(&id).await?.into()))
 }
 
+/// All of it becomes as the body says, but for the secret where the body has none: nobody can read it back, and
+/// another one would have to reach the receiver first.
+pub async fn replace(
+    State(registry): State<Registry>,
+    path::Webhook(id): path::Webhook,
+    body: Bytes,
+) -> Result<Json<WebhookAnswer>, Problem> {
+    let NewWebhook { url, secret, events } = parse(&body)?;
+    let change = WebhookChange { url: Some(url), secret, events: Some(events) };
+    Ok(Json(registry.change(&id, change).await?.into()))
+}
+
+/// Only what the body has becomes different.
+pub async fn change(
+    State(registry): State<Registry>,
+    path::Webhook(id): path::Webhook,
+    body: Bytes,
+) -> Result<Json<WebhookAnswer>, Problem> {
+    let change = fields(&body)?;
+    if let WebhookChange { url: None, secret: None, events: None } = change {
+        return Err(Problem::bad_request("There is nothing to change: url, secret and events are missing"));
+    }
+    Ok(Json(registry.change(&id, change).await?.into()))
+}
+
+pub async fn try_out(
+    State(registry): State<Registry>,
+    path::Webhook(id): path::Webhook,
+) -> Result<Json<TrialAnswer>, Problem> {
+    Ok(Json(registry.try_out(&id, Timestamp::now()).await?.into()))
+}
+
 pub async fn remove(
     State(registry): State<Registry>,
     path::Webhook(id): path::Webhook,
@@ -79,7 +123,27 @@ impl From<Webhook> for WebhookAnswer {
     }
 }
 
+impl From<Trial> for TrialAnswer {
+    fn from(trial: Trial) -> Self {
+        match trial {
+            Trial::Delivered { status } => Self { delivered: true, status_code: Some(status), reason: None },
+            Trial::Failed { status, reason } => {
+                Self { delivered: false, status_code: status, reason: Some(reason) }
+            }
+        }
+    }
+}
+
 pub(super) fn parse(body: &[u8]) -> Result<NewWebhook, Problem> {
+    let WebhookChange { url, secret, events } = fields(body)?;
+    Ok(NewWebhook {
+        url: url.ok_or_else(|| Problem::bad_request("url is missing"))?,
+        secret,
+        events: events.ok_or_else(|| Problem::bad_request("events is missing"))?,
+    })
+}
+
+fn fields(body: &[u8]) -> Result<WebhookChange, Problem> {
     let (mut url, mut secret, mut events) = (None, None, None);
     for (key, value) in object(body)? {
         match key.as_str() {
@@ -89,11 +153,7 @@ pub(super) fn parse(body: &[u8]) -> Result<NewWebhook, Problem> {
             unknown => return Err(unknown_key(unknown)),
         }
     }
-    Ok(NewWebhook {
-        url: url.ok_or_else(|| Problem::bad_request("url is missing"))?,
-        secret,
-        events: events.ok_or_else(|| Problem::bad_request("events is missing"))?,
-    })
+    Ok(WebhookChange { url, secret, events })
 }
 
 fn string(key: &str, value: Value) -> Result<String, Problem> {

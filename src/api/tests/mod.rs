@@ -203,12 +203,21 @@ impl Api {
     }
 
     async fn with_limit(rate_limit: RateLimit) -> Self {
+        Self::with(rate_limit, TargetPolicy::PublicOnly).await
+    }
+
+    /// Its webhooks may lead to this machine.
+    async fn trusting() -> Self {
+        Self::with(RateLimit::default(), TargetPolicy::AnyAddress).await
+    }
+
+    async fn with(rate_limit: RateLimit, targets: TargetPolicy) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&dir.path().join("egressd.db")).unwrap();
         let keys = vec![ApiKey { key: "key".into(), secret: "s3cr3t".into() }];
         let state = ApiState {
             recorder: Arc::new(InMemory::default()),
-            webhooks: Registry::new(store.clone(), TargetPolicy::PublicOnly),
+            webhooks: Registry::new(store.clone(), targets).unwrap(),
             metrics: PrometheusBuilder::new().build_recorder().handle(),
             settings: ApiSettings {
                 keys: ApiKeys::new(keys),

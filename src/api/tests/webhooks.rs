@@ -1,6 +1,7 @@
-//! The calls that register, show and remove webhooks.
+//! The calls that register, show, change, try and remove webhooks.
 
 use super::*;
+use serde_json::{Value, json};
 
 #[tokio::test]
 async fn a_webhook_is_registered_listed_shown_and_removed_and_its_secret_never_shown() {
@@ -70,4 +71,131 @@ async fn a_webhook_that_cannot_be_is_refused_with_its_fault() {
         let answer = api.post("/v1/webhooks", body).await;
         assert_eq!(answer.problem("bad-request"), (400, detail.to_owned()), "{body}");
     }
+}
+
+impl Api {
+    async fn webhook(&self, url: &str) -> String {
+        let body = json!({"url": url, "secret": "whsec_abc", "events": ["egress_ended"]}).to_string();
+        let made = self.post("/v1/webhooks", &body).await;
+        assert_eq!(made.status, 201, "{made:?}");
+        format!("/v1/webhooks/{}", made.json()["id"].as_str().unwrap())
+    }
+}
+
+#[tokio::test]
+async fn a_webhook_is_replaced_as_a_whole_and_changed_in_part() {
+    let api = Api::start().await;
+    let one = api.webhook("https://1.1.1.1/hook").await;
+    let mut expected = api.get(&one).await.json();
+
+    let replaced =
+        api.call("PUT", &one, r#"{"url":"https://1.0.0.1/","events":["*","egress_started"]}"#).await;
+    expected["url"] = "https://1.0.0.1/".into();
+    expected["events"] = json!(["*", "egress_started"]);
+    assert_eq!((replaced.status, replaced.json()), (200, expected.clone()));
+    assert_eq!(api.get(&one).await.json(), expected);
+
+    let changed = api.call("PATCH", &one, r#"{"events":["egress_updated"]}"#).await;
+    expected["events"] = json!(["egress_updated"]);
+    assert_eq!((changed.status, changed.json()), (200, expected.clone()));
+    let changed = api.call("PATCH", &one, r#"{"secret":"another"}"#).await;
+    assert_eq!((changed.status, changed.json()), (200, expected.clone()), "a secret is not shown");
+    assert_eq!(api.get("/v1/webhooks").await.json(), json!({"webhooks": [expected]}));
+}
+
+#[tokio::test]
+async fn a_change_that_cannot_be_changes_nothing_and_says_why() {
+    let api = Api::start().await;
+    let one = api.webhook("https://1.1.1.1/hook").await;
+    let before = api.get(&one).await.json();
+    let private = "url leads to a loopback, link-local or private address, which is not allowed here";
+    let cases = [
+        ("PUT", r#"{"url":"https://1.0.0.1/"}"#, "events is missing"),
+        ("PUT", r#"{"events":["*"]}"#, "url is missing"),
+        ("PUT", r#"{"url":"https://1.0.0.1/","events":["*"],"id":"x"}"#, "Unknown key \"id\""),
+        ("PATCH", "{}", "There is nothing to change: url, secret and events are missing"),
+        ("PATCH", r#"{"url":"http://10.0.0.1/","events":["*"]}"#, private),
+        ("PATCH", r#"{"url":"https://1.0.0.1/","events":[]}"#, "events must name at least one event"),
+        ("PATCH", r#"{"url":"https://1.0.0.1/","secret":""}"#, "secret must not be empty"),
+        ("PATCH", r#"{"secret":null}"#, "secret must be a string"),
+        (
+            "PATCH",
+            r#"{"events":["test"]}"#,
+            "events: \"test\" is no event; expected egress_started, egress_updated, egress_ended or *",
+        ),
+    ];
+    for (method, body, detail) in cases {
+        let answer = api.call(method, &one, body).await;
+        assert_eq!(answer.problem("bad-request"), (400, detail.to_owned()), "{body}");
+    }
+    assert_eq!(api.get(&one).await.json(), before);
+}
+
+#[tokio::test]
+async fn a_webhook_that_there_is_none_of_can_be_neither_changed_nor_tried() {
+    let api = Api::start().await;
+    let body = r#"{"url":"https://1.1.1.1/","events":["*"]}"#;
+    for id in ["wh_abcdefghijklmnop", "7"] {
+        let one = format!("/v1/webhooks/{id}");
+        assert_eq!(api.call("PUT", &one, body).await.problem("not-found").0, 404);
+        assert_eq!(api.call("PATCH", &one, body).await.problem("not-found").0, 404);
+        assert_eq!(api.post(&format!("{one}/test"), "").await.problem("not-found").0, 404);
+    }
+    assert_eq!(api.get("/v1/webhooks").await.json(), json!({"webhooks": []}));
+}
+
+/// Takes one request, answers it so, and gives it back.
+async fn receive(listener: &TcpListener, answer: &str) -> String {
+    let (mut connection, _) = listener.accept().await.unwrap();
+    let mut request = String::new();
+    while !request.ends_with('}') {
+        let mut buffer = [0; 4096];
+        let read = connection.read(&mut buffer).await.unwrap();
+        assert_ne!(read, 0, "the request ended early: {request}");
+        request.push_str(std::str::from_utf8(&buffer[..read]).unwrap());
+    }
+    connection.write_all(answer.as_bytes()).await.unwrap();
+    request
+}
+
+#[tokio::test]
+async fn a_test_is_sent_signed_at_once_and_its_fate_is_told() {
+    let api = Api::trusting().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let one = api.webhook(&format!("http://{}/hook", listener.local_addr().unwrap())).await;
+    api.call("PATCH", &one, r#"{"secret":"another"}"#).await;
+    let test = format!("{one}/test");
+    let ok = "HTTP/1.1 204 No Content\r\n\r\n";
+    let (request, answer) = tokio::join!(receive(&listener, ok), api.post(&test, ""));
+    assert_eq!((answer.status, &*answer.body), (200, r#"{"delivered":true,"statusCode":204}"#));
+
+    let (head, body) = request.split_once("\r\n\r\n").unwrap();
+    let event: Value = serde_json::from_str(body).unwrap();
+    assert_eq!((&event["event"], event.as_object().unwrap().len()), (&json!("test"), 3));
+    assert!(one.ends_with(event["webhookId"].as_str().unwrap()));
+    let mut mac = Hmac::<Sha256>::new_from_slice(b"another").unwrap();
+    mac.update(body.as_bytes());
+    let signature =
+        format!("x-rtcstack-webhook-signature: sha256={}", hex::encode(mac.finalize().into_bytes()));
+    for header in [&*signature, "x-rtcstack-webhook-event: test", "x-rtcstack-webhook-delivery: dl_"] {
+        assert!(head.to_lowercase().contains(header), "{header} is not in {head}");
+    }
+
+    let error = "HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n";
+    let (_, answer) = tokio::join!(receive(&listener, error), api.post(&test, ""));
+    let reason = "the receiver answered 500 Internal Server Error";
+    assert_eq!(
+        (answer.status, answer.json()),
+        (200, json!({"delivered": false, "statusCode": 500, "reason": reason}))
+    );
+
+    drop(listener);
+    let answer = api.post(&test, "").await;
+    assert_eq!((answer.status, &answer.json()["delivered"]), (200, &json!(false)));
+    assert_eq!(answer.json()["statusCode"], Value::Null);
+    let reason = answer.json()["reason"].as_str().unwrap().to_owned();
+    assert!(
+        reason.starts_with("the receiver could not be reached: ") && !reason.contains("127.0.0.1"),
+        "{reason}"
+    );
 }

@@ -12,6 +12,9 @@ use crate::ids::{EgressId, RoomName, WebhookId};
 use crate::options::RecordingOptions;
 use crate::store::{DeliveryRow, DeliveryState, Ending, Inserted, NewRecording, Outcome, WebhookRow};
 use crate::webhook::event::egress_ended;
+use crate::webhook::sender::DELIVERY_HEADER;
+use crate::webhook::signature::signature;
+use crate::webhook::{Registry, Trial, WebhookChange};
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 const ERROR: &str = "HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n";
@@ -185,7 +188,7 @@ async fn a_receiver_that_does_not_answer_in_time_is_a_failed_attempt() {
     let outbox = Outbox::to(&format!("http://{}/", silent.local_addr().unwrap())).await;
     let targets = TargetPolicy::AnyAddress;
     let mut deliverer = Deliverer::new(outbox.store.clone(), targets).unwrap();
-    deliverer.client = client(targets, Duration::from_millis(20)).unwrap();
+    deliverer.sender = Sender::with_timeout(targets, Duration::from_millis(20)).unwrap();
 
     deliverer.start_due(Timestamp::now()).await.unwrap();
     deliverer.drain().await;
@@ -258,4 +261,36 @@ async fn a_running_deliverer_is_woken_by_a_new_event() {
     assert!(request.ends_with(&second));
     cancel.cancel();
     running.await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_pending_goes_to_where_its_webhook_is_by_then() {
+    let (old, url) = receiver().await;
+    drop(old);
+    let outbox = Outbox::to(&url).await;
+    let (listener, url) = receiver().await;
+    let registry = Registry::new(outbox.store.clone(), TargetPolicy::AnyAddress).unwrap();
+    let change = WebhookChange { url: Some(url), secret: Some("another".into()), events: None };
+    registry.change(&outbox.webhook, change).await.unwrap();
+    let deliver = outbox.deliver(TargetPolicy::AnyAddress, Timestamp::now());
+    let (request, delivery) = tokio::join!(answer(&listener, OK), deliver);
+    assert_eq!(delivery.state, DeliveryState::Delivered);
+    let expected = signature(&"another".into(), outbox.body.as_bytes());
+    assert_eq!(header(&request, "X-RTCstack-Webhook-Signature"), Some(&*expected));
+}
+
+#[tokio::test]
+async fn a_test_reaches_no_address_that_is_not_public_and_tells_none() {
+    let inside = StdListener::bind("127.0.0.1:0").unwrap();
+    let port = inside.local_addr().unwrap().port();
+    for host in ["127.0.0.1", "localhost"] {
+        let outbox = Outbox::to(&format!("http://{host}:{port}/")).await;
+        let registry = Registry::new(outbox.store.clone(), TargetPolicy::PublicOnly).unwrap();
+        let trial = registry.try_out(&outbox.webhook, Timestamp::now()).await.unwrap();
+        let Trial::Failed { status: None, reason } = trial else { panic!("{trial:?}") };
+        assert!(reason.starts_with("url leads to") && !reason.contains("127.0.0.1"), "{host}: {reason}");
+        assert!(!was_reached(&inside), "{host}");
+        let deliveries = outbox.store.deliveries(&outbox.webhook).await.unwrap();
+        assert_eq!(deliveries.len(), 1, "a test is not written down");
+    }
 }
