@@ -31,8 +31,12 @@ const BACK_WITHIN_S: f64 = 5.0;
 /// The report goes by when datagrams came, the file by when frames were shown.
 const CLOCKS_AGREE_WITHIN_S: f64 = 0.5;
 /// UDP goes through one relay; the other one, of signalling, tells the recorder where TCP is that works.
-const FAULTY_UDP: Options =
-    Options { network: Network::Faulty { seed: 7 }, signalling: Signalling::Relayed, settings: &[] };
+const FAULTY_UDP: Options = Options {
+    network: Network::Faulty { seed: 7 },
+    signalling: Signalling::Relayed,
+    settings: &[],
+    disk: None,
+};
 /// As in the sync test, over fewer pairs.
 const MEDIAN_LIMIT_S: f64 = 0.040;
 const SINGLE_LIMIT_S: f64 = 0.100;

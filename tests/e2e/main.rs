@@ -26,6 +26,8 @@ mod upload;
 
 mod outage;
 
+mod full;
+
 mod kills;
 
 mod terminate;

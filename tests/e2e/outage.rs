@@ -1,7 +1,7 @@
 //! The store goes away while a recording runs, and stays away beyond its end: whoever looks sees it and why, and the file
 //! is whole once the store is back. `EGRESSD_OUTAGE_SECONDS` says for how long it stays away at each side of the end.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -11,7 +11,7 @@ use crate::picture::{
 };
 use crate::support::participants::Act;
 use crate::support::service::kill_hard;
-use crate::support::stage::{Running, Stage, object_key};
+use crate::support::stage::{Stage, object_key};
 
 /// Parts of 5 MiB are ready soon.
 const BUSY: &str = r#"{"videoBitrate":10000}"#;
@@ -33,14 +33,14 @@ async fn a_store_that_is_away_beyond_the_end_of_a_recording_is_seen_and_costs_no
     let running = stage.record().await;
     tokio::time::sleep(BEFORE).await;
     kill_hard(stage.minio.id());
-    let state = until(&stage, &running, NOTICED, |state| state["upload"]["trouble"].is_object()).await;
+    let state = stage.until(&running, NOTICED, |state| state["upload"]["trouble"].is_object()).await;
     let reason = state["upload"]["trouble"]["reason"].as_str().unwrap_or_default();
     assert!(state["status"] == "active" && !reason.is_empty(), "the recording goes on: {state}");
     assert!(state["upload"]["waitingBytes"].as_u64() > Some(0), "{state}");
     tokio::time::sleep(away()).await;
     let lasted = stage.stop().await - running.active_at;
 
-    let state = until(&stage, &running, NOTICED, |state| state["status"] == "uploading").await;
+    let state = stage.until(&running, NOTICED, |state| state["status"] == "uploading").await;
     assert!(state["upload"]["trouble"].is_object() && state["file"].is_null(), "{state}");
     let health = stage.caller().get("/v1/health").await;
     assert_eq!((health.status, &health.json["status"]), (200, &"degraded".into()), "{health:?}");
@@ -52,7 +52,7 @@ async fn a_store_that_is_away_beyond_the_end_of_a_recording_is_seen_and_costs_no
 
     tokio::time::sleep(away()).await;
     stage.minio.start_again().await;
-    let state = until(&stage, &running, BACK, |state| !state["endedAt"].is_null()).await;
+    let state = stage.until(&running, BACK, |state| !state["endedAt"].is_null()).await;
     assert_eq!((&state["status"], &state["upload"]), (&"complete".into(), &Value::Null), "{state}");
     let recording = stage.fetch(&running).await;
     the_streams_are_h264_and_aac(&recording);
@@ -66,19 +66,4 @@ async fn a_store_that_is_away_beyond_the_end_of_a_recording_is_seen_and_costs_no
 fn away() -> Duration {
     let asked = std::env::var("EGRESSD_OUTAGE_SECONDS").ok();
     asked.map_or(AWAY, |seconds| Duration::from_secs(seconds.parse().expect("a number of seconds")))
-}
-
-/// The recording's state once it is as it should be.
-async fn until(stage: &Stage, running: &Running, limit: Duration, is: impl Fn(&Value) -> bool) -> Value {
-    let path = format!("/v1/recordings/{}", running.egress_id);
-    let begin = Instant::now();
-    loop {
-        let answer = stage.caller().get(&path).await;
-        assert_eq!(answer.status, 200, "{answer:?}");
-        if is(&answer.json) {
-            return answer.json;
-        }
-        assert!(begin.elapsed() < limit, "not so within {limit:?}: {}", answer.json);
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
 }

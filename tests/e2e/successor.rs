@@ -9,10 +9,11 @@ use egressd::worker::messages::{EndReason, Event, Resume, WorkerSpec};
 use crate::picture::{
     every_frame_is_a_thirtieth_of_a_second_after_the_one_before, plain, the_streams_are_h264_and_aac,
 };
+use crate::support::disk::SmallDisk;
 use crate::support::participants::Act;
 use crate::support::probe::{Flash, Recording};
 use crate::support::stage::Stage;
-use crate::support::worker::{SmallDisk, Worker, finished, scan_file, spec};
+use crate::support::worker::{Worker, finished, scan_file, spec};
 
 const RECORDED: Duration = Duration::from_secs(12);
 const GAP: Duration = Duration::from_secs(4);
@@ -191,7 +192,7 @@ async fn a_recording_whose_disk_is_full_ends_with_all_that_had_its_place() {
     const SPACE: u64 = 2_097_152;
     let mut stage = Stage::open("full").await;
     stage.participants.join("noise", Act::Noise);
-    let disk = SmallDisk::mount(stage.folder(), SPACE);
+    let disk = SmallDisk::mount(&stage.folder().join("small"), SPACE);
     let folder = disk.as_ref().map_or(stage.folder(), SmallDisk::path);
     let spec = spec(&stage.livekit, "full", folder.join("spool.mp4"));
     let log = stage.folder().join("spool.log");

@@ -27,6 +27,8 @@ pub mod grid;
 
 pub mod process;
 
+pub mod disk;
+
 mod procfs;
 
 mod tools;

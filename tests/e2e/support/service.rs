@@ -50,7 +50,11 @@ impl Service {
 
     /// Where it keeps its database and its spools.
     pub fn data(&self) -> PathBuf {
-        self.folder.join(DATA)
+        Self::data_in(&self.folder)
+    }
+
+    pub fn data_in(folder: &Path) -> PathBuf {
+        folder.join(DATA)
     }
 
     async fn run(
@@ -77,7 +81,7 @@ impl Service {
         (port, minio): (u16, u16),
         settings: &[(&str, &OsStr)],
     ) -> Vec<(String, OsString)> {
-        let data = folder.join(DATA);
+        let data = Self::data_in(folder);
         let (port, minio) = (port.to_string(), minio.to_string());
         let all: [(&str, &OsStr); 18] = [
             ("LOG_LEVEL", "info".as_ref()),

@@ -10,6 +10,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::{Mutex, MutexGuard};
 
+use super::disk::SmallDisk;
 use super::participants::{Crowd, Participants};
 use super::probe::Recording;
 use super::rest::{Answer, Caller};
@@ -36,6 +37,8 @@ pub struct Stage {
     signalling: Option<SignallingRelay>,
     room: &'static str,
     caller: Caller,
+    /// The service's own, if it has a small one.
+    disk: Option<SmallDisk>,
     folder: Folder,
     _turn: MutexGuard<'static, ()>,
 }
@@ -47,6 +50,9 @@ pub struct Options {
     pub signalling: Signalling,
     /// egressd's settings, by name.
     pub settings: &'static [(&'static str, &'static str)],
+    /// Bytes of the disk that egressd's folder is on; a part of the machine's disk if there is no other (see
+    /// [`Stage::has_small_disk`]).
+    pub disk: Option<u64>,
 }
 
 /// How egressd reaches LiveKit's signalling port; participants reach it directly.
@@ -93,6 +99,7 @@ impl Stage {
         if let (Signalling::Tls { trusted: true }, Some(relay)) = (options.signalling, &signalling) {
             settings.push(("EGRESSD_LIVEKIT_CA_FILE", relay.ca_file().as_os_str()));
         }
+        let disk = options.disk.and_then(|bytes| SmallDisk::mount(&Service::data_in(folder.path()), bytes));
         let service = Service::start(folder.path(), &url, &minio, &settings).await;
         match options.network {
             Network::Direct => {}
@@ -110,9 +117,15 @@ impl Stage {
             signalling,
             room,
             caller,
+            disk,
             folder,
             _turn: turn,
         }
+    }
+
+    /// Whether this machine could make the small disk that was asked for.
+    pub fn has_small_disk(&self) -> bool {
+        self.disk.is_some()
     }
 
     /// Participants in a browser, which is started when it is first asked for.
@@ -171,6 +184,21 @@ impl Stage {
         let stopped = Instant::now();
         assert_eq!(answer.status, 200, "{answer:?}");
         stopped
+    }
+
+    /// The recording's state once it is as it should be.
+    pub async fn until(&self, running: &Running, limit: Duration, is: impl Fn(&Value) -> bool) -> Value {
+        let path = format!("/v1/recordings/{}", running.egress_id);
+        let begin = Instant::now();
+        loop {
+            let answer = self.caller.get(&path).await;
+            assert_eq!(answer.status, 200, "{answer:?}");
+            if is(&answer.json) {
+                return answer.json;
+            }
+            assert!(begin.elapsed() < limit, "not so within {limit:?}: {}", answer.json);
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
     }
 
     /// The quality report of a recording that is over.

@@ -153,34 +153,6 @@ impl Worker {
     }
 }
 
-/// A file system of so many bytes, in memory. Only root may make one.
-pub struct SmallDisk(PathBuf);
-
-impl SmallDisk {
-    /// None if it may not be made here.
-    pub fn mount(folder: &Path, bytes: u64) -> Option<Self> {
-        let at = folder.join("small");
-        std::fs::create_dir(&at).expect("the test's folder can be written to");
-        let mut mount = std::process::Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", &format!("size={bytes}"), "tmpfs"]).arg(&at);
-        let mounted = mount.stderr(Stdio::null()).status().is_ok_and(|status| status.success());
-        mounted.then_some(Self(at))
-    }
-
-    pub fn path(&self) -> &Path {
-        &self.0
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let done = std::process::Command::new("umount").arg("--lazy").arg(&self.0).status();
-        if !done.is_ok_and(|status| status.success()) {
-            eprintln!("{} is still mounted", self.0.display());
-        }
-    }
-}
-
 /// Where a spool ends, as the service finds it.
 pub fn scan_file(path: &Path) -> Scan {
     use std::os::unix::fs::FileExt;
