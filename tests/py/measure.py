@@ -103,7 +103,7 @@ def rising(values, threshold):
 
 
 def flashes(path):
-    """Beep minus flash of each pair; a flash without a beep within half a period is a null."""
+    """Beep minus flash of each pair, which are nearest to each other; a flash without a beep within half a period is a null."""
     times, luma = brightness(path)
     bright = luma > (luma.max() + luma.min()) / 2
     # The flash begins with the first bright frame: its own time, since frames are shown whole.
@@ -112,7 +112,9 @@ def flashes(path):
     offsets = []
     for flash in begun:
         nearest = heard[np.abs(heard - flash).argmin()] if len(heard) else np.inf
-        offsets.append(round(float(nearest - flash), 4) if abs(nearest - flash) < 0.5 else None)
+        # A flash from before the first sound is not the partner of the next one's beep.
+        mutual = begun[np.abs(begun - nearest).argmin()] == flash
+        offsets.append(round(float(nearest - flash), 4) if mutual and abs(nearest - flash) < 0.5 else None)
     times = [round(float(flash), 4) for flash in begun]
     return {"flashes": len(begun), "beeps": len(heard), "times": times, "offsets": offsets}
 
