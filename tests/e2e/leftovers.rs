@@ -10,6 +10,8 @@ use crate::support::service::Service;
 use crate::support::stage::Stage;
 
 const RECORDINGS: u32 = 50;
+/// Some frames: one that is stopped within the first one holds nothing, and says so.
+const RECORDED: Duration = Duration::from_millis(200);
 /// What is done in the background after a recording is over: idle connections are closed, threads without work end.
 const SETTLED: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(100);
@@ -36,6 +38,7 @@ async fn after_fifty_recordings_nothing_is_left_of_them() {
 
 async fn record_one(stage: &Stage) {
     let running = stage.record().await;
+    tokio::time::sleep(RECORDED).await;
     stage.stop().await;
     stage.report(&running).await;
 }
