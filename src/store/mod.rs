@@ -79,6 +79,14 @@ impl Store {
         self.transact(what, TransactionBehavior::Immediate, work).await
     }
 
+    /// A write that is about one row; answers whether there was that row.
+    async fn changes_one<F>(&self, what: &'static str, work: F) -> Result<bool, StoreError>
+    where
+        F: FnOnce(&Transaction<'_>) -> rusqlite::Result<usize> + Send + 'static,
+    {
+        self.write(what, move |tx| Ok(work(tx)? == 1)).await
+    }
+
     async fn transact<T, F>(
         &self,
         what: &'static str,

@@ -99,12 +99,11 @@ impl Store {
     /// Moves a recording that has not ended to another phase that is not an end. Answers whether there was one.
     pub async fn set_phase(&self, id: &EgressId, phase: Phase) -> Result<bool, StoreError> {
         let id = id.clone();
-        self.write("set_phase", move |tx| {
-            let changed = tx.execute(
+        self.changes_one("set_phase", move |tx| {
+            tx.execute(
                 "UPDATE recordings SET phase = ?2 WHERE egress_id = ?1 AND ended_at IS NULL",
                 params![id.as_str(), phase.as_str()],
-            )?;
-            Ok(changed == 1)
+            )
         })
         .await
     }
@@ -112,12 +111,11 @@ impl Store {
     /// Notes that a recording takes in no more media, and how it is to end. Answers whether it had not ended.
     pub async fn set_verdict(&self, id: &EgressId, verdict: String) -> Result<bool, StoreError> {
         let id = id.clone();
-        self.write("set_verdict", move |tx| {
-            let changed = tx.execute(
+        self.changes_one("set_verdict", move |tx| {
+            tx.execute(
                 "UPDATE recordings SET phase = ?2, verdict = ?3 WHERE egress_id = ?1 AND ended_at IS NULL",
                 params![id.as_str(), Phase::Uploading.as_str(), verdict],
-            )?;
-            Ok(changed == 1)
+            )
         })
         .await
     }
@@ -125,12 +123,11 @@ impl Store {
     /// Notes when the timeline of a recording began that has not ended.
     pub async fn set_zero(&self, id: &EgressId, zero: Timestamp) -> Result<bool, StoreError> {
         let id = id.clone();
-        self.write("set_zero", move |tx| {
-            let changed = tx.execute(
+        self.changes_one("set_zero", move |tx| {
+            tx.execute(
                 "UPDATE recordings SET zero = ?2 WHERE egress_id = ?1 AND ended_at IS NULL",
                 params![id.as_str(), Millis(zero)],
-            )?;
-            Ok(changed == 1)
+            )
         })
         .await
     }
@@ -138,12 +135,11 @@ impl Store {
     /// Changes what a recording is like that takes in media, or is about to. Answers whether there was one.
     pub async fn set_options(&self, id: &EgressId, options: RecordingOptions) -> Result<bool, StoreError> {
         let id = id.clone();
-        self.write("set_options", move |tx| {
-            let changed = tx.execute(
+        self.changes_one("set_options", move |tx| {
+            tx.execute(
                 "UPDATE recordings SET options = ?2 WHERE egress_id = ?1 AND phase IN ('starting', 'active')",
                 params![id.as_str(), Json(&options)],
-            )?;
-            Ok(changed == 1)
+            )
         })
         .await
     }

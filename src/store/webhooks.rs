@@ -66,9 +66,8 @@ impl Store {
     /// Removes a webhook and its deliveries. Answers whether there was one.
     pub async fn delete_webhook(&self, id: &WebhookId) -> Result<bool, StoreError> {
         let id = id.clone();
-        self.write("delete_webhook", move |tx| {
-            let deleted = tx.execute("DELETE FROM webhooks WHERE id = ?1", [id.as_str()])?;
-            Ok(deleted == 1)
+        self.changes_one("delete_webhook", move |tx| {
+            tx.execute("DELETE FROM webhooks WHERE id = ?1", [id.as_str()])
         })
         .await
     }
