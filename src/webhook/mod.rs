@@ -12,6 +12,8 @@ pub mod retry;
 mod sender;
 pub mod signature;
 mod target;
+#[cfg(test)]
+pub mod testing;
 
 pub use deliver::Deliverer;
 pub use error::WebhookError;

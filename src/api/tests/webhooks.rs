@@ -1,6 +1,7 @@
 //! The calls that register, show, change, try and remove webhooks.
 
 use super::*;
+use crate::webhook::testing;
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -144,20 +145,6 @@ async fn a_webhook_that_there_is_none_of_can_be_neither_changed_nor_tried() {
     assert_eq!(api.get("/v1/webhooks").await.json(), json!({"webhooks": []}));
 }
 
-/// Takes one request, answers it so, and gives it back.
-async fn receive(listener: &TcpListener, answer: &str) -> String {
-    let (mut connection, _) = listener.accept().await.unwrap();
-    let mut request = String::new();
-    while !request.ends_with('}') {
-        let mut buffer = [0; 4096];
-        let read = connection.read(&mut buffer).await.unwrap();
-        assert_ne!(read, 0, "the request ended early: {request}");
-        request.push_str(std::str::from_utf8(&buffer[..read]).unwrap());
-    }
-    connection.write_all(answer.as_bytes()).await.unwrap();
-    request
-}
-
 #[tokio::test]
 async fn a_test_is_sent_signed_at_once_and_its_fate_is_told() {
     let api = Api::trusting().await;
@@ -166,7 +153,7 @@ async fn a_test_is_sent_signed_at_once_and_its_fate_is_told() {
     api.call("PATCH", &one, r#"{"secret":"another"}"#).await;
     let test = format!("{one}/test");
     let ok = "HTTP/1.1 204 No Content\r\n\r\n";
-    let (request, answer) = tokio::join!(receive(&listener, ok), api.post(&test, ""));
+    let (request, answer) = tokio::join!(testing::answer(&listener, ok), api.post(&test, ""));
     assert_eq!((answer.status, &*answer.body), (200, r#"{"delivered":true,"statusCode":204}"#));
 
     let (head, body) = request.split_once("\r\n\r\n").unwrap();
@@ -182,7 +169,7 @@ async fn a_test_is_sent_signed_at_once_and_its_fate_is_told() {
     }
 
     let error = "HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\n\r\n";
-    let (_, answer) = tokio::join!(receive(&listener, error), api.post(&test, ""));
+    let (_, answer) = tokio::join!(testing::answer(&listener, error), api.post(&test, ""));
     let reason = "the receiver answered 500 Internal Server Error";
     assert_eq!(
         (answer.status, answer.json()),

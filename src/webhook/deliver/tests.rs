@@ -4,7 +4,6 @@ use std::net::TcpListener as StdListener;
 use std::path::Path;
 
 use tempfile::TempDir;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use super::*;
@@ -14,6 +13,7 @@ use crate::store::{DeliveryRow, DeliveryState, Ending, Inserted, NewRecording, O
 use crate::webhook::event::egress_ended;
 use crate::webhook::sender::DELIVERY_HEADER;
 use crate::webhook::signature::signature;
+use crate::webhook::testing::{answer, header};
 use crate::webhook::{Registry, Trial, WebhookChange};
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
@@ -84,34 +84,6 @@ async fn receiver() -> (TcpListener, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/hook?a=1", listener.local_addr().unwrap());
     (listener, url)
-}
-
-/// Takes one request in, answers it and returns its text: head and body.
-async fn answer(listener: &TcpListener, answer: &str) -> String {
-    let (mut connection, _) = listener.accept().await.unwrap();
-    let mut request = String::new();
-    while !is_whole(&request) {
-        let mut buffer = [0; 4096];
-        let read = connection.read(&mut buffer).await.unwrap();
-        assert_ne!(read, 0, "the request ended early: {request}");
-        request.push_str(std::str::from_utf8(&buffer[..read]).unwrap());
-    }
-    connection.write_all(answer.as_bytes()).await.unwrap();
-    request
-}
-
-fn is_whole(request: &str) -> bool {
-    let Some((_, body)) = request.split_once("\r\n\r\n") else {
-        return false;
-    };
-    let length = header(request, "content-length").unwrap_or("0");
-    body.len() == length.parse::<usize>().unwrap()
-}
-
-fn header<'a>(request: &'a str, name: &str) -> Option<&'a str> {
-    let (head, _) = request.split_once("\r\n\r\n")?;
-    let mut headers = head.lines().filter_map(|line| line.split_once(": "));
-    headers.find_map(|(key, value)| key.eq_ignore_ascii_case(name).then_some(value))
 }
 
 /// Whether anybody connected; the connection attempt, if any, is over when this is asked.
