@@ -12,6 +12,7 @@ use rand::Rng;
 
 use crate::support::participants::Act;
 use crate::support::service::{kill_hard, stop_dead};
+use crate::support::stage::Running;
 
 use scene::{Scene, Verdict};
 
@@ -30,11 +31,7 @@ async fn a_worker_that_is_killed_at_any_moment_costs_two_seconds_at_most() {
         let worker = scene.the_worker(None).await;
         kill_hard(worker);
         let killed = running.active_at.elapsed();
-        scene.the_worker(Some(worker)).await;
-        tokio::time::sleep(AFTER).await;
-        let stopped = scene.stage.stop().await;
-        scene.is_one_recording(&running, Verdict::Complete).await;
-        scene.went_on(&running, killed, stopped - running.active_at).await;
+        another_goes_on(&scene, &running, (worker, killed)).await;
     }
 }
 
@@ -50,11 +47,7 @@ async fn a_service_that_is_killed_at_any_moment_goes_on_in_the_same_recording() 
         let killed = running.active_at.elapsed();
         scene.stage.service.start_again().await;
         scene.is_active(&running).await;
-        scene.the_worker(Some(worker)).await;
-        tokio::time::sleep(AFTER).await;
-        let stopped = scene.stage.stop().await;
-        scene.is_one_recording(&running, Verdict::Complete).await;
-        scene.went_on(&running, killed, stopped - running.active_at).await;
+        another_goes_on(&scene, &running, (worker, killed)).await;
     }
 }
 
@@ -66,11 +59,16 @@ async fn a_worker_that_is_stuck_is_killed_and_followed_by_another() {
     let worker = scene.the_worker(None).await;
     stop_dead(worker);
     let stuck = running.active_at.elapsed();
+    another_goes_on(&scene, &running, (worker, stuck)).await;
+}
+
+/// Another worker than the one that was killed records, and in the end there is one recording, with one gap.
+async fn another_goes_on(scene: &Scene, running: &Running, (worker, killed): (u32, Duration)) {
     scene.the_worker(Some(worker)).await;
     tokio::time::sleep(AFTER).await;
     let stopped = scene.stage.stop().await;
-    scene.is_one_recording(&running, Verdict::Complete).await;
-    scene.went_on(&running, stuck, stopped - running.active_at).await;
+    scene.is_one_recording(running, Verdict::Complete).await;
+    scene.went_on(running, killed, stopped - running.active_at).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::picture::{COLOUR_TOLERANCE, every_frame_is_a_thirtieth_of_a_second_after_the_one_before, plain};
 use crate::support::grid;
 use crate::support::probe::Recording;
-use crate::support::stage::{Running, Stage};
+use crate::support::stage::Stage;
 
 const RED: [u8; 3] = [200, 40, 40];
 const BLUE: [u8; 3] = [50, 70, 200];
@@ -46,7 +46,7 @@ async fn a_view_is_asked_for_and_changed_and_the_report_says_what_the_file_is_li
     tokio::time::sleep(HALF).await;
     let changed_at = change_view(&stage, r#"{"layout":"grid-light"}"#).await - running.active_at;
     tokio::time::sleep(HALF).await;
-    let so_far = state(&stage, &running).await;
+    let so_far = stage.until(&running, LIMIT, |_| true).await;
     stage.stop().await;
     let recording = stage.fetch(&running).await;
 
@@ -61,7 +61,8 @@ async fn a_view_is_asked_for_and_changed_and_the_report_says_what_the_file_is_li
     );
     the_speaker_is_on_a_stage_before(&recording, switch - 1.0);
     the_grid_is_on_white_after(&recording, switch + 1.0);
-    let state = ended(&stage, &running).await;
+    // The object is in the bucket a moment before the recording has ended.
+    let state = stage.until(&running, LIMIT, |state| !state["endedAt"].is_null()).await;
     the_state_fits_the_file(&state, &recording);
     the_report_fits_the_file(&state["quality"], &recording);
 }
@@ -75,25 +76,6 @@ pub async fn change_view(stage: &Stage, body: &str) -> Instant {
     let now = caller.get(&stage.path("")).await;
     assert_eq!((answer.status, &answer.json), (200, &now.json), "it answers as the state does");
     called
-}
-
-async fn state(stage: &Stage, running: &Running) -> Value {
-    let answer = stage.caller().get(&format!("/v1/recordings/{}", running.egress_id)).await;
-    assert_eq!(answer.status, 200, "{answer:?}");
-    answer.json
-}
-
-/// The object is in the bucket a moment before the recording has ended.
-async fn ended(stage: &Stage, running: &Running) -> Value {
-    let begin = Instant::now();
-    loop {
-        let state = state(stage, running).await;
-        if !state["endedAt"].is_null() {
-            return state;
-        }
-        assert!(begin.elapsed() < LIMIT, "the recording does not end: {state}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
 }
 
 fn the_state_of_a_running_recording_is_shown(state: &Value) {

@@ -203,16 +203,7 @@ impl Stage {
 
     /// The quality report of a recording that is over.
     pub async fn report(&self, running: &Running) -> Value {
-        let path = format!("/v1/recordings/{}", running.egress_id);
-        let begin = Instant::now();
-        loop {
-            let answer = self.caller.get(&path).await;
-            if answer.json["status"] == "complete" {
-                return answer.json["quality"].clone();
-            }
-            assert!(begin.elapsed() < LIMIT, "the recording does not end: {answer:?}");
-            tokio::time::sleep(POLL).await;
-        }
+        self.until(running, LIMIT, |state| state["status"] == "complete").await["quality"].take()
     }
 
     /// Waits for the room's recording to be in the bucket, and fetches it.

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use super::livekit::FakeLivekit;
 use crate::control::{
     ControlError, Handle, Limits, LivekitAccess, Load, Outlook, RetryPolicy, Shared, Shutdown, Space, Stores,
-    Supervisor, Trouble, Uploads, WorkerProgram, Workforce,
+    Supervisor, Trouble, UploadStatus, Uploads, WorkerProgram, Workforce,
 };
 use crate::ids::{EgressId, RoomName, WebhookId};
 use crate::media::{EncodedSample, Size, StreamKind, StreamSetup};
@@ -192,16 +192,7 @@ impl World {
     }
 
     pub async fn until(&self, id: &EgressId, wanted: impl Fn(&RecordingRow) -> bool) -> RecordingRow {
-        let look = async {
-            loop {
-                let row = self.store.recording(id).await.unwrap().unwrap();
-                if wanted(&row) {
-                    return row;
-                }
-                tokio::time::sleep(LOOK_EVERY).await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, look).await.expect("it never came to that")
+        self.appeared(async || Some(self.store.recording(id).await.unwrap().unwrap()).filter(&wanted)).await
     }
 
     /// The warning of the recording's last quality report, once there is one.
@@ -211,42 +202,30 @@ impl World {
 
     /// The same, once it is about this.
     pub async fn until_warned_of(&self, id: &EgressId, what: &str) -> String {
-        let look = async {
-            loop {
-                let report = self.store.report(id).await.unwrap();
-                let message = report.map(|report| report.warnings[0].message.clone());
-                if let Some(message) = message.filter(|message| message.contains(what)) {
-                    return message;
-                }
-                tokio::time::sleep(LOOK_EVERY).await;
-            }
+        let warning = async || {
+            let report = self.store.report(id).await.unwrap();
+            let message = report.map(|report| report.warnings[0].message.clone());
+            message.filter(|message| message.contains(what))
         };
-        tokio::time::timeout(PATIENCE, look).await.expect("there never was such a report")
+        self.appeared(warning).await
     }
 
     /// What keeps a recording from being stored, once it was tried so often.
     pub async fn trouble(&self, id: &EgressId, attempts: u32) -> Trouble {
-        let look = async {
-            loop {
-                let state = self.handle.recording(id).await.unwrap().unwrap();
-                let trouble = state.upload.and_then(|status| status.trouble);
-                if let Some(trouble) = trouble.filter(|trouble| trouble.attempts >= attempts) {
-                    return trouble;
-                }
-                tokio::time::sleep(LOOK_EVERY).await;
-            }
+        let trouble = async || {
+            let trouble = self.upload(id).await?.trouble;
+            trouble.filter(|trouble| trouble.attempts >= attempts)
         };
-        tokio::time::timeout(PATIENCE, look).await.expect("there never was any trouble")
+        self.appeared(trouble).await
     }
 
     /// Waits until nobody uploads it any more.
     pub async fn until_forgotten(&self, id: &EgressId) {
-        let look = async {
-            while self.handle.recording(id).await.unwrap().unwrap().upload.is_some() {
-                tokio::time::sleep(LOOK_EVERY).await;
-            }
-        };
-        tokio::time::timeout(PATIENCE, look).await.expect("it is still being uploaded");
+        self.comes_true(async || self.upload(id).await.is_none()).await;
+    }
+
+    async fn upload(&self, id: &EgressId) -> Option<UploadStatus> {
+        self.handle.recording(id).await.unwrap().unwrap().upload
     }
 
     /// The bodies of the `egress_ended` events that wait to be delivered.
@@ -275,12 +254,20 @@ impl World {
     }
 
     pub async fn comes_true(&self, condition: impl AsyncFn() -> bool) {
-        let look = async {
-            while !condition().await {
+        self.appeared(async || condition().await.then_some(())).await;
+    }
+
+    /// What is looked for, once it is there.
+    async fn appeared<T>(&self, look: impl AsyncFn() -> Option<T>) -> T {
+        let found = async {
+            loop {
+                if let Some(found) = look().await {
+                    return found;
+                }
                 tokio::time::sleep(LOOK_EVERY).await;
             }
         };
-        tokio::time::timeout(PATIENCE, look).await.expect("it never came to that");
+        tokio::time::timeout(PATIENCE, found).await.expect("it never came to that")
     }
 
     pub fn spool_is_whole(&self, id: &EgressId) -> bool {
