@@ -120,10 +120,10 @@ impl Uploader {
             match (read, extent) {
                 (Ok(Some(grown)), _) => self.plan(grown),
                 (Ok(None), Extent::Whole) => return Ok(()),
-                (Ok(None), Extent::Growing(_)) => self.wait().await?,
+                (Ok(None), Extent::Growing(_)) => self.wait(extent).await?,
                 (Err(error), _) => {
                     self.engine.fault(UploadError::Spool(error))?;
-                    self.wait().await?;
+                    self.wait(extent).await?;
                 }
             }
             self.engine.settle()?;
@@ -144,10 +144,11 @@ impl Uploader {
         }
     }
 
-    /// Waits for anything that matters.
-    async fn wait(&mut self) -> Result<(), UploadError> {
+    /// Waits for anything that matters. The extent is that which was read up to: it may be another one by now, and then
+    /// there is nothing to wait for.
+    async fn wait(&mut self, read: Extent) -> Result<(), UploadError> {
         let pausing = self.engine.patience.is_waiting(Instant::now());
-        let growing = matches!(*self.extent.borrow(), Extent::Growing(_));
+        let growing = matches!(read, Extent::Growing(_));
         tokio::select! {
             biased;
             changed = self.extent.changed(), if growing => {
