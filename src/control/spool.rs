@@ -1,7 +1,7 @@
 //! Reads the growing spool file of one recording: follows its fragments, gives out its media.
 //!
 //! Does not upload and does not decide what is final: it is told how far it may read. Contract: a
-//! byte is parsed once; media is read from the file again when it is asked for, never kept.
+//! box is parsed once; media is only counted on the way, read from the file when it is asked for, never kept.
 
 use std::fs::File;
 use std::io;
@@ -16,8 +16,10 @@ use super::media_map::MediaMap;
 use crate::mp4::{Index, MediaRange, Mp4Error, SpoolReader};
 use crate::storage::Source;
 
-/// How much is parsed in one step: two seconds of video at the default bit rate.
-const CHUNK_BYTES: u64 = 1024 * 1024;
+/// A `moof` of ours, with the header of its media, is a tenth of this.
+const READ_BYTES: u64 = 4096;
+/// How much media is found in one step: two seconds of video at the default bit rate.
+const STEP_BYTES: u64 = 1024 * 1024;
 
 /// How far the spool may be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,7 +41,6 @@ pub enum Condition {
 pub struct Spool {
     path: PathBuf,
     reader: SpoolReader,
-    parsed: u64,
     condition: Condition,
     media: MediaSource,
 }
@@ -60,13 +61,7 @@ pub struct MediaSource {
 
 impl Spool {
     pub fn new(path: PathBuf) -> Self {
-        Self {
-            path,
-            reader: SpoolReader::new(),
-            parsed: 0,
-            condition: Condition::Sound,
-            media: MediaSource::default(),
-        }
+        Self { path, reader: SpoolReader::new(), condition: Condition::Sound, media: MediaSource::default() }
     }
 
     pub fn media(&self) -> &MediaSource {
@@ -77,42 +72,67 @@ impl Spool {
         &self.path
     }
 
-    /// Parses the next chunk: how much media became whole by it, in bytes, or `None` where there is
+    /// Parses the next boxes: how much media became whole by them, in bytes, or `None` where there is
     /// nothing more to be read within `extent`.
     pub async fn parse_next(&mut self, extent: Extent) -> io::Result<Option<u64>> {
-        let left = match extent {
-            Extent::Growing(end) => end.saturating_sub(self.parsed),
-            Extent::Whole => u64::MAX,
-        };
-        if left == 0 || self.condition == Condition::Damaged {
-            return Ok(None);
-        }
         let Some(file) = self.open().await? else {
             return Ok(None);
         };
-        let (offset, len) = (self.parsed, left.min(CHUNK_BYTES));
-        let bytes = blocking(move || read_up_to(&file, offset, len)).await?;
-        if bytes.is_empty() {
-            return Ok(None);
+        let before = self.media.len();
+        let mut read = false;
+        while self.media.len() - before < STEP_BYTES {
+            match self.read_boxes(&file, extent).await {
+                Ok(true) => read = true,
+                Ok(false) => break,
+                // What was found before it counts; it comes again if it stays.
+                Err(_) if read => break,
+                Err(error) => return Err(error),
+            }
         }
-        self.parsed += bytes.len() as u64;
-        Ok(Some(self.parse(&bytes)))
+        Ok(read.then(|| self.media.len() - before))
     }
 
     pub fn finish(self) -> Result<WholeSpool, Mp4Error> {
         Ok(WholeSpool { index: self.reader.finish()?, condition: self.condition, media: self.media })
     }
 
-    fn parse(&mut self, bytes: &[u8]) -> u64 {
-        let before = self.media.len();
-        match self.reader.feed(bytes) {
+    /// Reads from the next byte that matters on, and passes over the media behind it; false where there is nothing.
+    async fn read_boxes(&mut self, file: &Arc<File>, extent: Extent) -> io::Result<bool> {
+        if self.condition == Condition::Damaged {
+            return Ok(false);
+        }
+        let (file, at) = (Arc::clone(file), self.reader.needs());
+        let (end, bytes) = blocking(move || {
+            let len = file.metadata()?.len();
+            let end = match extent {
+                Extent::Growing(end) => end.min(len),
+                Extent::Whole => len,
+            };
+            let mut bytes = vec![0; end.saturating_sub(at).min(READ_BYTES) as usize];
+            let read = read_up_to(&file, at, &mut bytes)?;
+            bytes.truncate(read);
+            Ok((end, bytes))
+        })
+        .await?;
+        if bytes.is_empty() {
+            return Ok(false);
+        }
+        let found = self.reader.feed(&bytes);
+        self.take(found);
+        let passed = self.reader.skip(end.saturating_sub(self.reader.needs()));
+        self.take(passed);
+        Ok(true)
+    }
+
+    fn take(&mut self, found: Result<Vec<MediaRange>, Mp4Error>) {
+        match found {
             Ok(ranges) => ranges.into_iter().for_each(|range| self.media.map.add(range)),
+            Err(_) if self.condition == Condition::Damaged => {}
             Err(error) => {
                 tracing::error!(%error, spool = %self.path.display(), "the spool is damaged");
                 self.condition = Condition::Damaged;
             }
         }
-        self.media.len() - before
     }
 
     /// The file, once the worker has created it.
@@ -185,19 +205,18 @@ impl Source for PartSource {
     }
 }
 
-fn read_up_to(file: &File, offset: u64, len: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![0; len as usize];
+/// Fills `buffer` from a byte of the file on; says how much of it, which is less than all only at the file's end.
+pub fn read_up_to(file: &File, at: u64, buffer: &mut [u8]) -> io::Result<usize> {
     let mut read = 0;
-    while read < bytes.len() {
-        match file.read_at(&mut bytes[read..], offset + read as u64) {
+    while read < buffer.len() {
+        match file.read_at(&mut buffer[read..], at + read as u64) {
             Ok(0) => break,
             Ok(more) => read += more,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }
-    bytes.truncate(read);
-    Ok(bytes)
+    Ok(read)
 }
 
 /// Runs file work where it may block.

@@ -5,7 +5,6 @@
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,6 +14,7 @@ use tokio::time::Instant;
 
 use super::livekit::Livekit;
 use super::recovery;
+use super::spool::read_up_to;
 use crate::ids::RoomName;
 use crate::mp4::{self, SpoolPosition};
 
@@ -176,19 +176,6 @@ fn look(path: &Path) -> Result<Option<SpoolPosition>, NoSuccessor> {
         return Err(NoSuccessor::Damaged(fault));
     }
     Ok(Some(scan.position))
-}
-
-fn read_up_to(file: &File, at: u64, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut read = 0;
-    while read < buffer.len() {
-        match file.read_at(&mut buffer[read..], at + read as u64) {
-            Ok(0) => break,
-            Ok(more) => read += more,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(read)
 }
 
 #[cfg(test)]
