@@ -9,6 +9,7 @@
 
 mod absent;
 mod access_unit;
+mod arrivals;
 mod bandwidth;
 mod connection;
 mod error;

@@ -6,6 +6,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use str0m::bwe::Bitrate;
@@ -16,6 +17,7 @@ use str0m::rtp::RawPacket;
 use str0m::stats::MediaIngressStats;
 use str0m::{Candidate, Event, IceConnectionState, Input, Rtc, RtcError};
 
+use super::arrivals;
 use super::bandwidth::{Bandwidth, Packet};
 use super::error::RoomError;
 use super::pieces::Pieces;
@@ -50,6 +52,8 @@ pub struct Peer {
     /// The length of the datagram that came last.
     datagram: usize,
     bandwidth: Bandwidth,
+    /// The stream that transport-wide feedback has to name.
+    video: Option<u32>,
     tcp: TcpCandidates,
     /// The server's, of the last offer.
     ice_ufrag: Option<String>,
@@ -95,6 +99,7 @@ impl Peer {
         now: Instant,
     ) -> Result<Self, RoomError> {
         let mut rtc = Rtc::builder()
+            .set_crypto_provider(Arc::new(arrivals::crypto()))
             .clear_codecs()
             .enable_opus(true, true)
             .enable_vp8(codecs.contains(&Codec::Vp8))
@@ -122,6 +127,7 @@ impl Peer {
             now,
             datagram: 0,
             bandwidth: Bandwidth::default(),
+            video: None,
             tcp: TcpCandidates::default(),
             ice_ufrag: None,
         })
@@ -136,6 +142,7 @@ impl Peer {
         let parsed = SdpOffer::from_sdp_string(&rewritten).map_err(peer_error)?;
         let answer = self.rtc.sdp_api().accept_offer(parsed).map_err(peer_error)?;
         let (added, removed) = self.remap(&sections);
+        self.video = self.stream_that_tells(Congestion::Arrivals);
         for candidate in sdp::candidates(offer).filter_map(|c| Candidate::from_sdp_string(c).ok()) {
             self.tcp.add_remote(candidate);
         }
@@ -202,7 +209,7 @@ impl Peer {
 
     pub fn poll(&mut self) -> Result<Output, RoomError> {
         loop {
-            let output = match self.rtc.poll_output() {
+            let output = match arrivals::naming(self.video, || self.rtc.poll_output()) {
                 // A publisher's fault costs him a frame, nobody else anything.
                 Err(RtcError::Packet(mid, _, error)) => {
                     tracing::debug!(%mid, %error, "frame not understood");
@@ -286,17 +293,26 @@ impl Peer {
         }
     }
 
-    /// It is one for all that comes; LiveKit takes it from any one stream of video that it sends.
     fn tell_bandwidth(&mut self, bps: u64) {
-        let wanting =
-            |section: &&MediaSection| section.sending && section.congestion == Congestion::Estimates;
-        let Some(section) = self.sections.iter().find(wanting) else { return };
-        let mut direct = self.rtc.direct_api();
-        let stream = section.ssrcs.iter().find(|ssrc| direct.stream_rx(&(**ssrc).into()).is_some());
-        if let Some(stream) = stream.and_then(|ssrc| direct.stream_rx(&(*ssrc).into())) {
+        let Some(ssrc) = self.stream_that_tells(Congestion::Estimates) else { return };
+        if let Some(stream) = self.rtc.direct_api().stream_rx(&ssrc.into()) {
             tracing::debug!(bps, "estimate of the bandwidth");
             stream.request_remb(Bitrate::bps(bps));
         }
+    }
+
+    /// What is told of all that comes LiveKit takes from any one stream of video that it sends.
+    fn stream_that_tells(&mut self, congestion: Congestion) -> Option<u32> {
+        let telling = self.sections.iter().filter(|section| {
+            let media = self.rtc.media(Mid::from(section.mid.as_str()));
+            section.sending
+                && section.congestion == congestion
+                && media.is_some_and(|m| m.kind() == MediaKind::Video)
+        });
+        let mut ssrcs: Vec<u32> = telling.flat_map(|section| section.ssrcs.iter().copied()).collect();
+        let mut direct = self.rtc.direct_api();
+        ssrcs.retain(|ssrc| direct.stream_rx(&(*ssrc).into()).is_some());
+        ssrcs.first().copied()
     }
 
     /// Whether the offer restarts ICE.

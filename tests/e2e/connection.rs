@@ -11,7 +11,7 @@ use crate::picture::{
 use crate::support::faults::Faults;
 use crate::support::participants::{Act, Crowd};
 use crate::support::probe::{Flash, Recording};
-use crate::support::servers::Network;
+use crate::support::servers::{Feedback, Network};
 use crate::support::service::kill_hard;
 use crate::support::stage::{Options, Running, Signalling, Stage};
 
@@ -32,7 +32,7 @@ const BACK_WITHIN_S: f64 = 5.0;
 const CLOCKS_AGREE_WITHIN_S: f64 = 0.5;
 /// UDP goes through one relay; the other one, of signalling, tells the recorder where TCP is that works.
 const FAULTY_UDP: Options = Options {
-    network: Network::Faulty { seed: 7 },
+    network: Network::Faulty { seed: 7, feedback: Feedback::Estimate },
     signalling: Signalling::Relayed,
     settings: &[],
     disk: None,

@@ -10,7 +10,7 @@ use crate::picture::{every_frame_is_a_thirtieth_of_a_second_after_the_one_before
 use crate::support::faults::{Faults, Tally, Width};
 use crate::support::participants::{Act, Crowd};
 use crate::support::probe::Recording;
-use crate::support::servers::Network;
+use crate::support::servers::{Feedback, Network};
 use crate::support::stage::{Options, Stage};
 
 const RECORDED: Duration = Duration::from_secs(40);
@@ -44,7 +44,7 @@ const FREEZES_S: f64 = 5.0;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_way_that_is_too_narrow_for_the_largest_layer_gets_the_one_below_until_it_is_wide_again() {
     let wide_again = Duration::from_secs(45);
-    let busy = record_busy("narrow", Duration::from_millis(400), wide_again).await;
+    let busy = record_busy("narrow", Feedback::Estimate, Duration::from_millis(400), wide_again).await;
     busy.came_in_the_layer_that_fits();
     assert!(busy.frozen_s() < FREEZES_S, "{}", busy.0);
     let (wide, of_720) = ((WIDE_AT_FIRST + wide_again).as_secs(), busy.frames(720));
@@ -54,17 +54,26 @@ async fn a_way_that_is_too_narrow_for_the_largest_layer_gets_the_one_below_until
 /// As a router does that polices: no packet waits so long that it tells, and whatever is tried in vain costs packets.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_way_that_drops_what_is_too_much_gets_a_smaller_layer_too() {
-    let busy = record_busy("policed", Duration::from_millis(80), Duration::ZERO).await;
+    let busy = record_busy("policed", Feedback::Estimate, Duration::from_millis(80), Duration::ZERO).await;
     busy.came_in_the_layer_that_fits();
     assert!(busy.frozen_s() < 2.0 * FREEZES_S, "{}", busy.0);
+}
+
+/// There is a microphone as well, of which LiveKit does not hear such feedback.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_learns_from_transport_wide_feedback_sends_the_layer_that_fits() {
+    let queue = Duration::from_millis(400);
+    let busy = record_busy("arrivals", Feedback::TransportWide, queue, Duration::ZERO).await;
+    busy.came_in_the_layer_that_fits();
+    assert!(busy.frozen_s() < FREEZES_S, "{}", busy.0);
 }
 
 /// What the report says of a busy camera.
 struct Busy(Value);
 
 /// Over a way that becomes too narrow, with this queue, and then is wide again for as long as is said.
-async fn record_busy(room: &'static str, queue: Duration, wide_again: Duration) -> Busy {
-    let options = Options { network: Network::Faulty { seed: 3 }, ..Options::default() };
+async fn record_busy(room: &'static str, feedback: Feedback, queue: Duration, wide_again: Duration) -> Busy {
+    let options = Options { network: Network::Faulty { seed: 3, feedback }, ..Options::default() };
     let stage = Stage::open_with(room, options).await;
     let mut crowd = stage.crowd(BUSY);
     crowd.join("1", Act::Silent);
@@ -111,7 +120,8 @@ struct Outcome {
 
 /// Records a metronome and a camera that shows a bar moving, over a network with this share of loss.
 async fn record(room: &'static str, loss: f64) -> Outcome {
-    let options = Options { network: Network::Faulty { seed: 15 }, ..Options::default() };
+    let options =
+        Options { network: Network::Faulty { seed: 15, feedback: Feedback::Estimate }, ..Options::default() };
     let mut stage = Stage::open_with(room, options).await;
     stage.livekit.faults().set(Faults { loss, jitter: JITTER, ..Faults::default() });
     stage.participants.join("metronome", Act::FlashAndBeep);

@@ -1,11 +1,12 @@
 //! A peer connection against another one of str0m's that sends, in memory and with made-up time: what is asked for
 //! again, and what feedback the sender gets.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 
 use str0m::bwe::BweKind;
 use str0m::change::SdpPendingOffer;
 use str0m::media::{Direction, MediaTime, Pt};
+use str0m::rtp::rtcp::Rtcp;
 use str0m::stats::PeerStats;
 
 use super::*;
@@ -25,13 +26,20 @@ struct Sender {
     sent: u64,
     /// What it was told of the bandwidth by REMB, in bits a second.
     told: Vec<u64>,
+    /// The streams that transport-wide feedback named.
+    named: HashSet<u32>,
 }
+
+/// Tracks with sound, of which nothing comes. str0m takes one of five streams at random.
+const SOUNDS: [&str; 4] = ["TR_a", "TR_b", "TR_c", "TR_d"];
 
 impl Sender {
     fn new(now: Instant) -> (Self, String, SdpPendingOffer) {
         let mut rtc = Rtc::builder()
             .clear_codecs()
+            .enable_opus(true, true)
             .enable_vp8(true)
+            .enable_raw_packets(true)
             .enable_bwe(Some(Bitrate::mbps(2)))
             .set_stats_interval(Some(Duration::from_millis(500)))
             .build(now);
@@ -41,8 +49,14 @@ impl Sender {
         let track = ("PA_a".to_owned(), "TR_v".to_owned());
         let mid =
             changes.add_media(MediaKind::Video, Direction::SendOnly, Some(track.0), Some(track.1), None);
+        for sound in SOUNDS {
+            let (stream, track) = (Some("PA_a".to_owned()), Some(sound.to_owned()));
+            changes.add_media(MediaKind::Audio, Direction::SendOnly, stream, track, None);
+        }
         let (offer, pending) = changes.apply().unwrap();
-        (Self { rtc, mid, address, stats: None, sent: 0, told: Vec::new() }, offer.to_sdp_string(), pending)
+        let sender =
+            Self { rtc, mid, address, stats: None, sent: 0, told: Vec::new(), named: HashSet::new() };
+        (sender, offer.to_sdp_string(), pending)
     }
 
     fn send_picture(&mut self, step: u64, now: Instant) {
@@ -66,6 +80,11 @@ impl Sender {
                 str0m::Output::Event(Event::EgressBitrateEstimate(BweKind::Remb { estimate, mid })) => {
                     assert_eq!(mid, self.mid);
                     self.told.push(estimate.as_u64());
+                }
+                str0m::Output::Event(Event::RawPacket(packet)) => {
+                    if let RawPacket::RtcpRx(Rtcp::Twcc(feedback)) = *packet {
+                        self.named.insert(*feedback.ssrc);
+                    }
                 }
                 str0m::Output::Event(_) => {}
             }
@@ -110,6 +129,7 @@ impl<L: Fn(u64) -> bool> Network<L> {
 
 /// What came of ten seconds, and what the sender knew of it in the end.
 struct Outcome {
+    offer: String,
     answer: String,
     sent: u64,
     /// Whether each frame went on from the one before.
@@ -117,6 +137,7 @@ struct Outcome {
     counts: Option<IngressCounts>,
     stats: PeerStats,
     told: Vec<u64>,
+    named: HashSet<u32>,
 }
 
 /// Media for ten seconds, over a network that loses each datagram to the receiver whose number says so.
@@ -131,7 +152,9 @@ fn run_over(mut network: Network<impl Fn(u64) -> bool>, offered: impl Fn(&str) -
     let address = SocketAddr::from(([127, 0, 0, 1], 2000));
     let mut peer = Peer::new([address].into_iter(), &[Codec::Vp8], start).unwrap();
     let answered = peer.accept_offer(&offered(&offer)).unwrap();
-    assert_eq!(answered.added, [(TrackSid("TR_v".into()), TrackKind::Video)]);
+    let sounds = SOUNDS.map(|sid| (TrackSid(sid.into()), TrackKind::Audio));
+    assert_eq!(answered.added[0], (TrackSid("TR_v".into()), TrackKind::Video));
+    assert_eq!(answered.added[1..], sounds);
     let answer = str0m::change::SdpAnswer::from_sdp_string(&answered.sdp).unwrap();
     sender.rtc.sdp_api().accept_answer(pending, answer).unwrap();
 
@@ -164,9 +187,9 @@ fn run_over(mut network: Network<impl Fn(u64) -> bool>, offered: impl Fn(&str) -
             peer.receive(path, &datagram, now);
         }
     }
-    let Sender { stats, sent, told, .. } = sender;
+    let Sender { stats, sent, told, named, .. } = sender;
     let stats = stats.expect("ten seconds bring statistics");
-    Outcome { answer: answered.sdp, sent, contiguous, counts, stats, told }
+    Outcome { offer, answer: answered.sdp, sent, contiguous, counts, stats, told, named }
 }
 
 #[test]
@@ -196,6 +219,14 @@ fn the_sender_hears_from_transport_wide_feedback_what_arrived() {
     let loss = outcome.stats.egress_loss_fraction.expect("the sender knows what was lost");
     assert!((0.02..0.2).contains(&loss), "every twelfth was lost, it was told {loss}");
     assert!(outcome.stats.bwe_tx.is_some(), "it has an estimate");
+}
+
+#[test]
+fn transport_wide_feedback_names_the_stream_of_video_whatever_else_there_is() {
+    let outcome = run(|_| false);
+    let sections = sdp::media_sections(&outcome.offer);
+    let video = sections.iter().find(|section| section.track == "TR_v").expect("video is offered");
+    assert_eq!(outcome.named, HashSet::from([video.ssrcs[0]]));
 }
 
 /// About half of what the pictures need.

@@ -22,7 +22,16 @@ pub enum Network {
     /// it takes ::1 for an address that nobody can be reached at (RFC 8445, section 5.1.1.1).
     Ipv6,
     /// Through a relay that does harm as it is told; `seed` decides which datagrams it loses.
-    Faulty { seed: u64 },
+    Faulty { seed: u64, feedback: Feedback },
+}
+
+/// From what LiveKit learns how much the way to a participant carries.
+#[derive(Clone, Copy, Debug)]
+pub enum Feedback {
+    /// From the receiver's own, as it does by default (REMB).
+    Estimate,
+    /// From when each packet came, with its `use_send_side_bwe`.
+    TransportWide,
 }
 
 pub struct LiveKit {
@@ -51,7 +60,7 @@ impl LiveKit {
         let faults = match network {
             Network::Direct => None,
             Network::Ipv6 => Some(FaultProxy::open(media_port, 0)),
-            Network::Faulty { seed } => Some(FaultProxy::open(media_port, seed)),
+            Network::Faulty { seed, .. } => Some(FaultProxy::open(media_port, seed)),
         };
         let ipv6 = match network {
             Network::Direct | Network::Faulty { .. } => None,
@@ -81,11 +90,12 @@ impl LiveKit {
             // A full ICE agent would itself send to its clients' sockets, past the relay.
             Network::Ipv6 | Network::Faulty { .. } => (faults::FRONT, true),
         };
+        let transport_wide = matches!(network, Network::Faulty { feedback: Feedback::TransportWide, .. });
         let back = faults::BACK;
         format!(
             "port: {port}\n\
              bind_addresses: [127.0.0.1]\n\
-             rtc: {{tcp_port: {tcp}, udp_port: {udp}, use_external_ip: false, node_ip: {node_ip}, ips: {{includes: [{back}/32]}}, enable_loopback_candidate: true, use_ice_lite: {lite}}}\n\
+             rtc: {{tcp_port: {tcp}, udp_port: {udp}, use_external_ip: false, node_ip: {node_ip}, ips: {{includes: [{back}/32]}}, enable_loopback_candidate: true, use_ice_lite: {lite}, congestion_control: {{use_send_side_bwe: {transport_wide}}}}}\n\
              keys: {{{key}: {secret}}}\n\
              logging: {{level: info}}\n"
         )

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::picture::plain;
-use crate::support::servers::Network;
+use crate::support::servers::{Feedback, Network};
 use crate::support::stage::{Options, Stage};
 
 const SENT: u64 = 2000;
@@ -110,7 +110,8 @@ async fn others_than_the_recorder_meet_no_fault() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn livekits_media_takes_the_way_through_the_relay() {
-    let options = Options { network: Network::Faulty { seed: 1 }, ..Options::default() };
+    let options =
+        Options { network: Network::Faulty { seed: 1, feedback: Feedback::Estimate }, ..Options::default() };
     let mut stage = Stage::open_with("relay", options).await;
     stage.participants.join("ann", plain("vp8", [200, 40, 40], 400));
     stage.record().await;

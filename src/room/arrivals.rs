@@ -1,0 +1,213 @@
+//! The stream that transport-wide feedback names (draft-holmer-rmcat-transport-wide-cc-extensions-01, section 3.1).
+//!
+//! Such feedback is about all that came, yet RTCP makes it name one stream. str0m 0.25 names any one
+//! (`first_ssrc_remote`, the first key of a hash map), and LiveKit 1.11 hears it only if that is one of video
+//! (`pkg/sfu/downtrack.go`): with a microphone in the room, by chance. str0m cannot be told, but what encrypts its RTCP can
+//! be replaced, and sees each packet before anybody else.
+//!
+//! Contract: the media SSRC of transport-wide feedback is changed, and nothing else. With the profile
+//! `SRTP_AES128_CM_SHA1_80`, whose cipher does not see what a packet is, nothing is: LiveKit prefers those of GCM.
+
+use std::cell::Cell;
+
+use str0m::crypto::{
+    AeadAes128GcmCipher, AeadAes256GcmCipher, CryptoError, CryptoProvider, SrtpProvider,
+    SupportedAeadAes128Gcm, SupportedAeadAes256Gcm, SupportedAes128CmSha1_80, from_feature_flags,
+};
+
+thread_local! {
+    /// The providers are one for all connections, so that of the connection that is being polled is here.
+    static NAMED: Cell<Option<u32>> = const { Cell::new(None) };
+}
+
+/// The feedback that `poll` encrypts names this stream.
+pub fn naming<T>(ssrc: Option<u32>, poll: impl FnOnce() -> T) -> T {
+    let outer = NAMED.replace(ssrc);
+    let polled = poll();
+    NAMED.set(outer);
+    polled
+}
+
+/// What str0m takes by default, but for this.
+pub fn crypto() -> CryptoProvider {
+    CryptoProvider { srtp_provider: &Srtp, ..from_feature_flags() }
+}
+
+#[derive(Debug)]
+struct Srtp;
+
+fn default() -> &'static dyn SrtpProvider {
+    from_feature_flags().srtp_provider
+}
+
+impl SrtpProvider for Srtp {
+    fn aes_128_cm_sha1_80(&self) -> &'static dyn SupportedAes128CmSha1_80 {
+        default().aes_128_cm_sha1_80()
+    }
+
+    fn aead_aes_128_gcm(&self) -> &'static dyn SupportedAeadAes128Gcm {
+        &Srtp
+    }
+
+    fn aead_aes_256_gcm(&self) -> &'static dyn SupportedAeadAes256Gcm {
+        &Srtp
+    }
+
+    fn srtp_aes_128_ecb_round(&self, key: &[u8], input: &[u8], output: &mut [u8]) {
+        default().srtp_aes_128_ecb_round(key, input, output);
+    }
+
+    fn srtp_aes_256_ecb_round(&self, key: &[u8], input: &[u8], output: &mut [u8]) {
+        default().srtp_aes_256_ecb_round(key, input, output);
+    }
+}
+
+impl SupportedAeadAes128Gcm for Srtp {
+    fn create_cipher(&self, key: [u8; 16], encrypt: bool) -> Box<dyn AeadAes128GcmCipher> {
+        Box::new(Naming(default().aead_aes_128_gcm().create_cipher(key, encrypt)))
+    }
+}
+
+impl SupportedAeadAes256Gcm for Srtp {
+    fn create_cipher(&self, key: [u8; 32], encrypt: bool) -> Box<dyn AeadAes256GcmCipher> {
+        Box::new(Naming(default().aead_aes_256_gcm().create_cipher(key, encrypt)))
+    }
+}
+
+/// A cipher that looks at what it encrypts.
+#[derive(Debug)]
+struct Naming<C: ?Sized>(Box<C>);
+
+impl AeadAes128GcmCipher for Naming<dyn AeadAes128GcmCipher> {
+    fn encrypt(
+        &mut self,
+        iv: &[u8; 12],
+        aad: &[u8],
+        input: &[u8],
+        output: &mut [u8],
+    ) -> Result<(), CryptoError> {
+        match renamed(aad, input) {
+            Some(renamed) => self.0.encrypt(iv, aad, &renamed, output),
+            None => self.0.encrypt(iv, aad, input, output),
+        }
+    }
+
+    fn decrypt(
+        &mut self,
+        iv: &[u8; 12],
+        aads: &[&[u8]],
+        input: &[u8],
+        output: &mut [u8],
+    ) -> Result<usize, CryptoError> {
+        self.0.decrypt(iv, aads, input, output)
+    }
+}
+
+impl AeadAes256GcmCipher for Naming<dyn AeadAes256GcmCipher> {
+    fn encrypt(
+        &mut self,
+        iv: &[u8; 12],
+        aad: &[u8],
+        input: &[u8],
+        output: &mut [u8],
+    ) -> Result<(), CryptoError> {
+        match renamed(aad, input) {
+            Some(renamed) => self.0.encrypt(iv, aad, &renamed, output),
+            None => self.0.encrypt(iv, aad, input, output),
+        }
+    }
+
+    fn decrypt(
+        &mut self,
+        iv: &[u8; 12],
+        aads: &[&[u8]],
+        input: &[u8],
+        output: &mut [u8],
+    ) -> Result<usize, CryptoError> {
+        self.0.decrypt(iv, aads, input, output)
+    }
+}
+
+/// The part of a packet that is encrypted, if it has to be another one. Of RTCP the first eight bytes are not, and are what
+/// the additional data begins with (RFC 7714, section 9.3).
+fn renamed(aad: &[u8], input: &[u8]) -> Option<Vec<u8>> {
+    const CLEAR: usize = 8;
+    let ssrc = NAMED.get()?;
+    let head = aad.get(..CLEAR).filter(|head| is_rtcp(head))?;
+    let mut packet = [head, input].concat();
+    name(&mut packet, ssrc);
+    packet.drain(..CLEAR);
+    Some(packet)
+}
+
+/// RFC 5761, section 4: no payload type of RTP that is in use looks so.
+fn is_rtcp(head: &[u8]) -> bool {
+    (192..=223).contains(&head[1])
+}
+
+/// In each transport-wide feedback of a compound packet (RFC 3550, section 6.1).
+fn name(compound: &mut [u8], ssrc: u32) {
+    /// A transport layer feedback message (RFC 4585, section 6.2) of this format.
+    const TRANSPORT_FEEDBACK: u8 = 205;
+    const TRANSPORT_WIDE: u8 = 15;
+    let mut rest = compound;
+    while let [first, kind, high, low, ..] = *rest {
+        let length = 4 * (usize::from(u16::from_be_bytes([high, low])) + 1);
+        let Some((packet, behind)) = rest.split_at_mut_checked(length) else { return };
+        if (first & 0x1f, kind) == (TRANSPORT_WIDE, TRANSPORT_FEEDBACK)
+            && let Some(media) = packet.get_mut(8..12)
+        {
+            media.copy_from_slice(&ssrc.to_be_bytes());
+        }
+        rest = behind;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REPORT: [u8; 8] = [0x80, 201, 0, 1, 0, 0, 0, 1];
+    const LOSS: [u8; 12] = [0x81, 206, 0, 2, 0, 0, 0, 1, 0, 0, 0, 7];
+    const ARRIVALS: [u8; 20] = [0x8f, 205, 0, 4, 0, 0, 0, 1, 0, 0, 0, 7, 0, 1, 0, 0, 0, 0, 0, 0];
+
+    fn named(compound: &[u8], ssrc: u32) -> Vec<u8> {
+        let mut compound = compound.to_vec();
+        name(&mut compound, ssrc);
+        compound
+    }
+
+    #[test]
+    fn transport_wide_feedback_names_another_stream_wherever_it_stands() {
+        let mut expected = ARRIVALS;
+        expected[8..12].copy_from_slice(&[0, 0, 1, 2]);
+        assert_eq!(named(&ARRIVALS, 0x102), expected);
+        let compound = [&REPORT[..], &LOSS, &ARRIVALS, &LOSS].concat();
+        assert_eq!(named(&compound, 0x102), [&REPORT[..], &LOSS, &expected, &LOSS].concat());
+    }
+
+    #[test]
+    fn other_feedback_names_what_it_named() {
+        let compound = [&REPORT[..], &LOSS].concat();
+        assert_eq!(named(&compound, 0x102), compound);
+    }
+
+    #[test]
+    fn what_is_no_whole_packet_is_left_as_it_is() {
+        for length in 0..ARRIVALS.len() {
+            assert_eq!(named(&ARRIVALS[..length], 0x102), ARRIVALS[..length]);
+        }
+    }
+
+    #[test]
+    fn without_a_stream_to_name_and_for_media_nothing_is_changed() {
+        let (head, rest) = ARRIVALS.split_at(8);
+        assert_eq!(renamed(head, rest), None);
+        assert_eq!(naming(Some(1), || renamed(&[0x80, 96, 0, 1, 0, 0, 0, 1], rest)), None);
+        assert_eq!(
+            naming(Some(0x102), || renamed(head, rest)).map(|rest| rest[..4].to_vec()),
+            Some(vec![0, 0, 1, 2])
+        );
+        assert_eq!(renamed(head, rest), None, "it holds no longer than a poll");
+    }
+}
