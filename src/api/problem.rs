@@ -73,6 +73,10 @@ impl Problem {
         Self::new(Kind::NotFound, "No such recording")
     }
 
+    pub fn no_such_delivery() -> Self {
+        Self::new(Kind::NotFound, "No such delivery of this webhook")
+    }
+
     /// Something of ours failed: the log is told what, the caller is not.
     pub fn internal(error: &dyn Error) -> Self {
         tracing::error!(error = chain(error), "request failed");
@@ -168,6 +172,7 @@ impl From<WebhookError> for Problem {
             | WebhookError::EmptySecret
             | WebhookError::NoEvents => Self::bad_request(error.to_string()),
             WebhookError::NotFound(_) => Self::new(Kind::NotFound, "No such webhook"),
+            WebhookError::NoSuchDelivery(_) => Self::no_such_delivery(),
             WebhookError::CorruptFilter { .. } | WebhookError::Store(_) => Self::internal(&error),
         }
     }

@@ -1,16 +1,21 @@
-//! Owns the `deliveries` table: the outbox of webhook calls still to be made, and what became of them.
-//! Does not own the schedule of retries, nor the calls themselves: `webhook` does.
+//! Owns the outbox: the webhook calls that are still to be made, and how an attempt changes them.
+//!
+//! Does not own the schedule of retries, nor the calls themselves: `webhook` does. Contract: of one recording and one
+//! webhook only the earliest pending delivery is ever due, so that a receiver is told things in their order.
 
-use std::fmt;
-use std::str::FromStr;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use rusqlite::{Row, Transaction, params};
 use secrecy::SecretString;
 
 use super::columns::{Count, Millis, parsed};
+use super::delivery::DeliveryId;
 use super::{Store, StoreError};
-use crate::ids::WebhookId;
+use crate::ids::{EgressId, WebhookId};
+
+/// Attempts that are kept of a delivery that is sent again and again.
+const ATTEMPTS_KEPT: u32 = 20;
 
 /// An event to be told to every webhook that asks for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,20 +25,26 @@ pub struct OutboxEvent {
     pub body: String,
 }
 
-/// `dl_` and 24 hexadecimal digits; the same on every retry of a delivery.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct DeliveryId(String);
-
 /// A delivery whose time has come.
 #[derive(Debug, Clone)]
 pub struct DueDelivery {
     pub id: DeliveryId,
+    pub webhook: WebhookId,
     pub url: String,
     pub secret: SecretString,
     pub event: String,
     pub body: String,
-    /// Attempts made so far, all of them failed.
-    pub attempts: u32,
+    /// Attempts that have failed since it was last asked for.
+    pub failures: u32,
+    /// How often it was asked for again.
+    pub resent: u32,
+}
+
+/// When an attempt was begun, and how long it took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timing {
+    pub at: Timestamp,
+    pub took: Duration,
 }
 
 /// What became of one attempt that did not succeed.
@@ -41,59 +52,34 @@ pub struct DueDelivery {
 pub struct FailedAttempt {
     /// The status that was answered, if one was.
     pub status: Option<u16>,
-    pub error: String,
+    /// A sentence that is fit to be shown.
+    pub reason: String,
     /// `None`: it was the last one, the delivery is marked failed and kept.
     pub retry_at: Option<Timestamp>,
 }
 
-/// A delivery as it stands, for inspection.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DeliveryRow {
-    pub id: DeliveryId,
-    pub event: String,
-    pub body: String,
-    pub state: DeliveryState,
-    pub attempts: u32,
-    pub last_status: Option<u16>,
-    pub last_error: Option<String>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum DeliveryState {
-    Pending { next_attempt_at: Timestamp },
-    Delivered,
-    Failed,
-}
-
-impl DeliveryId {
-    /// Of a call that is made at once and never written down.
-    pub fn random() -> Self {
-        Self(format!("dl_{}", hex::encode(rand::random::<[u8; 12]>())))
-    }
-
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for DeliveryId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
 impl Store {
-    /// Pending deliveries whose time has come, the longest due first.
-    pub async fn due_deliveries(&self, now: Timestamp, limit: usize) -> Result<Vec<DueDelivery>, StoreError> {
-        let limit = Count(limit as u64);
+    /// Pending deliveries whose time has come and that no earlier one of their recording stands in the way of: the
+    /// longest due first, and of each webhook so many at most.
+    pub async fn due_deliveries(
+        &self,
+        now: Timestamp,
+        per_webhook: usize,
+    ) -> Result<Vec<DueDelivery>, StoreError> {
+        let per_webhook = Count(per_webhook as u64);
         self.read("due_deliveries", move |tx| {
             let mut query = tx.prepare_cached(
-                "SELECT deliveries.*, url, secret FROM deliveries
-                 JOIN webhooks ON webhooks.id = webhook_id
-                 WHERE state = 'pending' AND next_attempt_at <= ?1
-                 ORDER BY next_attempt_at, deliveries.rowid LIMIT ?2",
+                "SELECT due.*, url, secret FROM (
+                     SELECT *, row_number() OVER (PARTITION BY webhook_id ORDER BY next_attempt_at, number) AS place
+                     FROM deliveries AS later
+                     WHERE state = 'pending' AND next_attempt_at <= ?1 AND NOT EXISTS (
+                         SELECT 1 FROM deliveries AS earlier
+                         WHERE earlier.state = 'pending' AND earlier.webhook_id = later.webhook_id
+                           AND earlier.egress_id = later.egress_id AND earlier.number < later.number)
+                 ) AS due JOIN webhooks ON webhooks.id = webhook_id
+                 WHERE place <= ?2 ORDER BY next_attempt_at, number",
             )?;
-            query.query_map(params![Millis(now), limit], due_row)?.collect()
+            query.query_map(params![Millis(now), per_webhook], due_row)?.collect()
         })
         .await
     }
@@ -122,42 +108,46 @@ impl Store {
         .await
     }
 
-    pub async fn delivery_succeeded(&self, id: &DeliveryId, status: u16) -> Result<(), StoreError> {
-        let id = id.clone();
+    /// Notes an attempt that was answered with a 2xx.
+    pub async fn delivery_succeeded(
+        &self,
+        due: &DueDelivery,
+        timing: Timing,
+        status: u16,
+    ) -> Result<(), StoreError> {
+        let id = due.id.clone();
         self.write("delivery_succeeded", move |tx| {
+            add_attempt(tx, &id, timing, (Some(status), None))?;
             tx.execute(
-                "UPDATE deliveries SET state = 'delivered', attempts = attempts + 1,
-                        last_status = ?2, last_error = NULL
-                 WHERE id = ?1 AND state = 'pending'",
-                params![id.0, status],
+                "UPDATE deliveries SET state = 'delivered', finished_at = ?2 WHERE id = ?1 AND state = 'pending'",
+                params![id.as_str(), Millis(end_of(timing))],
             )?;
             Ok(())
         })
         .await
     }
 
-    /// Notes a failed attempt, and when the next one is due if there is to be one.
-    pub async fn delivery_failed(&self, id: &DeliveryId, failed: FailedAttempt) -> Result<(), StoreError> {
-        let id = id.clone();
+    /// Notes a failed attempt, and when the next one is due if there is to be one. Where somebody asked for the
+    /// delivery again while it was made, that stays due at once.
+    pub async fn delivery_failed(
+        &self,
+        due: &DueDelivery,
+        timing: Timing,
+        failed: FailedAttempt,
+    ) -> Result<(), StoreError> {
+        let (id, resent) = (due.id.clone(), due.resent);
         self.write("delivery_failed", move |tx| {
+            let FailedAttempt { status, reason, retry_at } = failed;
+            add_attempt(tx, &id, timing, (status, Some(&reason)))?;
             tx.execute(
-                "UPDATE deliveries SET attempts = attempts + 1, last_status = ?2, last_error = ?3,
-                        state = iif(?4 IS NULL, 'failed', 'pending'),
-                        next_attempt_at = coalesce(?4, next_attempt_at)
-                 WHERE id = ?1 AND state = 'pending'",
-                params![id.0, failed.status, failed.error, failed.retry_at.map(Millis)],
+                "UPDATE deliveries SET failures = failures + 1,
+                        state = iif(?3 IS NULL, 'failed', 'pending'),
+                        next_attempt_at = coalesce(?3, next_attempt_at),
+                        finished_at = iif(?3 IS NULL, ?4, NULL)
+                 WHERE id = ?1 AND state = 'pending' AND resent = ?2",
+                params![id.as_str(), resent, retry_at.map(Millis), Millis(end_of(timing))],
             )?;
             Ok(())
-        })
-        .await
-    }
-
-    /// All deliveries of a webhook, oldest first, also those that are done.
-    pub async fn deliveries(&self, webhook: &WebhookId) -> Result<Vec<DeliveryRow>, StoreError> {
-        let webhook = webhook.clone();
-        self.read("deliveries", move |tx| {
-            let mut query = tx.prepare("SELECT * FROM deliveries WHERE webhook_id = ?1 ORDER BY rowid")?;
-            query.query_map([webhook.as_str()], delivery_row)?.collect()
         })
         .await
     }
@@ -166,68 +156,62 @@ impl Store {
 /// One delivery for each webhook that asks for the event, due at once.
 pub(super) fn add_deliveries(
     tx: &Transaction<'_>,
+    about: &EgressId,
     event: &OutboxEvent,
     now: Timestamp,
 ) -> rusqlite::Result<()> {
     tx.execute(
-        "INSERT INTO deliveries (id, webhook_id, event, body, state, next_attempt_at)
-         SELECT 'dl_' || lower(hex(randomblob(12))), id, ?1, ?2, 'pending', ?3 FROM webhooks
-         WHERE id IN (SELECT webhook_id FROM webhook_events WHERE event IN (?1, '*'))
+        "INSERT INTO deliveries (id, webhook_id, egress_id, event, body, created_at, state, next_attempt_at)
+         SELECT 'dl_' || lower(hex(randomblob(12))), id, ?1, ?2, ?3, ?4, 'pending', ?4 FROM webhooks
+         WHERE id IN (SELECT webhook_id FROM webhook_events WHERE event IN (?2, '*'))
          ORDER BY rowid",
-        params![event.name, event.body, Millis(now)],
+        params![about.as_str(), event.name, event.body, Millis(now)],
     )?;
     Ok(())
 }
 
+/// Does nothing where the delivery has gone with its webhook.
+fn add_attempt(
+    tx: &Transaction<'_>,
+    id: &DeliveryId,
+    timing: Timing,
+    (status, reason): (Option<u16>, Option<&str>),
+) -> rusqlite::Result<()> {
+    let took_ms = Count(u64::try_from(timing.took.as_millis()).unwrap_or(u64::MAX));
+    tx.execute(
+        "INSERT INTO delivery_attempts (delivery, number, at, took_ms, status, reason)
+         SELECT number, 1 + coalesce((SELECT max(number) FROM delivery_attempts WHERE delivery = deliveries.number), 0),
+                ?2, ?3, ?4, ?5
+         FROM deliveries WHERE id = ?1",
+        params![id.as_str(), Millis(timing.at), took_ms, status, reason],
+    )?;
+    tx.execute(
+        "DELETE FROM delivery_attempts
+         WHERE delivery = (SELECT number FROM deliveries WHERE id = ?1)
+           AND number <= (SELECT max(latest.number) - ?2 FROM delivery_attempts AS latest
+                          WHERE latest.delivery = delivery_attempts.delivery)",
+        params![id.as_str(), ATTEMPTS_KEPT],
+    )?;
+    Ok(())
+}
+
+/// A time beyond all counting is as good as its beginning.
+fn end_of(timing: Timing) -> Timestamp {
+    timing.at.checked_add(timing.took).unwrap_or(timing.at)
+}
+
 fn due_row(row: &Row<'_>) -> rusqlite::Result<DueDelivery> {
     Ok(DueDelivery {
-        id: DeliveryId(row.get("id")?),
+        id: parsed(row, "id")?,
+        webhook: parsed(row, "webhook_id")?,
         url: row.get("url")?,
         secret: row.get::<_, String>("secret")?.into(),
         event: row.get("event")?,
         body: row.get("body")?,
-        attempts: row.get("attempts")?,
+        failures: row.get("failures")?,
+        resent: row.get("resent")?,
     })
 }
 
-fn delivery_row(row: &Row<'_>) -> rusqlite::Result<DeliveryRow> {
-    let Millis(next_attempt_at) = row.get("next_attempt_at")?;
-    let state = match parsed(row, "state")? {
-        StateWord::Pending => DeliveryState::Pending { next_attempt_at },
-        StateWord::Delivered => DeliveryState::Delivered,
-        StateWord::Failed => DeliveryState::Failed,
-    };
-    Ok(DeliveryRow {
-        id: DeliveryId(row.get("id")?),
-        event: row.get("event")?,
-        body: row.get("body")?,
-        state,
-        attempts: row.get("attempts")?,
-        last_status: row.get("last_status")?,
-        last_error: row.get("last_error")?,
-    })
-}
-
-/// What the `state` column holds.
-enum StateWord {
-    Pending,
-    Delivered,
-    Failed,
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("\"{0}\" is no state of a delivery")]
-struct UnknownState(String);
-
-impl FromStr for StateWord {
-    type Err = UnknownState;
-
-    fn from_str(word: &str) -> Result<Self, UnknownState> {
-        match word {
-            "pending" => Ok(Self::Pending),
-            "delivered" => Ok(Self::Delivered),
-            "failed" => Ok(Self::Failed),
-            other => Err(UnknownState(other.to_owned())),
-        }
-    }
-}
+#[cfg(test)]
+mod tests;

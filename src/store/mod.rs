@@ -9,6 +9,8 @@
 mod census;
 mod columns;
 mod deliveries;
+mod delivery;
+mod delivery_log;
 mod destination;
 mod error;
 mod listing;
@@ -26,7 +28,11 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::Notify;
 
 pub use census::Census;
-pub use deliveries::{DeliveryId, DeliveryRow, DeliveryState, DueDelivery, FailedAttempt, OutboxEvent};
+pub use deliveries::{DueDelivery, FailedAttempt, OutboxEvent, Timing};
+pub use delivery::{
+    AttemptRow, DeliveryId, DeliveryRow, DeliveryState, DeliveryStatus, InvalidDeliveryId, UnknownStatus,
+};
+pub use delivery_log::{DeliveryPage, DeliveryQuery};
 pub use destination::Destination;
 pub use error::StoreError;
 pub use listing::{Position, RecordingPage, RecordingQuery};

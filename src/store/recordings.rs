@@ -161,7 +161,7 @@ impl Store {
                     params![id.as_str(), Millis(at)],
                 )?;
                 if changed == 1 {
-                    add_deliveries(tx, &event, at)?;
+                    add_deliveries(tx, &id, &event, at)?;
                 }
                 Ok(changed == 1)
             })
@@ -300,7 +300,7 @@ fn end(
     if let Some(saved) = saved {
         forget_upload_in_use(tx, id, saved.store)?;
     }
-    add_deliveries(tx, event, ending.ended_at)?;
+    add_deliveries(tx, id, event, ending.ended_at)?;
     Ok(EndResult::Ended)
 }
 

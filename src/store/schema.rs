@@ -18,6 +18,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema_3.sql"),
     include_str!("schema_4.sql"),
     include_str!("schema_5.sql"),
+    include_str!("schema_6.sql"),
 ];
 
 /// How long a call waits for somebody else's lock (an operator's `sqlite3`, a backup).
@@ -110,6 +111,30 @@ mod tests {
         migrate(&mut connection, 1).unwrap();
         let options = "SELECT options FROM recordings";
         assert_eq!(connection.query_row(options, [], |row| row.get::<_, String>(0)).unwrap(), "{}");
+    }
+
+    #[test]
+    fn deliveries_of_before_their_order_was_kept_are_taken_over_with_their_recordings() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut connection = Connection::open(dir.path().join("egressd.db")).unwrap();
+        configure(&connection).unwrap();
+        MIGRATIONS[..5].iter().for_each(|sql| connection.execute_batch(sql).unwrap());
+        let old = r#"
+            INSERT INTO webhooks (id, url, secret, created_at) VALUES ('wh_1', 'https://x/', 's', 1);
+            INSERT INTO deliveries (id, webhook_id, event, body, state, attempts, next_attempt_at, last_status, last_error)
+            VALUES ('dl_1', 'wh_1', 'egress_started', '{"egressId":"EG_1"}', 'failed', 4, 70, 500, 'it answered 500'),
+                   ('dl_2', 'wh_1', 'egress_ended', '{"egressId":"EG_1"}', 'pending', 1, 80, 502, 'it answered 502');"#;
+        connection.execute_batch(old).unwrap();
+        migrate(&mut connection, 5).unwrap();
+        let row = |sql: &str| -> String { connection.query_row(sql, [], |row| row.get(0)).unwrap() };
+        let all =
+            "SELECT group_concat(concat_ws(' ', number, id, egress_id, state, failures, finished_at), ', ')
+                   FROM deliveries";
+        assert_eq!(row(all), "1 dl_1 EG_1 failed 4 70, 2 dl_2 EG_1 pending 1");
+        let attempts = "SELECT group_concat(concat_ws(' ', delivery, number, at, status, reason)) FROM delivery_attempts";
+        assert_eq!(row(attempts), "1 4 70 500 it answered 500");
+        connection.execute("DELETE FROM webhooks", []).unwrap();
+        assert_eq!(row("SELECT COUNT(*) || '' FROM delivery_attempts"), "0", "what hangs on it goes with it");
     }
 
     #[test]

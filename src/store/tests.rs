@@ -1,7 +1,5 @@
 //! What the store promises, tried on a real database file.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 use tempfile::TempDir;
 
@@ -12,23 +10,23 @@ use crate::options::RecordingOptions;
 use crate::report::{QualityReport, TrackReport};
 
 const KEY: &str = "room/2024-04-21T10-00-00.mp4";
-const EVENT: &str = "egress_ended";
+pub(super) const EVENT: &str = "egress_ended";
 
-fn opened() -> (TempDir, Store) {
+pub(super) fn opened() -> (TempDir, Store) {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(&dir.path().join("egressd.db")).unwrap();
     (dir, store)
 }
 
-fn now() -> Timestamp {
+pub(super) fn now() -> Timestamp {
     "2024-04-21T10:00:00.123Z".parse().unwrap()
 }
 
-fn room() -> RoomName {
+pub(super) fn room() -> RoomName {
     "room".parse().unwrap()
 }
 
-fn new_recording() -> NewRecording {
+pub(super) fn new_recording() -> NewRecording {
     NewRecording {
         egress_id: EgressId::random(),
         room: room(),
@@ -38,18 +36,18 @@ fn new_recording() -> NewRecording {
     }
 }
 
-async fn started(store: &Store) -> RecordingRow {
+pub(super) async fn started(store: &Store) -> RecordingRow {
     match store.insert_recording(new_recording()).await.unwrap() {
         Inserted::New(row) => row,
         Inserted::Existing(row) => panic!("the room is being recorded: {row:?}"),
     }
 }
 
-fn ended() -> OutboxEvent {
+pub(super) fn ended() -> OutboxEvent {
     OutboxEvent { name: EVENT, body: "{}".to_owned() }
 }
 
-fn complete() -> Ending {
+pub(super) fn complete() -> Ending {
     Ending {
         outcome: Outcome::Complete(SavedFile {
             key: KEY.to_owned(),
@@ -61,7 +59,7 @@ fn complete() -> Ending {
     }
 }
 
-async fn webhook(store: &Store, events: &[&str]) -> WebhookId {
+pub(super) async fn webhook(store: &Store, events: &[&str]) -> WebhookId {
     let id = WebhookId::random();
     let row = WebhookRow {
         id: id.clone(),
@@ -138,7 +136,7 @@ async fn a_recording_ends_once_and_each_webhook_is_told_once() {
     assert_eq!(Outcome::Complete(row.saved.unwrap()), complete().outcome);
     assert_eq!(row.ended_at, Some(now()));
     assert_eq!(row.error, None);
-    assert_eq!(store.deliveries(&hook).await.unwrap().len(), 1);
+    assert_eq!(store.all_deliveries(&hook).await.len(), 1);
 }
 
 #[tokio::test]
@@ -150,7 +148,7 @@ async fn the_first_media_is_told_once() {
 
     assert!(store.media_started(&id, now(), event()).await.unwrap());
     assert!(!store.media_started(&id, now(), event()).await.unwrap());
-    assert_eq!(store.deliveries(&hook).await.unwrap().len(), 1);
+    assert_eq!(store.all_deliveries(&hook).await.len(), 1);
     let row = store.recording(&id).await.unwrap().unwrap();
     assert_eq!(row.first_media_at, Some(now()));
 }
@@ -166,7 +164,7 @@ async fn only_webhooks_that_ask_for_an_event_get_it() {
     store.end_recording(&id, complete(), ended()).await.unwrap();
 
     for (hook, expected) in [(exact, 1), (all, 1), (both, 1), (other, 0)] {
-        assert_eq!(store.deliveries(&hook).await.unwrap().len(), expected);
+        assert_eq!(store.all_deliveries(&hook).await.len(), expected);
     }
 }
 
@@ -182,33 +180,6 @@ async fn what_was_unfinished_and_undelivered_is_there_after_a_restart() {
     let store = Store::open(&dir.path().join("egressd.db")).unwrap();
     assert_eq!(store.unfinished().await.unwrap(), [unfinished]);
     assert_eq!(store.due_deliveries(now(), 10).await.unwrap().len(), 1);
-}
-
-#[tokio::test]
-async fn a_failed_attempt_is_due_again_at_its_time_until_it_is_given_up() {
-    let (_dir, store) = opened();
-    let hook = webhook(&store, &["*"]).await;
-    let id = started(&store).await.egress_id;
-    store.end_recording(&id, complete(), ended()).await.unwrap();
-    let due = store.due_deliveries(now(), 10).await.unwrap().remove(0);
-    let later = now() + Duration::from_secs(5);
-    let attempt = |retry_at| FailedAttempt {
-        status: Some(500),
-        error: "the receiver answered 500".to_owned(),
-        retry_at,
-    };
-
-    store.delivery_failed(&due.id, attempt(Some(later))).await.unwrap();
-    assert!(store.due_deliveries(now(), 10).await.unwrap().is_empty());
-    assert_eq!(store.next_due(now()).await.unwrap(), Some(later));
-    let again = store.due_deliveries(later, 10).await.unwrap().remove(0);
-    assert_eq!((again.id, again.attempts), (due.id.clone(), 1));
-
-    store.delivery_failed(&due.id, attempt(None)).await.unwrap();
-    assert_eq!(store.next_due(now()).await.unwrap(), None);
-    let kept = store.deliveries(&hook).await.unwrap().remove(0);
-    assert_eq!(kept.state, DeliveryState::Failed);
-    assert_eq!((kept.attempts, kept.last_status), (2, Some(500)));
 }
 
 #[tokio::test]

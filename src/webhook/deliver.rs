@@ -4,9 +4,9 @@
 //! Does not own the schedule (`retry`) nor the call itself (`sender`). Contract: what is noted
 //! as delivered was answered with a 2xx; a delivery that is interrupted is made again, with the same id.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::error::Error;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use reqwest::StatusCode;
@@ -17,10 +17,19 @@ use super::retry;
 use super::sender::{AttemptError, Message, Sender};
 use super::target::TargetPolicy;
 use crate::failpoint::FailPoint;
-use crate::store::{DeliveryId, DueDelivery, FailedAttempt, Store, StoreError};
+use crate::ids::WebhookId;
+use crate::store::{DeliveryId, DueDelivery, FailedAttempt, Store, StoreError, Timing};
 
-/// Attempts at a time: enough that a few receivers that hang do not hold up the others.
-const MAX_IN_FLIGHT: usize = 32;
+/// Attempts that are made of one webhook at a time. Each webhook has its own: one whose receiver hangs holds up no other.
+/// How many there are in all is bounded by the number of webhooks.
+const IN_FLIGHT_PER_WEBHOOK: usize = 4;
+
+/// How long what was delivered or given up is kept for inspection.
+const KEPT_FOR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// How much of it is kept of each webhook.
+const KEPT_PER_WEBHOOK: u32 = 1000;
+/// How often the rest is forgotten.
+const FORGET_EVERY: Duration = Duration::from_secs(60 * 60);
 
 /// How long attempts that are under way may still take once the service is to end.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(3);
@@ -35,13 +44,14 @@ const NOTHING_PENDING: Duration = Duration::from_secs(24 * 60 * 60);
 pub struct Deliverer {
     store: Store,
     sender: Sender,
-    in_flight: HashSet<DeliveryId>,
+    in_flight: HashMap<DeliveryId, WebhookId>,
     attempts: JoinSet<Attempt>,
 }
 
 /// An attempt that was made.
 struct Attempt {
     delivery: DueDelivery,
+    timing: Timing,
     result: Result<StatusCode, AttemptError>,
 }
 
@@ -49,11 +59,12 @@ impl Deliverer {
     /// Fails where the TLS set-up of the host does (no usable certificate store).
     pub fn new(store: Store, targets: TargetPolicy) -> Result<Self, reqwest::Error> {
         let sender = Sender::new(targets)?;
-        Ok(Self { store, sender, in_flight: HashSet::new(), attempts: JoinSet::new() })
+        Ok(Self { store, sender, in_flight: HashMap::new(), attempts: JoinSet::new() })
     }
 
     /// Delivers until it is cancelled.
     pub async fn run(mut self, cancel: CancellationToken) {
+        let mut forget = tokio::time::interval(FORGET_EVERY);
         loop {
             let wait = self.start_due(Timestamp::now()).await.unwrap_or_else(|error| {
                 log_store_error(&error);
@@ -63,6 +74,7 @@ impl Deliverer {
                 () = cancel.cancelled() => break,
                 Some(joined) = self.attempts.join_next() => self.note(joined).await,
                 () = self.store.deliveries_added() => {}
+                _ = forget.tick() => self.forget(Timestamp::now()).await,
                 () = tokio::time::sleep(wait) => {}
             }
         }
@@ -72,17 +84,30 @@ impl Deliverer {
     /// Starts what is due and says how long to wait for the next.
     async fn start_due(&mut self, now: Timestamp) -> Result<Duration, StoreError> {
         // What is in flight is still pending in the store, so the store may answer with those first.
-        let due = self.store.due_deliveries(now, 2 * MAX_IN_FLIGHT).await?;
+        let due = self.store.due_deliveries(now, 2 * IN_FLIGHT_PER_WEBHOOK).await?;
         for delivery in due {
-            if self.in_flight.len() == MAX_IN_FLIGHT {
-                break;
-            }
-            if self.in_flight.insert(delivery.id.clone()) {
+            let is_new = !self.in_flight.contains_key(&delivery.id);
+            if is_new && self.in_flight_to(&delivery.webhook) < IN_FLIGHT_PER_WEBHOOK {
+                self.in_flight.insert(delivery.id.clone(), delivery.webhook.clone());
                 self.attempts.spawn(attempt(self.sender.clone(), delivery));
             }
         }
         let next = self.store.next_due(now).await?;
         Ok(next.map_or(NOTHING_PENDING, |at| wait_until(at, now)))
+    }
+
+    fn in_flight_to(&self, webhook: &WebhookId) -> usize {
+        self.in_flight.values().filter(|other| *other == webhook).count()
+    }
+
+    async fn forget(&self, now: Timestamp) {
+        // The clock of a machine that was just started may be close to its epoch.
+        let before = now.checked_sub(KEPT_FOR).unwrap_or(Timestamp::MIN);
+        match self.store.forget_deliveries(before, KEPT_PER_WEBHOOK).await {
+            Ok(0) => {}
+            Ok(number) => tracing::info!(number, "old webhook deliveries forgotten"),
+            Err(error) => log_store_error(&error),
+        }
     }
 
     async fn finish(mut self) {
@@ -100,8 +125,8 @@ impl Deliverer {
 
     async fn note(&mut self, joined: Result<Attempt, tokio::task::JoinError>) {
         match joined {
-            Ok(Attempt { delivery, result }) => {
-                if let Err(error) = self.note_result(&delivery, result).await {
+            Ok(Attempt { delivery, timing, result }) => {
+                if let Err(error) = self.note_result(&delivery, timing, result).await {
                     log_store_error(&error);
                     // The delivery is still due in the store: do not make it again at full speed.
                     tokio::time::sleep(STORE_RETRY).await;
@@ -116,24 +141,26 @@ impl Deliverer {
     async fn note_result(
         &self,
         delivery: &DueDelivery,
+        timing: Timing,
         result: Result<StatusCode, AttemptError>,
     ) -> Result<(), StoreError> {
-        let (id, event) = (&delivery.id, &delivery.event);
+        let DueDelivery { id, webhook, event, .. } = delivery;
         match result {
             Ok(status) => {
                 FailPoint::WebhookSent.reached();
-                tracing::info!(delivery = %id, event, status = status.as_u16(), "webhook delivered");
-                self.store.delivery_succeeded(id, status.as_u16()).await
+                let status = status.as_u16();
+                tracing::info!(%webhook, delivery = %id, event, status, "webhook delivered");
+                self.store.delivery_succeeded(delivery, timing, status).await
             }
             Err(error) => {
-                let failed = failed_attempt(delivery.attempts + 1, &error, Timestamp::now());
+                let failed = failed_attempt(delivery.failures + 1, &error, Timestamp::now());
                 match failed.retry_at {
                     Some(retry_at) => {
-                        tracing::warn!(delivery = %id, event, %error, %retry_at, "webhook attempt failed");
+                        tracing::warn!(%webhook, delivery = %id, event, %error, %retry_at, "webhook attempt failed");
                     }
-                    None => tracing::error!(delivery = %id, event, %error, "webhook given up"),
+                    None => tracing::error!(%webhook, delivery = %id, event, %error, "webhook given up"),
                 }
-                self.store.delivery_failed(id, failed).await
+                self.store.delivery_failed(delivery, timing, failed).await
             }
         }
     }
@@ -147,13 +174,14 @@ async fn attempt(sender: Sender, delivery: DueDelivery) -> Attempt {
         event: &delivery.event,
         body: &delivery.body,
     };
+    let (at, begun) = (Timestamp::now(), Instant::now());
     let result = sender.send(message).await;
-    Attempt { delivery, result }
+    Attempt { delivery, timing: Timing { at, took: begun.elapsed() }, result }
 }
 
 fn failed_attempt(failed_attempts: u32, error: &AttemptError, now: Timestamp) -> FailedAttempt {
     let status = error.status().map(|status| status.as_u16());
-    FailedAttempt { status, error: error.to_string(), retry_at: retry::next_attempt(failed_attempts, now) }
+    FailedAttempt { status, reason: error.for_users(), retry_at: retry::next_attempt(failed_attempts, now) }
 }
 
 /// At least a millisecond, the store's precision, so that what is due next is due when we look again.

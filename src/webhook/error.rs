@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::event::UnknownEvent;
 use crate::ids::WebhookId;
-use crate::store::StoreError;
+use crate::store::{DeliveryId, StoreError};
 
 /// What users are told of a [`TargetRefused`].
 pub(super) const TARGET_REFUSED: &str =
@@ -26,6 +26,8 @@ pub enum WebhookError {
     NoEvents,
     #[error("there is no webhook {0}")]
     NotFound(WebhookId),
+    #[error("this webhook has no delivery {0}")]
+    NoSuchDelivery(DeliveryId),
     #[error("the webhook {id} in the database asks for an unknown event")]
     CorruptFilter {
         id: WebhookId,

@@ -7,6 +7,7 @@
 mod deliver;
 mod error;
 pub mod event;
+mod log;
 mod registry;
 pub mod retry;
 mod sender;

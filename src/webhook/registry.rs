@@ -19,7 +19,7 @@ const SECRET_LEN: usize = 32;
 /// Registers, changes, tries and removes webhooks.
 #[derive(Clone)]
 pub struct Registry {
-    store: Store,
+    pub(super) store: Store,
     targets: TargetPolicy,
     sender: Sender,
 }

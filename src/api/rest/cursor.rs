@@ -1,4 +1,4 @@
-//! Owns how a place in the list of recordings is written in an address. Pure.
+//! Owns how a place in a list is written in an address: of recordings, or of what is counted. Pure.
 //!
 //! Contract: callers see letters that mean nothing to them, and only what was written here is read.
 
@@ -6,7 +6,11 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 
+use crate::api::problem::Problem;
 use crate::api::recorder::Position;
+
+/// Before the number of what is counted: no cursor of one list is read by another.
+const NUMBER: &str = "number";
 
 pub fn write(position: &Position) -> String {
     let Position { started_at, egress_id } = position;
@@ -21,6 +25,22 @@ pub fn read(text: &str) -> Option<Position> {
     Some(Position { started_at, egress_id: id.parse().ok()? })
 }
 
+pub fn write_number(number: u64) -> String {
+    URL_SAFE_NO_PAD.encode(format!("{NUMBER} {number}"))
+}
+
+/// `None`: it is no cursor of ours.
+pub fn read_number(text: &str) -> Option<u64> {
+    let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+    let (word, number) = std::str::from_utf8(&bytes).ok()?.split_once(' ')?;
+    (word == NUMBER).then(|| number.parse().ok())?
+}
+
+/// What is said of one that cannot be read.
+pub fn refusal() -> Problem {
+    Problem::bad_request("cursor must be the nextCursor of an earlier answer")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -33,6 +53,15 @@ mod tests {
         let text = write(&position);
         assert!(text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)), "{text}");
         assert_eq!(read(&text), Some(position));
+    }
+
+    #[test]
+    fn a_number_is_read_as_it_was_written_and_not_as_a_place_of_another_list() {
+        assert_eq!(read_number(&write_number(7)), Some(7));
+        assert_eq!(read(&write_number(7)), None);
+        let started_at = "2024-04-21T10:00:00.123Z".parse().unwrap();
+        assert_eq!(read_number(&write(&Position { started_at, egress_id: EgressId::random() })), None);
+        assert_eq!(read_number(&URL_SAFE_NO_PAD.encode("number -7")), None);
     }
 
     #[test]

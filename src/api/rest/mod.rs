@@ -1,6 +1,7 @@
 //! Owns the routes of the REST API, and what is answered where there is none.
 
 mod cursor;
+mod deliveries;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod health;
@@ -48,6 +49,9 @@ pub fn router(state: ApiState) -> Router {
             get(webhooks::show).put(webhooks::replace).patch(webhooks::change).delete(webhooks::remove),
         )
         .route("/v1/webhooks/{id}/test", post(webhooks::try_out))
+        .route("/v1/webhooks/{id}/deliveries", get(deliveries::list))
+        .route("/v1/webhooks/{id}/deliveries/{delivery}", get(deliveries::show))
+        .route("/v1/webhooks/{id}/deliveries/{delivery}/resend", post(deliveries::resend))
         .with_state(webhooks);
     let metrics = Router::new().route("/metrics", get(metrics::show)).with_state(metrics);
     let signed = recordings

@@ -5,6 +5,7 @@ use axum::http::request::Parts;
 
 use crate::api::problem::{Kind, Problem};
 use crate::ids::{EgressId, RoomName, WebhookId};
+use crate::store::DeliveryId;
 
 /// The room that a path names.
 pub struct Room(pub RoomName);
@@ -14,6 +15,12 @@ pub struct Recording(pub EgressId);
 
 /// The webhook that a path names, which need not exist.
 pub struct Webhook(pub WebhookId);
+
+/// The delivery of a webhook that a path names; neither need exist.
+pub struct Delivery {
+    pub webhook: WebhookId,
+    pub id: DeliveryId,
+}
 
 impl<S: Send + Sync> FromRequestParts<S> for Room {
     type Rejection = Problem;
@@ -43,7 +50,20 @@ impl<S: Send + Sync> FromRequestParts<S> for Webhook {
         let id = segment(parts, state).await?;
         // What is no id at all is the id of no webhook.
         let webhook = id.parse().map(Self);
-        webhook.map_err(|_| Problem::new(Kind::NotFound, "No such webhook"))
+        webhook.map_err(|_| no_such_webhook())
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Delivery {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let segments = Path::<(String, String)>::from_request_parts(parts, state).await;
+        let Path((webhook, id)) = segments.map_err(|_| not_utf8())?;
+        Ok(Self {
+            webhook: webhook.parse().map_err(|_| no_such_webhook())?,
+            id: id.parse().map_err(|_| Problem::no_such_delivery())?,
+        })
     }
 }
 
@@ -51,6 +71,14 @@ impl<S: Send + Sync> FromRequestParts<S> for Webhook {
 async fn segment<S: Send + Sync>(parts: &mut Parts, state: &S) -> Result<String, Problem> {
     match Path::<String>::from_request_parts(parts, state).await {
         Ok(Path(text)) => Ok(text),
-        Err(_) => Err(Problem::bad_request("The path must be percent-encoded UTF-8")),
+        Err(_) => Err(not_utf8()),
     }
+}
+
+fn not_utf8() -> Problem {
+    Problem::bad_request("The path must be percent-encoded UTF-8")
+}
+
+fn no_such_webhook() -> Problem {
+    Problem::new(Kind::NotFound, "No such webhook")
 }

@@ -127,7 +127,7 @@ pub async fn list(
         phase: query.take("status").map(|word| phase(&word)).transpose()?,
         limit: query.take_number("limit", LIMIT)?,
         after: match query.take("cursor") {
-            Some(text) => Some(cursor::read(&text).ok_or_else(bad_cursor)?),
+            Some(text) => Some(cursor::read(&text).ok_or_else(cursor::refusal)?),
             None => None,
         },
     };
@@ -155,10 +155,6 @@ fn phase(word: &str) -> Result<Phase, Problem> {
         let words = Phase::ALL.map(Phase::as_str).join(", ");
         Problem::bad_request(format!("status must be one of {words}"))
     })
-}
-
-fn bad_cursor() -> Problem {
-    Problem::bad_request("cursor must be the nextCursor of an earlier answer")
 }
 
 impl From<RecordingState> for RecordingAnswer {

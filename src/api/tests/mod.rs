@@ -1,6 +1,7 @@
 //! The API over real connections, with a recorder in memory. Requests are written out byte by byte, so
 //! that what is signed and sent is what the test says.
 
+mod deliveries;
 mod gate;
 mod recording;
 mod recordings;
@@ -187,6 +188,7 @@ struct Api {
     address: SocketAddr,
     cancel: CancellationToken,
     served: tokio::task::JoinHandle<io::Result<()>>,
+    store: Store,
     _dir: TempDir,
 }
 
@@ -230,7 +232,7 @@ impl Api {
         let address = listener.local_addr().unwrap();
         let cancel = CancellationToken::new();
         let served = tokio::spawn(serve(listener, state, cancel.clone()));
-        Self { address, cancel, served, _dir: dir }
+        Self { address, cancel, served, store, _dir: dir }
     }
 
     /// Sends these bytes and reads until the connection is closed.

@@ -3,13 +3,16 @@
 use std::net::TcpListener as StdListener;
 use std::path::Path;
 
+use futures_util::FutureExt;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
 use super::*;
 use crate::ids::{EgressId, RoomName, WebhookId};
 use crate::options::RecordingOptions;
-use crate::store::{DeliveryRow, DeliveryState, Ending, Inserted, NewRecording, Outcome, WebhookRow};
+use crate::store::{
+    DeliveryRow, DeliveryState, DeliveryStatus, Ending, Inserted, NewRecording, Outcome, WebhookRow,
+};
 use crate::webhook::event::egress_ended;
 use crate::webhook::sender::DELIVERY_HEADER;
 use crate::webhook::signature::signature;
@@ -31,15 +34,7 @@ impl Outbox {
     async fn to(url: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store = open(dir.path());
-        let webhook = WebhookId::random();
-        let row = WebhookRow {
-            id: webhook.clone(),
-            url: url.to_owned(),
-            secret: "whsec".into(),
-            events: vec!["*".to_owned()],
-            created_at: Timestamp::now(),
-        };
-        store.insert_webhook(row).await.unwrap();
+        let webhook = register(&store, url).await;
         let body = end_a_recording(&store).await;
         Self { dir, store, webhook, body }
     }
@@ -53,12 +48,33 @@ impl Outbox {
     }
 
     async fn delivery(&self) -> DeliveryRow {
-        self.store.deliveries(&self.webhook).await.unwrap().remove(0)
+        self.store.all_deliveries(&self.webhook).await.remove(0)
     }
+}
+
+fn statuses(delivery: &DeliveryRow) -> Vec<Option<u16>> {
+    delivery.attempts.iter().map(|attempt| attempt.status).collect()
+}
+
+fn last_reason(delivery: &DeliveryRow) -> String {
+    delivery.attempts.last().unwrap().reason.clone().unwrap()
 }
 
 fn open(dir: &Path) -> Store {
     Store::open(&dir.join("egressd.db")).unwrap()
+}
+
+async fn register(store: &Store, url: &str) -> WebhookId {
+    let webhook = WebhookId::random();
+    let row = WebhookRow {
+        id: webhook.clone(),
+        url: url.to_owned(),
+        secret: "whsec".into(),
+        events: vec!["*".to_owned()],
+        created_at: Timestamp::now(),
+    };
+    store.insert_webhook(row).await.unwrap();
+    webhook
 }
 
 async fn end_a_recording(store: &Store) -> String {
@@ -106,8 +122,8 @@ async fn a_delivery_carries_the_exact_body_its_signature_its_event_and_its_id() 
     assert_eq!(header(&request, "X-RTCstack-Webhook-Event"), Some("egress_ended"));
     assert_eq!(header(&request, "X-RTCstack-Webhook-Delivery"), Some(delivery.id.as_str()));
     assert_eq!(header(&request, "Content-Type"), Some("application/json"));
-    assert_eq!(delivery.state, DeliveryState::Delivered);
-    assert_eq!((delivery.attempts, delivery.last_status), (1, Some(200)));
+    assert_eq!(delivery.state.status(), DeliveryStatus::Delivered);
+    assert_eq!(statuses(&delivery), [Some(200)]);
 }
 
 #[tokio::test]
@@ -118,7 +134,7 @@ async fn a_delivery_that_was_answered_500_is_made_again_with_the_same_id() {
     let deliver = outbox.deliver(TargetPolicy::AnyAddress, before);
     let (first, delivery) = tokio::join!(answer(&listener, ERROR), deliver);
 
-    assert_eq!((delivery.attempts, delivery.last_status), (1, Some(500)));
+    assert_eq!(statuses(&delivery), [Some(500)]);
     let DeliveryState::Pending { next_attempt_at } = delivery.state else {
         panic!("{delivery:?}");
     };
@@ -127,7 +143,7 @@ async fn a_delivery_that_was_answered_500_is_made_again_with_the_same_id() {
 
     let deliver = outbox.deliver(TargetPolicy::AnyAddress, next_attempt_at);
     let (second, delivery) = tokio::join!(answer(&listener, OK), deliver);
-    assert_eq!(delivery.state, DeliveryState::Delivered);
+    assert_eq!(delivery.state.status(), DeliveryStatus::Delivered);
     let id = |request| header(request, DELIVERY_HEADER).unwrap().to_owned();
     assert_eq!(id(&first), id(&second));
 }
@@ -144,9 +160,9 @@ async fn a_delivery_is_given_up_after_four_attempts_and_kept() {
                 now = next_attempt_at;
             }
             delivery => {
-                assert_eq!(delivery.state, DeliveryState::Failed);
-                assert_eq!((delivery.attempts, delivery.last_status), (4, None));
-                assert!(delivery.last_error.unwrap().contains("could not be reached"));
+                assert_eq!(delivery.state.status(), DeliveryStatus::Failed);
+                assert_eq!(statuses(&delivery), [None; 4]);
+                assert!(last_reason(&delivery).contains("could not be reached"));
                 return;
             }
         }
@@ -165,8 +181,8 @@ async fn a_receiver_that_does_not_answer_in_time_is_a_failed_attempt() {
     deliverer.start_due(Timestamp::now()).await.unwrap();
     deliverer.drain().await;
     let delivery = outbox.delivery().await;
-    assert_eq!((delivery.attempts, delivery.last_status), (1, None));
-    let error = delivery.last_error.unwrap();
+    assert_eq!(statuses(&delivery), [None]);
+    let error = last_reason(&delivery);
     assert!(error.contains("did not answer within"), "{error}");
 }
 
@@ -182,7 +198,7 @@ async fn a_redirect_is_not_followed() {
     let deliver = outbox.deliver(TargetPolicy::AnyAddress, Timestamp::now());
     let (_, delivery) = tokio::join!(answer(&listener, &redirect), deliver);
 
-    assert_eq!(delivery.last_status, Some(307));
+    assert_eq!(statuses(&delivery), [Some(307)]);
     assert!(matches!(delivery.state, DeliveryState::Pending { .. }));
     assert!(!was_reached(&elsewhere));
 }
@@ -194,8 +210,8 @@ async fn an_address_that_is_not_public_is_never_connected_to() {
     for host in ["127.0.0.1", "[::ffff:127.0.0.1]", "localhost"] {
         let outbox = Outbox::to(&format!("http://{host}:{port}/")).await;
         let delivery = outbox.deliver(TargetPolicy::PublicOnly, Timestamp::now()).await;
-        let error = delivery.last_error.unwrap();
-        assert!(error.contains("not a public address"), "{host}: {error}");
+        let error = last_reason(&delivery);
+        assert!(error.starts_with("url leads to") && !error.contains("127.0.0.1"), "{host}: {error}");
         assert!(!was_reached(&inside), "{host}");
     }
 }
@@ -215,8 +231,8 @@ async fn what_was_pending_at_a_restart_is_delivered_after_it() {
     running.await.unwrap();
 
     assert!(request.ends_with(&body));
-    let delivery = store.deliveries(&webhook).await.unwrap().remove(0);
-    assert_eq!(delivery.state, DeliveryState::Delivered);
+    let delivery = store.all_deliveries(&webhook).await.remove(0);
+    assert_eq!(delivery.state.status(), DeliveryStatus::Delivered);
 }
 
 #[tokio::test]
@@ -235,6 +251,30 @@ async fn a_running_deliverer_is_woken_by_a_new_event() {
     running.await.unwrap();
 }
 
+/// As many events wait for it as are sent at a time, and more.
+#[tokio::test]
+async fn a_receiver_that_hangs_holds_up_no_other() {
+    let (hangs, url) = receiver().await;
+    let outbox = Outbox::to(&url).await;
+    for _ in 0..2 * IN_FLIGHT_PER_WEBHOOK {
+        end_a_recording(&outbox.store).await;
+    }
+    let cancel = CancellationToken::new();
+    let deliverer = Deliverer::new(outbox.store.clone(), TargetPolicy::AnyAddress).unwrap();
+    let running = tokio::spawn(deliverer.run(cancel.clone()));
+    let mut unanswered = Vec::new();
+    for _ in 0..IN_FLIGHT_PER_WEBHOOK {
+        unanswered.push(hangs.accept().await.unwrap());
+    }
+
+    let (listener, url) = receiver().await;
+    register(&outbox.store, &url).await;
+    let last = end_a_recording(&outbox.store).await;
+    assert!(answer(&listener, OK).await.ends_with(&last));
+    assert!(hangs.accept().now_or_never().is_none(), "no more than so many at a time");
+    running.abort();
+}
+
 #[tokio::test]
 async fn what_is_pending_goes_to_where_its_webhook_is_by_then() {
     let (old, url) = receiver().await;
@@ -246,7 +286,7 @@ async fn what_is_pending_goes_to_where_its_webhook_is_by_then() {
     registry.change(&outbox.webhook, change).await.unwrap();
     let deliver = outbox.deliver(TargetPolicy::AnyAddress, Timestamp::now());
     let (request, delivery) = tokio::join!(answer(&listener, OK), deliver);
-    assert_eq!(delivery.state, DeliveryState::Delivered);
+    assert_eq!(delivery.state.status(), DeliveryStatus::Delivered);
     let expected = signature(&"another".into(), outbox.body.as_bytes());
     assert_eq!(header(&request, "X-RTCstack-Webhook-Signature"), Some(&*expected));
 }
@@ -262,7 +302,7 @@ async fn a_test_reaches_no_address_that_is_not_public_and_tells_none() {
         let Trial::Failed { status: None, reason } = trial else { panic!("{trial:?}") };
         assert!(reason.starts_with("url leads to") && !reason.contains("127.0.0.1"), "{host}: {reason}");
         assert!(!was_reached(&inside), "{host}");
-        let deliveries = outbox.store.deliveries(&outbox.webhook).await.unwrap();
+        let deliveries = outbox.store.all_deliveries(&outbox.webhook).await;
         assert_eq!(deliveries.len(), 1, "a test is not written down");
     }
 }
