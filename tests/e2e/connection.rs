@@ -13,7 +13,7 @@ use crate::support::participants::{Act, Crowd};
 use crate::support::probe::{Flash, Recording};
 use crate::support::servers::{Feedback, Network};
 use crate::support::service::kill_hard;
-use crate::support::stage::{Options, Running, Signalling, Stage};
+use crate::support::stage::{Options, Running, Signalling, Stage, Takes};
 
 const RED: [u8; 3] = [200, 40, 40];
 const COLOUR_TOLERANCE: u8 = 45;
@@ -32,6 +32,7 @@ const BACK_WITHIN_S: f64 = 5.0;
 const CLOCKS_AGREE_WITHIN_S: f64 = 0.5;
 /// UDP goes through one relay; the other one, of signalling, tells the recorder where TCP is that works.
 const FAULTY_UDP: Options = Options {
+    takes: Takes::Whole,
     network: Network::Faulty { seed: 7, feedback: Feedback::Estimate },
     signalling: Signalling::Relayed,
     settings: &[],
@@ -112,7 +113,7 @@ async fn where_no_udp_gets_through_media_comes_by_tcp() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_is_reached_by_ipv6_is_recorded_over_it() {
-    let options = Options { network: Network::Ipv6, signalling: Signalling::Ipv6, ..Options::default() };
+    let options = Options { network: Network::Ipv6, signalling: Signalling::Ipv6, ..Options::HALF };
     let stage = Stage::open_with("ipv6", options).await;
     let mut crowd = stage.crowd(Crowd::of("vp8", 2));
     crowd.join("1", Act::Silent);
@@ -156,7 +157,7 @@ async fn cut_signalling_is_resumed_and_nothing_of_it_is_seen_or_heard() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn signalling_goes_over_tls_with_a_certificate_that_is_trusted_and_with_no_other() {
-    let tls = |trusted| Options { signalling: Signalling::Tls { trusted }, ..Options::default() };
+    let tls = |trusted| Options { signalling: Signalling::Tls { trusted }, ..Options::HALF };
     let mut stage = Stage::open_with("tls", tls(true)).await;
     stage.participants.join("ann", plain("vp8", RED, 400));
     let running = stage.record().await;

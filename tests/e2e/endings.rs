@@ -53,7 +53,7 @@ async fn a_livekit_server_that_dies_fails_the_recording_and_loses_nothing_of_it(
 }
 
 async fn recording(room: &'static str) -> (Stage, Receiver, Running) {
-    let options = Options { settings: &[RECONNECT_TIMEOUT], ..Options::default() };
+    let options = Options { settings: &[RECONNECT_TIMEOUT], ..Options::HALF };
     let mut stage = Stage::open_with(room, options).await;
     let receiver = Receiver::start().await;
     let webhook = json!({"url": receiver.url(), "secret": "s", "events": ["egress_ended"]}).to_string();

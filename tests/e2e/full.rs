@@ -24,7 +24,7 @@ const BACK: Duration = Duration::from_secs(120);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_recording_whose_disk_fills_up_ends_properly_and_is_stored() {
-    let options = Options { settings: &[MIN_FREE_MB], disk: DISK, ..Options::default() };
+    let options = Options { settings: &[MIN_FREE_MB], disk: DISK, ..Options::HALF };
     let mut stage = Stage::open_with("full", options).await;
     if !stage.has_small_disk() {
         // Without root the same is proved by parts: the monitor's units, and the worker on a limit of its process.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::participants::Act;
 use crate::support::service::Service;
-use crate::support::stage::Stage;
+use crate::support::stage::{Options, Stage};
 
 const RECORDINGS: u32 = 50;
 /// Some frames: one that is stopped within the first one holds nothing, and says so.
@@ -22,7 +22,7 @@ const THREADS_APART: usize = 2;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_fifty_recordings_nothing_is_left_of_them() {
-    let mut stage = Stage::open("many").await;
+    let mut stage = Stage::open_with("many", Options::HALF).await;
     stage.participants.join("ann", Act::Silent);
     record_one(&stage).await;
     let first = settled(&stage.service, None).await;

@@ -3,8 +3,8 @@
 //!
 //! Owns what the finished file, the REST answers and the webhooks must be, measured with tools that are not
 //! ours. Does not own the behaviour of single parts: their tests stand beside them in `src/`. Each test has
-//! servers of its own on free loopback ports; they run one at a time (see `support::stage`), since media in
-//! real time and two at once on a small machine would measure the machine. `./dev test` sets up what they need.
+//! servers of its own on free loopback ports; those that judge pictures and sound run one at a time, the
+//! others in twos (see `support::stage`), since more at once would measure the machine. `./dev test` sets up what they need.
 
 mod support;
 

@@ -11,7 +11,7 @@ use crate::picture::{
 };
 use crate::support::participants::Act;
 use crate::support::service::kill_hard;
-use crate::support::stage::{Stage, object_key};
+use crate::support::stage::{Options, Stage, object_key};
 
 /// Parts of 5 MiB are ready soon.
 const BUSY: &str = r#"{"videoBitrate":10000}"#;
@@ -24,7 +24,7 @@ const BACK: Duration = Duration::from_secs(120);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_store_that_is_away_beyond_the_end_of_a_recording_is_seen_and_costs_nothing() {
-    let mut stage = Stage::open("outage").await;
+    let mut stage = Stage::open_with("outage", Options::HALF).await;
     for name in ["ann", "bob"] {
         stage.participants.join(name, Act::Noise);
     }

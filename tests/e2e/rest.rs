@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::picture::plain;
 use crate::support::rest::{Answer, Call, Caller, unix_seconds};
-use crate::support::stage::Stage;
+use crate::support::stage::{Options, Stage};
 
 /// How long after stop the state may still say that media is taken in.
 const STOP_LIMIT: Duration = Duration::from_secs(20);
@@ -18,7 +18,7 @@ const SKEW_ROOM_S: i64 = 20;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn racing_starts_make_one_recording_and_every_answer_has_its_keys() {
-    let mut stage = Stage::open("race").await;
+    let mut stage = Stage::open_with("race", Options::HALF).await;
     stage.participants.join("ann", plain("vp8", [200, 40, 40], 400));
     let caller = stage.caller();
 
@@ -60,7 +60,7 @@ async fn racing_starts_make_one_recording_and_every_answer_has_its_keys() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_room_that_livekit_does_not_have_is_not_found() {
-    let stage = Stage::open("nobody").await;
+    let stage = Stage::open_with("nobody", Options::HALF).await;
     let answer = stage.caller().post(&stage.path("/start"), "").await;
     is_problem(&answer, 404, "not-found", "Not Found");
     let state = stage.caller().get(&stage.path("")).await;
@@ -69,7 +69,7 @@ async fn a_room_that_livekit_does_not_have_is_not_found() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_request_signed_by_another_implementation_is_served_and_a_spoiled_one_refused() {
-    let stage = Stage::open("signed").await;
+    let stage = Stage::open_with("signed", Options::HALF).await;
     let caller = stage.caller();
 
     for call in good_calls(caller, &stage.path("")) {

@@ -12,7 +12,7 @@ use crate::picture::{
 use crate::support::disk::SmallDisk;
 use crate::support::participants::Act;
 use crate::support::probe::{Flash, Recording};
-use crate::support::stage::Stage;
+use crate::support::stage::{Options, Stage};
 use crate::support::worker::{Worker, finished, scan_file, spec};
 
 const RECORDED: Duration = Duration::from_secs(12);
@@ -59,7 +59,7 @@ fn flashes_are_on_one_beat(recording: &Recording, gap: (f64, f64)) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_recorded_after_a_worker_was_killed_goes_on_in_the_same_file_and_on_the_same_beat() {
-    let mut stage = Stage::open("successor").await;
+    let mut stage = Stage::open_with("successor", Options::HALF).await;
     stage.participants.join("metronome", Act::FlashAndBeep);
     stage.participants.join("red", plain("vp8", RED, 400));
     let spec = spec(&stage.livekit, "successor", stage.folder().join("spool.mp4"));
@@ -117,7 +117,7 @@ async fn what_is_recorded_after_a_worker_was_killed_goes_on_in_the_same_file_and
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_that_had_written_nothing_has_a_successor_too() {
-    let mut stage = Stage::open("early").await;
+    let mut stage = Stage::open_with("early", Options::HALF).await;
     stage.participants.join("red", plain("vp8", RED, 400));
     let spec = spec(&stage.livekit, "early", stage.folder().join("spool.mp4"));
     let mut first = Worker::start(spec.clone()).await;
@@ -190,7 +190,7 @@ async fn a_gap_of_minutes_is_made_up_for_while_the_room_is_recorded() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_recording_whose_disk_is_full_ends_with_all_that_had_its_place() {
     const SPACE: u64 = 2_097_152;
-    let mut stage = Stage::open("full").await;
+    let mut stage = Stage::open_with("full", Options::HALF).await;
     stage.participants.join("noise", Act::Noise);
     let disk = SmallDisk::mount(&stage.folder().join("small"), SPACE);
     let folder = disk.as_ref().map_or(stage.folder(), SmallDisk::path);
@@ -219,7 +219,7 @@ async fn a_recording_whose_disk_is_full_ends_with_all_that_had_its_place() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_recording_ends_before_its_file_is_larger_than_it_may_be() {
     const MAX_MB: u32 = 6;
-    let mut stage = Stage::open("large").await;
+    let mut stage = Stage::open_with("large", Options::HALF).await;
     stage.participants.join("noise", Act::Noise);
     let mut spec = spec(&stage.livekit, "large", stage.folder().join("spool.mp4"));
     spec.options.max_size_mb = Some(MAX_MB);

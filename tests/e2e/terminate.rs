@@ -17,7 +17,7 @@ const EX_TEMPFAIL: i32 = 75;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn recordings_go_on_after_sigterm_until_the_second_one_and_are_stored() {
     let settings = &[("EGRESSD_SHUTDOWN_GRACE_SECONDS", "300")];
-    let mut stage = Stage::open_with("graceful", Options { settings, ..Options::default() }).await;
+    let mut stage = Stage::open_with("graceful", Options { settings, ..Options::HALF }).await;
     stage.participants.join("ann", plain("vp8", RED, 400));
     let running = stage.record().await;
     terminate(stage.service.id());
@@ -45,7 +45,7 @@ async fn recordings_go_on_after_sigterm_until_the_second_one_and_are_stored() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_exit_code_says_that_something_is_left() {
-    let mut stage = Stage::open("left").await;
+    let mut stage = Stage::open_with("left", Options::HALF).await;
     let nobody = format!("http://127.0.0.1:{}/", free_tcp_port());
     let webhook = json!({"url": nobody, "secret": "s", "events": ["egress_ended"]}).to_string();
     assert_eq!(stage.caller().post("/v1/webhooks", &webhook).await.status, 201);

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::picture::{plain, the_streams_are_h264_and_aac};
 use crate::support::participants::Act;
 use crate::support::probe::Recording;
-use crate::support::stage::{Running, Stage, object_key};
+use crate::support::stage::{Options, Running, Stage, object_key};
 
 const RECORDED: Duration = Duration::from_secs(60);
 /// More than the three parts of 5 MiB that S3 allows as the smallest.
@@ -34,7 +34,7 @@ async fn a_busy_recording_is_uploaded_in_parts_while_it_runs() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_small_recording_is_readable_by_a_presigned_url() {
-    let mut stage = Stage::open("small").await;
+    let mut stage = Stage::open_with("small", Options::HALF).await;
     stage.participants.join("ann", plain("vp8", [200, 40, 40], 400));
     let running = stage.record().await;
     let early = stage.caller().get(&url_path(&running, "")).await;

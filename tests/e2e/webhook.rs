@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::picture::plain;
 use crate::support::hooks::Receiver;
 use crate::support::rest::{keys, signature};
-use crate::support::stage::{Stage, object_key};
+use crate::support::stage::{Options, Stage, object_key};
 
 const SECRET: &str = "a-webhook-secret";
 const RECORDED: Duration = Duration::from_secs(6);
@@ -18,7 +18,7 @@ const ROUNDING_S: f64 = 0.5;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn egress_ended_tells_exactly_what_lies_in_the_bucket() {
-    let mut stage = Stage::open("hooked").await;
+    let mut stage = Stage::open_with("hooked", Options::HALF).await;
     let receiver = Receiver::start().await;
     let id = register(&stage, &receiver).await;
     stage.participants.join("ann", plain("vp8", [200, 40, 40], 400));

@@ -15,7 +15,7 @@ use crate::picture::{
 use crate::support::hooks::{Delivery, Receiver};
 use crate::support::participants::Act;
 use crate::support::probe::Recording;
-use crate::support::stage::{Running, Stage, object_key};
+use crate::support::stage::{Options, Running, Stage, object_key};
 
 /// Some; `./dev kill` takes twenty.
 const DEFAULT_KILLS: u64 = 3;
@@ -54,7 +54,7 @@ fn setting(name: &str, default: u64) -> u64 {
 impl Scene {
     pub async fn open(room: &'static str, act: Act) -> Self {
         let seed = setting("EGRESSD_KILLS_SEED", DEFAULT_SEED);
-        let mut stage = Stage::open(room).await;
+        let mut stage = Stage::open_with(room, Options::HALF).await;
         let receiver = Receiver::start().await;
         let webhook = json!({"url": receiver.url(), "secret": "s", "events": ["egress_ended"]}).to_string();
         assert_eq!(stage.caller().post("/v1/webhooks", &webhook).await.status, 201);
