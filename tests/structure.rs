@@ -65,6 +65,7 @@ const LIVES_IN: &[(&[&str], &[&str])] = &[
     (&["mp4_atom"], &["mp4/", "demo/contents.rs"]),
     (&["cosmic_text"], &["compose/decor/text.rs"]),
     (&["png"], &["compose/decor/watermark.rs"]),
+    (&["image"], &["encode/"]),
     // Where errors need not be told apart any more.
     (&["anyhow"], &["main.rs", "demo/"]),
 ];

@@ -16,6 +16,9 @@ use super::auth::AuthError;
 use super::recorder::RecorderError;
 use crate::webhook::WebhookError;
 
+/// When somebody should ask again who got no picture: its worker is busy, or another one is on its way.
+const PICTURE_SOON: Duration = Duration::from_secs(2);
+
 /// What kind of problem it is; each has one type, title and status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -140,6 +143,16 @@ impl From<RecorderError> for Problem {
             RecorderError::NoSuchRecording => Self::no_such_recording(),
             RecorderError::NotFinished => {
                 Self::new(Kind::Conflict, "The recording is not finished: there is no file to be read yet")
+            }
+            RecorderError::NotActive => {
+                Self::new(Kind::Conflict, "The recording takes in no media: there is no picture of it now")
+            }
+            RecorderError::NoFrame => {
+                Self::new(Kind::Conflict, "No frame of the recording has been made yet")
+            }
+            RecorderError::NoPreview => {
+                let detail = "No picture of the recording could be made in time";
+                Self::new(Kind::Unavailable, detail).retry_after(PICTURE_SOON)
             }
             RecorderError::NoFile => Self::new(Kind::NotFound, "Nothing of this recording could be saved"),
             RecorderError::NotInABucket => {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
 pub use crate::control::{
@@ -48,6 +49,9 @@ pub trait Recorder: Send + Sync + 'static {
         valid_for: Duration,
     ) -> BoxFuture<'a, Result<FileUrl, RecorderError>>;
 
+    /// The newest frame of a recording that takes in media, as JPEG.
+    fn preview<'a>(&'a self, id: &'a EgressId) -> BoxFuture<'a, Result<Bytes, RecorderError>>;
+
     /// All recordings together, and what they wait for.
     fn overview(&self) -> BoxFuture<'_, Result<Overview, RecorderError>>;
 }
@@ -66,6 +70,12 @@ pub enum RecorderError {
     NoSuchRecording,
     #[error("the recording is not finished")]
     NotFinished,
+    #[error("the recording takes in no media")]
+    NotActive,
+    #[error("no frame of the recording has been made yet")]
+    NoFrame,
+    #[error("no picture of the recording could be made in time")]
+    NoPreview,
     #[error("nothing of the recording was saved")]
     NoFile,
     #[error("the recording lies in a local folder")]

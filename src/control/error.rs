@@ -34,6 +34,15 @@ pub enum ControlError {
     #[error("the recording is not finished")]
     NotFinished,
     /// The caller's mistake.
+    #[error("the recording takes in no media")]
+    NotActive,
+    /// Trying again helps soon.
+    #[error("no frame of the recording has been made yet")]
+    NoFrame,
+    /// Trying again can help.
+    #[error("no picture of the recording could be made in time")]
+    NoPreview,
+    /// The caller's mistake.
     #[error("nothing of the recording was saved")]
     NoFile,
     /// The caller's mistake.

@@ -4,12 +4,13 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
 use super::error::ControlError;
 use super::overview::Overview;
-use super::recording::{Noted, Wish};
+use super::recording::{NoPreview, Noted, Wish};
 use super::shared::Shared;
 use super::supervisor::BACK_SOON;
 use crate::ids::{EgressId, RoomName};
@@ -104,6 +105,18 @@ impl Handle {
         }
     }
 
+    /// The newest frame of a recording that takes in media, as JPEG.
+    pub async fn preview(&self, id: &EgressId) -> Result<Bytes, ControlError> {
+        let row = self.store.recording(id).await?.ok_or(ControlError::NoSuchRecording)?;
+        let preview = tokio::time::timeout(self.shared.limits.preview, self.wish(&row, Wish::Preview)).await;
+        match preview.map_err(|_elapsed| ControlError::NoPreview)?? {
+            Some(Ok(jpeg)) => Ok(jpeg),
+            Some(Err(NoPreview::NotActive)) | None => Err(ControlError::NotActive),
+            Some(Err(NoPreview::NoFrame)) => Err(ControlError::NoFrame),
+            Some(Err(NoPreview::Failed)) => Err(ControlError::NoPreview),
+        }
+    }
+
     /// All recordings, and what they wait for.
     pub async fn overview(&self) -> Result<Overview, ControlError> {
         Ok(Overview {
@@ -114,11 +127,11 @@ impl Handle {
     }
 
     /// What a running recording says to a wish; `None` if it runs no more.
-    async fn wish(
+    async fn wish<T>(
         &self,
         live: &RecordingRow,
-        wish: impl FnOnce(oneshot::Sender<Noted>) -> Wish,
-    ) -> Result<Option<Noted>, ControlError> {
+        wish: impl FnOnce(oneshot::Sender<T>) -> Wish,
+    ) -> Result<Option<T>, ControlError> {
         let egress_id = live.egress_id.clone();
         let Some(recording) = self.ask(|answer| Request::Find { egress_id, answer }).await? else {
             return Ok(None);

@@ -108,6 +108,10 @@ impl WorkerProcess {
         self.send(&messages::Command::View(view)).await;
     }
 
+    pub async fn preview(&mut self, file: PathBuf) {
+        self.send(&messages::Command::Preview { file }).await;
+    }
+
     pub async fn stop(&mut self) {
         self.send(&messages::Command::Stop).await;
     }

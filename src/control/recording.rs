@@ -5,8 +5,10 @@
 //! database, and the next start of the service goes on with it.
 
 mod crew;
+mod previews;
 mod records;
 mod waits;
+mod watched;
 
 use std::path::{Path, PathBuf};
 use std::pin::{Pin, pin};
@@ -34,9 +36,11 @@ use crate::store::RecordingRow;
 use crate::worker::messages::{Event, Resume};
 
 use crew::Crew;
+use previews::Previews;
 use records::Records;
 use waits::{exhausted, reached};
 
+pub use previews::NoPreview;
 pub use waits::{Noted, Wish};
 
 /// How a recording comes to be.
@@ -56,6 +60,7 @@ pub struct Recording {
     spool: PathBuf,
     state: State,
     crew: Crew,
+    previews: Previews,
     succession: Succession,
     extent: watch::Sender<Extent>,
     space: watch::Receiver<Space>,
@@ -77,6 +82,7 @@ impl Recording {
             shared,
             state: State::NEW,
             crew: Crew::Dismissed,
+            previews: Previews::default(),
             succession: Succession::None,
             extent: watch::Sender::new(Extent::Growing(0)),
             begun: Instant::now(),
@@ -91,6 +97,7 @@ impl Recording {
             self.turn(upload.as_mut(), &mut wishes, &cancel).await;
         }
         self.crew.close(self.shared.limits.exit).await;
+        delete(&watched::preview_file(&self.spool)).await;
     }
 
     fn upload(&self) -> impl Future<Output = Result<Uploaded, UploadError>> + Send + use<> {
@@ -195,6 +202,7 @@ impl Recording {
                 (noted, Noted::Done)
             }
             Wish::View { change, noted } => (noted, self.change_view(change).await),
+            Wish::Preview(asking) => return self.show(asking).await,
         };
         // Whoever asked may have gone.
         let _answered = noted.send(answer);
@@ -259,6 +267,7 @@ impl Recording {
             Output::Event(Event::Reachable { reachable: true }) => {
                 return tracing::info!("LiveKit is within reach again");
             }
+            Output::Event(Event::Preview { outcome }) => return self.shown(outcome).await,
             Output::Event(Event::Report { report }) => return self.records.keep(&self.row, *report).await,
             Output::Event(Event::Ended { reason, ticks, final_bytes, error }) => {
                 tracing::info!(%reason, ticks, final_bytes, error, "recorded");
@@ -266,6 +275,7 @@ impl Recording {
             }
             Output::Exited(exit) => {
                 tracing::debug!(?exit, "the worker is gone");
+                self.not_shown();
                 self.crew = std::mem::replace(&mut self.crew, Crew::Dismissed).gone();
                 Input::WorkerExited { exit, at: self.begun.elapsed() }
             }
@@ -386,13 +396,13 @@ impl Recording {
     }
 }
 
-async fn delete(spool: &Path) {
-    match tokio::fs::remove_file(spool).await {
+async fn delete(file: &Path) {
+    match tokio::fs::remove_file(file).await {
         Ok(()) => {}
         // The worker never came to create it.
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         Err(error) => {
-            tracing::warn!(%error, spool = %spool.display(), "the spool cannot be deleted");
+            tracing::warn!(%error, file = %file.display(), "what is not needed any more cannot be deleted");
         }
     }
 }

@@ -73,6 +73,8 @@ pub struct Limits {
     pub stop: Duration,
     /// From its last event to its exit.
     pub exit: Duration,
+    /// For a picture of what it makes.
+    pub preview: Duration,
 }
 
 impl Default for Limits {
@@ -84,6 +86,8 @@ impl Default for Limits {
             stop: Duration::from_secs(20),
             // Its file is closed; what it still does concerns nobody.
             exit: Duration::from_secs(5),
+            // One of 4K takes a fraction of it; a worker that needs longer has better things to do.
+            preview: Duration::from_secs(2),
         }
     }
 }

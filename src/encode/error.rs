@@ -14,4 +14,6 @@ pub enum EncodeError {
     Shape { stream: StreamKind, got: usize, expected: usize },
     #[error("the {stream:?} encoder does not say how its stream is to be decoded")]
     NoCodecData { stream: StreamKind },
+    #[error("the frame cannot be made a JPEG")]
+    Jpeg(#[from] image::ImageError),
 }

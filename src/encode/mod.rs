@@ -1,5 +1,5 @@
 //! Encodes the recording: one picture and one stretch of sound a tick in, H.264 and AAC samples out, by one
-//! static GStreamer pipeline (`pipelines/output.txt`).
+//! static GStreamer pipeline (`pipelines/output.txt`). A single frame as JPEG, too.
 //!
 //! Not here: boxes and files. The samples are handed out, so that the length of fragments, the count of
 //! final bytes and what a full disk does are decided by `mp4` and `worker`. GStreamer's types do not leave
@@ -14,12 +14,14 @@ mod pictures;
 mod pipeline;
 mod setup;
 mod start;
+mod still;
 #[cfg(test)]
 mod tests;
 
 pub use encoder::Encoder;
 pub use error::EncodeError;
 pub use start::StreamStart;
+pub use still::jpeg;
 
 use crate::media::{EncodedSample, Size, StreamSetup};
 

@@ -1,6 +1,6 @@
 //! What the encoder promises, checked with GStreamer's decoders.
 
-mod decoded;
+pub(super) mod decoded;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
 use crate::api::{Recorder, RecorderError};
@@ -57,6 +58,10 @@ impl Recorder for ControlRecorder {
         Box::pin(async move { Ok(self.0.file_url(id, valid_for).await?) })
     }
 
+    fn preview<'a>(&'a self, id: &'a EgressId) -> BoxFuture<'a, Result<Bytes, RecorderError>> {
+        Box::pin(async move { Ok(self.0.preview(id).await?) })
+    }
+
     fn overview(&self) -> BoxFuture<'_, Result<Overview, RecorderError>> {
         Box::pin(async move { Ok(self.0.overview().await?) })
     }
@@ -80,6 +85,9 @@ impl From<ControlError> for RecorderError {
             }
             ControlError::NoSuchRecording => Self::NoSuchRecording,
             ControlError::NotFinished => Self::NotFinished,
+            ControlError::NotActive => Self::NotActive,
+            ControlError::NoFrame => Self::NoFrame,
+            ControlError::NoPreview => Self::NoPreview,
             ControlError::NoFile => Self::NoFile,
             ControlError::NotInABucket => Self::NotInABucket,
             ControlError::StoreGone => Self::StoreGone,

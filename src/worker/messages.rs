@@ -30,6 +30,10 @@ pub enum Command {
     Start(Box<WorkerSpec>),
     /// Look like this from now on.
     View(View),
+    /// Write the newest frame to this file, as JPEG, and say so by [`Event::Preview`]. Not before that comes again.
+    Preview {
+        file: PathBuf,
+    },
     /// Take in no more media, write what is there, end.
     Stop,
 }
@@ -97,8 +101,22 @@ pub enum Event {
     Reachable { reachable: bool },
     /// What the recording has been like so far. Now and then, and once before `Ended`; not if there was none.
     Report { report: Box<QualityReport> },
+    /// What became of [`Command::Preview`].
+    Preview { outcome: PreviewOutcome },
     /// The spool is complete and closed; the last line.
     Ended { reason: EndReason, ticks: u64, final_bytes: u64, error: Option<String> },
+}
+
+/// Whether there is a preview in its file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum PreviewOutcome {
+    Written,
+    /// No frame has been made yet.
+    NoFrame,
+    Failed {
+        reason: String,
+    },
 }
 
 /// Why a recording took in no more media.
@@ -237,6 +255,14 @@ mod tests {
             (Event::FirstMedia, r#"{"type":"firstMedia"}"#),
             (Event::Progress { final_bytes: 7, ticks: 3 }, r#"{"type":"progress","finalBytes":7,"ticks":3}"#),
             (
+                Event::Preview { outcome: PreviewOutcome::Written },
+                r#"{"type":"preview","outcome":"written"}"#,
+            ),
+            (
+                Event::Preview { outcome: PreviewOutcome::Failed { reason: "full".into() } },
+                r#"{"type":"preview","outcome":{"failed":{"reason":"full"}}}"#,
+            ),
+            (
                 Event::Ended { reason: EndReason::RoomClosed, ticks: 3, final_bytes: 7, error: None },
                 r#"{"type":"ended","reason":"roomClosed","ticks":3,"finalBytes":7,"error":null}"#,
             ),
@@ -246,6 +272,8 @@ mod tests {
             assert_eq!(from_line::<Event>(line).unwrap(), event);
         }
         assert_eq!(to_line(&Command::Stop), "{\"type\":\"stop\"}\n");
+        let preview = Command::Preview { file: "/spool/EG_abcdefghijkl.jpg".into() };
+        assert_eq!(to_line(&preview).trim_end(), r#"{"type":"preview","file":"/spool/EG_abcdefghijkl.jpg"}"#);
         let view = r#"{"type":"view","layout":"grid","theme":"dark","fit":"by-shape"}"#;
         assert_eq!(to_line(&Command::View(View::default())).trim_end(), view);
         assert!(matches!(from_line(view), Ok(Command::View(read)) if read == View::default()));

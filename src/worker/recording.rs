@@ -1,12 +1,14 @@
 //! The event loop of one recording. What is due and when is decided in `pace`; here things are only
 //! carried from one part to the next.
 
+mod preview;
 mod quality;
 mod room_events;
 mod start;
 mod ticks;
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -32,6 +34,7 @@ use crate::ids::TrackSid;
 use crate::media::{Codec, MediaTime, View};
 use crate::room::{RoomCommand, RoomEvent};
 
+use preview::Previews;
 use ticks::Wait;
 
 /// The service counts a worker that is silent for long as hung. New bytes are told at once.
@@ -42,9 +45,13 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(10);
 const RECHECK: Duration = Duration::from_millis(20);
 
 /// What the service asks of a running recording.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Wish {
     View(View),
+    /// A picture of itself, in this file.
+    Preview {
+        file: PathBuf,
+    },
     Stop(StopCause),
 }
 
@@ -90,6 +97,7 @@ struct Recording {
     told_bytes: u64,
     media: MediaSeen,
     quality: Quality,
+    previews: Previews,
     idle: Idle,
     ending: Option<Ending>,
 }
@@ -130,6 +138,7 @@ impl Recording {
                 Some(event) = self.room_events.recv() => self.room_event(event, events).await,
                 _ = progress.tick() => self.tell_progress(events).await,
                 _ = reports.tick() => self.tell_report(events).await,
+                Some(outcome) = self.previews.next() => events.tell(&Event::Preview { outcome }).await,
                 () = self.wake.notified() => {}
                 () = tokio::time::sleep_until(wait.into()) => {}
             }
@@ -172,6 +181,7 @@ impl Recording {
                 tracing::info!(?view, "the view changes");
                 self.composer.set_view(view, self.now());
             }
+            Wish::Preview { file } => self.preview(file),
             Wish::Stop(StopCause::Asked) => self.stop(EndReason::Stopped, None),
             Wish::Stop(StopCause::ServiceGone) => self.stop(EndReason::ParentGone, None),
         }

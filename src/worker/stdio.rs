@@ -48,7 +48,9 @@ impl Commands {
         let line = line.ok_or(ProtocolError::NoStart)?;
         match messages::from_line(&line) {
             Ok(Command::Start(spec)) => Ok(*spec),
-            Ok(Command::Stop | Command::View(_)) => Err(ProtocolError::NotStart(None)),
+            Ok(Command::Stop | Command::View(_) | Command::Preview { .. }) => {
+                Err(ProtocolError::NotStart(None))
+            }
             Err(error) => Err(ProtocolError::NotStart(Some(error))),
         }
     }
@@ -60,6 +62,7 @@ impl Commands {
                 Ok(Some(line)) => match messages::from_line(&line) {
                     Ok(Command::Stop) => return Wish::Stop(StopCause::Asked),
                     Ok(Command::View(view)) => return Wish::View(view),
+                    Ok(Command::Preview { file }) => return Wish::Preview { file },
                     Ok(Command::Start(_)) => tracing::warn!("a second start command is ignored"),
                     Err(error) => tracing::warn!(%error, "command not understood"),
                 },

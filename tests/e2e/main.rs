@@ -20,6 +20,8 @@ mod sound;
 
 mod rest;
 
+mod preview;
+
 mod webhook;
 
 mod upload;

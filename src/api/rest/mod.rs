@@ -40,6 +40,7 @@ pub fn router(state: ApiState) -> Router {
         .route("/v1/recordings", get(recordings::list))
         .route("/v1/recordings/{id}", get(recordings::show))
         .route("/v1/recordings/{id}/url", get(recordings::url))
+        .route("/v1/recordings/{id}/preview.jpg", get(recordings::preview))
         .with_state(Arc::clone(&recorder));
     let health = recorder;
     let webhooks = Router::new()

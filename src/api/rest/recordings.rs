@@ -1,4 +1,5 @@
-//! Owns the states of recordings, as users see them (`docs/api.md`), and where their files can be read.
+//! Owns the states of recordings, as users see them (`docs/api.md`), where their files can be read, and the picture of
+//! one that runs.
 //!
 //! Contract: no path of the host is shown.
 
@@ -7,6 +8,8 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::response::IntoResponse;
 use serde::Serialize;
 
 use super::query::{Bounds, Query};
@@ -148,6 +151,17 @@ pub async fn url(
     query.end()?;
     let FileUrl { url, expires_at } = recorder.file_url(&id, Duration::from_secs(seconds.into())).await?;
     Ok(Json(UrlAnswer { url, expires_at: millis(expires_at) }))
+}
+
+/// Nobody keeps it: the next one is another.
+pub async fn preview(
+    State(recorder): State<Arc<dyn Recorder>>,
+    path::Recording(id): path::Recording,
+    query: Query,
+) -> Result<impl IntoResponse, Problem> {
+    query.end()?;
+    let jpeg = recorder.preview(&id).await?;
+    Ok(([(CONTENT_TYPE, "image/jpeg"), (CACHE_CONTROL, "no-store")], jpeg))
 }
 
 fn phase(word: &str) -> Result<Phase, Problem> {

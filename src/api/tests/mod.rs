@@ -11,6 +11,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Mutex;
 
+use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use hmac::{Hmac, KeyInit, Mac};
@@ -121,6 +122,17 @@ impl Recorder for InMemory {
             _ => Err(RecorderError::NoSuchRecording),
         };
         async { url }.boxed()
+    }
+
+    fn preview<'a>(&'a self, id: &'a EgressId) -> BoxFuture<'a, Result<Bytes, RecorderError>> {
+        let preview = match id.as_str() {
+            PAST => Err(RecorderError::NotActive),
+            "EG_active000000" => Ok(Bytes::from_static(b"jpeg")),
+            "EG_starting0000" => Err(RecorderError::NoFrame),
+            "EG_busy00000000" => Err(RecorderError::NoPreview),
+            _ => Err(RecorderError::NoSuchRecording),
+        };
+        async { preview }.boxed()
     }
 
     fn overview(&self) -> BoxFuture<'_, Result<Overview, RecorderError>> {

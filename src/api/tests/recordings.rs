@@ -122,3 +122,32 @@ async fn a_file_without_a_url_says_why() {
         assert!(detail.contains(words), "{id}: {detail}");
     }
 }
+
+#[tokio::test]
+async fn a_picture_of_a_running_recording_is_a_jpeg_that_nobody_keeps() {
+    let api = Api::start().await;
+    let answer = api.get("/v1/recordings/EG_active000000/preview.jpg").await;
+    assert_eq!((answer.status, answer.body.as_str()), (200, "jpeg"));
+    for line in ["content-type: image/jpeg", "cache-control: no-store"] {
+        assert!(answer.head.lines().any(|found| found == line), "{line} is not in {}", answer.head);
+    }
+}
+
+#[tokio::test]
+async fn where_there_is_no_picture_the_answer_says_why() {
+    let api = Api::start().await;
+    let cases = [
+        (PAST, "conflict", 409, "takes in no media"),
+        ("EG_starting0000", "conflict", 409, "No frame"),
+        ("EG_busy00000000", "unavailable", 503, "in time"),
+        ("EG_lkjihgfedcba", "not-found", 404, "No such recording"),
+        ("7", "not-found", 404, "No such recording"),
+    ];
+    for (id, kind, status, words) in cases {
+        let (answered, detail) = api.get(&format!("/v1/recordings/{id}/preview.jpg")).await.problem(kind);
+        assert_eq!(answered, status, "{id}");
+        assert!(detail.contains(words), "{id}: {detail}");
+    }
+    let query = api.get("/v1/recordings/EG_active000000/preview.jpg?width=1").await;
+    assert_eq!(query.problem("bad-request"), (400, "Unknown key \"width\"".to_owned()));
+}

@@ -1,5 +1,6 @@
 //! The worker that a recording has at the moment, if it has one, and the place that it works in.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -73,6 +74,14 @@ impl Crew {
     pub async fn change_view(&mut self, view: View) {
         match self {
             Self::Working { process, .. } => process.change_view(view).await,
+            Self::Stillborn { .. } | Self::Waiting { .. } | Self::Dismissed => {}
+        }
+    }
+
+    /// Asks for a picture in this file.
+    pub async fn preview(&mut self, file: PathBuf) {
+        match self {
+            Self::Working { process, .. } => process.preview(file).await,
             Self::Stillborn { .. } | Self::Waiting { .. } | Self::Dismissed => {}
         }
     }

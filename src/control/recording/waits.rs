@@ -3,11 +3,13 @@
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
+use super::previews::Preview;
 use crate::control::space::Space;
 use crate::options::ViewChange;
 
-/// What somebody asks of a running recording. It is answered once it is in the database.
+/// What somebody asks of a running recording. A change is answered once it is in the database.
 pub enum Wish {
+    Preview(oneshot::Sender<Preview>),
     Stop(oneshot::Sender<Noted>),
     View { change: ViewChange, noted: oneshot::Sender<Noted> },
 }

@@ -5,6 +5,7 @@ mod ending;
 mod faulty;
 mod limits;
 mod livekit;
+mod previews;
 mod successors;
 mod world;
 

@@ -2,7 +2,7 @@
 
 use gst::prelude::*;
 
-use crate::media::{EncodedSample, StreamSetup};
+use crate::media::{EncodedSample, Size, StreamKind, StreamSetup};
 
 /// The luma in the middle of each picture.
 pub fn greys(setup: &StreamSetup, samples: &[EncodedSample]) -> Vec<u8> {
@@ -38,6 +38,17 @@ pub fn sound_of(setup: &StreamSetup, samples: &[EncodedSample]) -> Vec<[i16; 2]>
         bytes.chunks_exact(4).map(|frame| [value(frame), value(&frame[2..])]).collect::<Vec<_>>()
     };
     sounds.iter().flat_map(frames).collect()
+}
+
+/// The size of a JPEG and its pixels, in RGB.
+pub fn pixels_of_jpeg(file: Vec<u8>) -> (Size, Vec<u8>) {
+    gst::init().expect("GStreamer");
+    let caps = gst::Caps::builder("image/jpeg").build();
+    let file = EncodedSample { stream: StreamKind::Video, data: file.into(), keyframe: true };
+    let pictures = decode(&caps, "jpegdec ! videoconvert ! video/x-raw,format=RGB", &[file]);
+    let info = gst_video::VideoInfo::from_caps(pictures[0].caps().expect("caps")).expect("video");
+    let bytes = pictures[0].buffer().expect("a buffer").map_readable().expect("its bytes");
+    (Size { width: info.width(), height: info.height() }, bytes.to_vec())
 }
 
 fn decode(caps: &gst::Caps, decoder: &str, samples: &[EncodedSample]) -> Vec<gst::Sample> {

@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::{MediaSeen, Recording};
+use super::{MediaSeen, Previews, Recording};
 use crate::compose::{ComposeOptions, Composer};
 use crate::decode;
 use crate::encode::{EncodeSettings, Encoder, StreamStart};
@@ -91,6 +91,7 @@ impl Recording {
             file,
             media: MediaSeen::None,
             quality,
+            previews: Previews::default(),
             idle: Idle::since(now),
             ending: None,
         })

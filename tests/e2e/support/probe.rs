@@ -207,6 +207,15 @@ impl Frame {
     const HALF: u32 = 8;
     const SHRUNK: u32 = 8;
 
+    /// What FFmpeg makes of a JPEG, which must be as large as the canvas.
+    pub fn of_jpeg(file: &Path) -> Self {
+        let mut command = Command::new("ffmpeg");
+        command.args(["-v", "error", "-nostdin", "-xerror", "-f", "jpeg_pipe", "-i"]).arg(file);
+        let pixels = tools::output(command.args(["-f", "rawvideo", "-pix_fmt", "rgb24", "-"]));
+        assert_eq!(pixels.len(), (WIDTH * HEIGHT * 3) as usize, "a whole frame in {}", file.display());
+        Self { pixels, shrunk: 1 }
+    }
+
     /// The mean colour around a point of the canvas.
     pub fn colour(&self, (x, y): (u32, u32)) -> [u8; 3] {
         let [x, y, half, width] = [x, y, Self::HALF, WIDTH].map(|length| length / self.shrunk);

@@ -33,6 +33,7 @@ pub struct Call {
 pub struct Answer {
     pub status: u16,
     pub content_type: String,
+    pub bytes: Vec<u8>,
     pub text: String,
     /// Null if the text is none of JSON's.
     pub json: Value,
@@ -106,14 +107,15 @@ impl Answer {
         let content_type = response.headers().get("content-type").and_then(|value| value.to_str().ok());
         let (status, content_type) =
             (response.status().as_u16(), content_type.unwrap_or_default().to_owned());
-        let text = response.text().await.expect("an answer has a whole body");
+        let bytes = response.bytes().await.expect("an answer has a whole body").to_vec();
+        let text = String::from_utf8_lossy(&bytes).into_owned();
         let is_json = content_type.ends_with("json");
         let json = match is_json {
             true => serde_json::from_str(&text)
                 .unwrap_or_else(|error| panic!("{status} without JSON ({error}): {text}")),
             false => Value::Null,
         };
-        Self { status, content_type, text, json }
+        Self { status, content_type, bytes, text, json }
     }
 
     /// The keys of the JSON object, sorted.

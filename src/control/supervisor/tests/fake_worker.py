@@ -12,6 +12,7 @@ import time
 
 plan, source = sys.argv[1:]
 spec = json.loads(sys.stdin.readline())
+shown = []
 assert spec["type"] == "start" and spec["livekitApiSecret"] == "secret", spec
 
 
@@ -51,14 +52,27 @@ def report(message):
     tell(type="report", report={"warnings": [warning]})
 
 
+def show(file):
+    """What it shows of itself says how often it was asked."""
+    shown.append(file)
+    if plan == "blind":
+        return tell(type="preview", outcome="noFrame" if len(shown) == 1 else {"failed": {"reason": "blind"}})
+    with open(file, "w") as picture:
+        picture.write("picture {}".format(len(shown)))
+    tell(type="preview", outcome="written")
+
+
 def wait_for_stop():
     """Reports every view that it is told until then."""
     while True:
         command = json.loads(sys.stdin.readline() or "{}")
-        if command.get("type") != "view":
+        if command.get("type") == "view":
+            report("{layout} {theme} {fit}".format(**command))
+        elif command.get("type") == "preview":
+            show(command["file"])
+        else:
             assert command == {"type": "stop"}, command
             return
-        report("{layout} {theme} {fit}".format(**command))
 
 
 whole = os.path.getsize(source)
@@ -66,7 +80,7 @@ if plan == "refused":
     ended("failed", "the room refused the token")
 tell(type="joined", roomSid="RM_fake", zeroUnixMs=int(time.time() * 1000))
 print("a library that prints where it should not", flush=True)
-if plan == "until_stop":
+if plan in ("until_stop", "blind"):
     record(whole)
     wait_for_stop()
     ended("stopped")
