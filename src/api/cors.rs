@@ -1,4 +1,5 @@
-//! Owns which web pages may call. A request without an `Origin` comes from no page and passes.
+//! Owns which web pages may call. A request without an `Origin` comes from no page and passes, and so does one of a page
+//! that came from here.
 //!
 //! Contract: a cross-origin call from an origin that is not listed is refused before anything else
 //! looks at it, and not merely left without the headers that browsers want.
@@ -8,7 +9,7 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, ORIGIN, VARY,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, HOST, ORIGIN, VARY,
 };
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
@@ -20,6 +21,7 @@ const ALLOWED_METHODS: HeaderValue = HeaderValue::from_static("GET, POST, PUT, P
 const ALLOWED_HEADERS: HeaderValue =
     HeaderValue::from_static("content-type, x-api-key, x-rtcstack-timestamp, x-rtcstack-signature");
 const EXPOSED_HEADERS: HeaderValue = HeaderValue::from_static("retry-after");
+const FETCH_SITE: &str = "sec-fetch-site";
 /// Seconds a browser may remember a preflight's answer: short, so that a changed list takes effect.
 const MAX_AGE_S: HeaderValue = HeaderValue::from_static("600");
 
@@ -54,6 +56,9 @@ fn judge(method: &Method, headers: &HeaderMap, origins: &[String]) -> Verdict {
     let Some(origin) = headers.get(ORIGIN) else {
         return Verdict::NotCrossOrigin;
     };
+    if is_own(headers, origin) {
+        return Verdict::NotCrossOrigin;
+    }
     if !origins.iter().any(|listed| listed.as_bytes() == origin.as_bytes()) {
         return Verdict::NotListed;
     }
@@ -61,6 +66,19 @@ fn judge(method: &Method, headers: &HeaderMap, origins: &[String]) -> Verdict {
         Verdict::Preflight(origin.clone())
     } else {
         Verdict::Listed(origin.clone())
+    }
+}
+
+/// Browsers send an `Origin` with every call that may change something, also to where the page came from. That it did
+/// they say themselves, which a proxy leaves as it is (Fetch Metadata, section 2.3); those that say nothing are believed
+/// if the page and the call name the same host and port. Nothing is given away by that: a signature is wanted all the same.
+fn is_own(headers: &HeaderMap, origin: &HeaderValue) -> bool {
+    match headers.get(FETCH_SITE) {
+        Some(site) => site == "same-origin",
+        None => {
+            let of_page = origin.as_bytes().split(|byte| *byte == b'/').nth(2);
+            headers.get(HOST).is_some_and(|host| of_page == Some(host.as_bytes()))
+        }
     }
 }
 
@@ -93,6 +111,24 @@ mod tests {
     #[test]
     fn a_call_that_no_page_makes_passes() {
         assert_eq!(judged(Method::POST, &[]), Verdict::NotCrossOrigin);
+    }
+
+    #[test]
+    fn a_page_that_came_from_here_passes() {
+        let own = ("origin", "https://egress.example:8443");
+        let host = ("host", "egress.example:8443");
+        let judged = |headers: &[(&'static str, &'static str)]| judged(Method::POST, headers);
+        assert_eq!(judged(&[own, host]), Verdict::NotCrossOrigin);
+        // A proxy may call it by another name.
+        let behind = ("host", "egressd:8080");
+        assert_eq!(judged(&[own, behind, ("sec-fetch-site", "same-origin")]), Verdict::NotCrossOrigin);
+        assert_eq!(judged(&[own, behind]), Verdict::NotListed);
+        for site in ["same-site", "cross-site", "none"] {
+            assert_eq!(judged(&[own, host, ("sec-fetch-site", site)]), Verdict::NotListed, "{site}");
+        }
+        for origin in ["https://egress.example", "https://egress.example:8443.evil", "null"] {
+            assert_eq!(judged(&[("origin", origin), host]), Verdict::NotListed, "{origin}");
+        }
     }
 
     #[test]
