@@ -6,8 +6,8 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
 pub use crate::control::{
-    ActiveRecording, FileUrl, ListedRecording, Listing, Overview, RecordingState, Space, StartStatus,
-    Started, Trouble, UploadStatus,
+    ActiveRecording, FileUrl, ListedRecording, Listing, Overview, Reading, RecordingState, Space,
+    StartStatus, Started, Trouble, UploadStatus, UrlTerms,
 };
 use crate::ids::{EgressId, RoomName};
 use crate::options::{AskedOptions, ViewChange};
@@ -42,11 +42,11 @@ pub trait Recorder: Send + Sync + 'static {
     /// Recordings newest first, page by page.
     fn recordings(&self, query: RecordingQuery) -> BoxFuture<'_, Result<Listing, RecorderError>>;
 
-    /// Where anybody can read a recording's finished file for so long, at most seven days.
+    /// Where anybody can read a recording's finished file.
     fn file_url<'a>(
         &'a self,
         id: &'a EgressId,
-        valid_for: Duration,
+        terms: UrlTerms,
     ) -> BoxFuture<'a, Result<FileUrl, RecorderError>>;
 
     /// The newest frame of a recording that takes in media, as JPEG.

@@ -3,7 +3,6 @@
 //! Only looks: nothing is changed here. Contract: a URL is given only for a file that is whole in its store.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -12,7 +11,7 @@ use super::handle::Handle;
 use super::upload_status::UploadStatus;
 use crate::ids::EgressId;
 use crate::report::QualityReport;
-use crate::storage::{ObjectKey, Storage};
+use crate::storage::{ObjectKey, Storage, UrlTerms};
 use crate::store::{Destination, Position, RecordingPage, RecordingQuery, RecordingRow};
 
 /// All that is known about a recording.
@@ -64,9 +63,8 @@ impl Handle {
         Ok(Listing { recordings: rows.into_iter().map(listed).collect(), next })
     }
 
-    /// Where the finished file of a recording can be read until `valid_for` from now, at most seven days. No store is
-    /// asked.
-    pub async fn file_url(&self, id: &EgressId, valid_for: Duration) -> Result<FileUrl, ControlError> {
+    /// Where the finished file of a recording can be read. No store is asked.
+    pub async fn file_url(&self, id: &EgressId, terms: UrlTerms) -> Result<FileUrl, ControlError> {
         let row = self.store.recording(id).await?.ok_or(ControlError::NoSuchRecording)?;
         if row.ended_at.is_none() {
             return Err(ControlError::NotFinished);
@@ -76,8 +74,8 @@ impl Handle {
         let key: ObjectKey = saved.key.parse()?;
         // Signatures count whole seconds from theirs; so what is told is never later than what holds.
         let now = Timestamp::from_second(Timestamp::now().as_second()).map_err(ControlError::Expiry)?;
-        let url = storage.presigned_get(&key, valid_for).await?;
-        let expires_at = now.checked_add(valid_for).map_err(ControlError::Expiry)?;
+        let url = storage.presigned_get(&key, terms).await?;
+        let expires_at = now.checked_add(terms.valid_for).map_err(ControlError::Expiry)?;
         Ok(FileUrl { url: url.ok_or(ControlError::NotInABucket)?, expires_at })
     }
 

@@ -50,3 +50,5 @@ pub use transfer::{Fallback, Stores};
 pub use upload_status::{Trouble, UploadStatus, Uploads};
 pub use vigil::Patience;
 pub use workforce::Workforce;
+
+pub use crate::storage::{Reading, UrlTerms};

@@ -1,13 +1,11 @@
 //! The API's recorder is the supervisor's handle: the same calls, its errors in the API's words.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
 use crate::api::{Recorder, RecorderError};
 use crate::control::{
-    ActiveRecording, ControlError, FileUrl, Handle, Listing, Overview, RecordingState, Started,
+    ActiveRecording, ControlError, FileUrl, Handle, Listing, Overview, RecordingState, Started, UrlTerms,
 };
 use crate::ids::{EgressId, RoomName};
 use crate::options::{AskedOptions, ViewChange};
@@ -53,9 +51,9 @@ impl Recorder for ControlRecorder {
     fn file_url<'a>(
         &'a self,
         id: &'a EgressId,
-        valid_for: Duration,
+        terms: UrlTerms,
     ) -> BoxFuture<'a, Result<FileUrl, RecorderError>> {
-        Box::pin(async move { Ok(self.0.file_url(id, valid_for).await?) })
+        Box::pin(async move { Ok(self.0.file_url(id, terms).await?) })
     }
 
     fn preview<'a>(&'a self, id: &'a EgressId) -> BoxFuture<'a, Result<Bytes, RecorderError>> {

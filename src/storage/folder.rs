@@ -11,7 +11,6 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tempfile::{NamedTempFile, TempPath};
@@ -22,7 +21,7 @@ use super::error::{Action, StorageError};
 use super::key::ObjectKey;
 use super::parts::Cutting;
 use super::upload::{HeldPart, HeldParts, Upload, random_mark};
-use super::{Found, Storage};
+use super::{Found, Storage, UrlTerms};
 
 /// What `open(2)` is usually given: the process's umask decides who may read a recording.
 const FILE_MODE: u32 = 0o666;
@@ -142,7 +141,7 @@ impl Storage for Folder {
     fn presigned_get<'a>(
         &'a self,
         _key: &'a ObjectKey,
-        _expires: Duration,
+        _terms: UrlTerms,
     ) -> BoxFuture<'a, Result<Option<String>, StorageError>> {
         Box::pin(async { Ok(None) })
     }

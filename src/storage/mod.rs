@@ -40,6 +40,23 @@ pub enum StorageConfig {
     Folder { root: PathBuf },
 }
 
+/// What a URL of an object is good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UrlTerms {
+    /// From now; at most 7 days.
+    pub valid_for: Duration,
+    pub reading: Reading,
+}
+
+/// What a browser does that opens a URL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// It plays the file.
+    Play,
+    /// It saves the file, under the last part of its key.
+    Save,
+}
+
 /// An object that is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Found {
@@ -90,12 +107,12 @@ pub trait Storage: Send + Sync {
     /// What the store itself says of the object; `None` where there is none.
     fn find<'a>(&'a self, key: &'a ObjectKey) -> BoxFuture<'a, Result<Option<Found>, StorageError>>;
 
-    /// A URL from which anybody can read the object until `expires` from now (at most 7 days);
-    /// `None` where the store has no such thing. Whether the object exists is not looked at.
+    /// A URL from which anybody can read the object; `None` where the store has no such thing. Whether the object exists
+    /// is not looked at.
     fn presigned_get<'a>(
         &'a self,
         key: &'a ObjectKey,
-        expires: Duration,
+        terms: UrlTerms,
     ) -> BoxFuture<'a, Result<Option<String>, StorageError>>;
 }
 

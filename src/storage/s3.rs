@@ -33,7 +33,7 @@ use super::error::{Action, StorageError};
 use super::key::ObjectKey;
 use super::parts::Cutting;
 use super::upload::{Upload, random_mark};
-use super::{CONTENT_TYPE, Found, Storage};
+use super::{CONTENT_TYPE, Found, Reading, Storage, UrlTerms};
 
 /// S3's region for those who have none, and the only one that must not be named in CreateBucket.
 pub const DEFAULT_REGION: &str = "us-east-1";
@@ -322,14 +322,19 @@ impl Storage for S3 {
     fn presigned_get<'a>(
         &'a self,
         key: &'a ObjectKey,
-        expires: Duration,
+        UrlTerms { valid_for, reading }: UrlTerms,
     ) -> BoxFuture<'a, Result<Option<String>, StorageError>> {
         Box::pin(async move {
             let action = Action::Presign { key: key.clone() };
-            let signing = PresigningConfig::expires_in(expires)
+            let signing = PresigningConfig::expires_in(valid_for)
                 .map_err(|error| Fault::not_sent(&error).during(action.clone()))?;
-            let request = self.client.get_object().bucket(&self.bucket);
-            let request = request.key(key.as_str()).presigned(signing).await;
+            // Without a name of its own a browser takes the last part of the URL's path.
+            let disposition = match reading {
+                Reading::Play => None,
+                Reading::Save => Some("attachment".to_owned()),
+            };
+            let request = self.client.get_object().bucket(&self.bucket).key(key.as_str());
+            let request = request.set_response_content_disposition(disposition).presigned(signing).await;
             let signed = request.map_err(|error| Fault::from(error).during(action))?;
             Ok(Some(signed.uri().to_owned()))
         })

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use rusqlite::{ToSql, Transaction};
 
 use super::columns::{Count, Millis};
-use super::phase::Phase;
+use super::phase::Phases;
 use super::recordings::{RecordingRow, recording_row};
 use super::{Store, StoreError};
 use crate::ids::{EgressId, RoomName};
@@ -17,8 +17,8 @@ use crate::ids::{EgressId, RoomName};
 pub struct RecordingQuery {
     /// Only those of this room.
     pub room: Option<RoomName>,
-    /// Only those in this phase.
-    pub phase: Option<Phase>,
+    /// Only those in one of these phases.
+    pub phases: Option<Phases>,
     /// Only those that come after this place.
     pub after: Option<Position>,
     /// At most so many.
@@ -60,15 +60,24 @@ fn page(tx: &Transaction<'_>, query: &RecordingQuery) -> rusqlite::Result<Record
     Ok(RecordingPage { rows, next })
 }
 
-/// One of eight texts, so that each is prepared once.
+/// One of sixteen texts, so that each is prepared once.
 fn sql(query: &RecordingQuery) -> String {
-    let mut conditions = Vec::new();
+    let (mut index, mut conditions) = ("", Vec::new());
     if query.room.is_some() {
         conditions.push("room = :room");
     }
-    if query.phase.is_some() {
+    match query.phases {
+        None => {}
         // The plus keeps SQLite from taking the index of the phase, which holds far more than a room's.
-        conditions.push(if query.room.is_some() { "+phase = :phase" } else { "phase = :phase" });
+        Some(Phases::Only(_)) if query.room.is_some() => conditions.push("+phase = :phase"),
+        Some(Phases::Only(_)) => conditions.push("phase = :phase"),
+        // In the words of their index, which holds few, also of those of a room.
+        Some(Phases::Unfinished) => {
+            index = "INDEXED BY unfinished_recordings";
+            conditions.push("phase IN ('starting', 'active', 'stopping', 'uploading')");
+        }
+        // Few have not ended: passing over them costs nothing.
+        Some(Phases::Finished) => conditions.push("ended_at IS NOT NULL"),
     }
     if query.after.is_some() {
         conditions.push("(started_at, egress_id) < (:started_at, :egress_id)");
@@ -77,7 +86,9 @@ fn sql(query: &RecordingQuery) -> String {
         true => String::new(),
         false => format!("WHERE {}", conditions.join(" AND ")),
     };
-    format!("SELECT * FROM recordings {conditions} ORDER BY started_at DESC, egress_id DESC LIMIT :limit")
+    format!(
+        "SELECT * FROM recordings {index} {conditions} ORDER BY started_at DESC, egress_id DESC LIMIT :limit"
+    )
 }
 
 /// The values for [`sql`], by their names.
@@ -85,7 +96,10 @@ fn with_values<T>(query: &RecordingQuery, run: impl FnOnce(&[(&str, &dyn ToSql)]
     // One more than fits, to know whether there is a next page.
     let limit = Count(u64::from(query.limit) + 1);
     let room = query.room.as_ref().map(RoomName::as_str);
-    let phase = query.phase.map(Phase::as_str);
+    let phase = match query.phases {
+        Some(Phases::Only(phase)) => Some(phase.as_str()),
+        Some(Phases::Unfinished | Phases::Finished) | None => None,
+    };
     let after = query.after.as_ref();
     let after = after.map(|position| (Millis(position.started_at), position.egress_id.as_str()));
     let mut values: Vec<(&str, &dyn ToSql)> = vec![(":limit", &limit)];
@@ -105,6 +119,7 @@ fn with_values<T>(query: &RecordingQuery, run: impl FnOnce(&[(&str, &dyn ToSql)]
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Phase;
 
     const SECOND: i64 = 1_713_693_600_000;
 
@@ -143,7 +158,7 @@ mod tests {
     }
 
     fn all(limit: u32) -> RecordingQuery {
-        RecordingQuery { room: None, phase: None, after: None, limit }
+        RecordingQuery { room: None, phases: None, after: None, limit }
     }
 
     #[tokio::test]
@@ -185,12 +200,15 @@ mod tests {
         let active = scene.add("one", Phase::Active, 2).await;
         let other = scene.add("two", Phase::Active, 3).await;
         let one = Some("one".parse().unwrap());
-        let in_phase = |phase| RecordingQuery { phase: Some(phase), ..all(9) };
+        let in_phase = |phase| RecordingQuery { phases: Some(Phases::Only(phase)), ..all(9) };
         let of_one = RecordingQuery { room: one.clone(), ..all(9) };
-        assert_eq!(scene.page(of_one).await.0, [active.clone(), failed]);
-        assert_eq!(scene.page(in_phase(Phase::Active)).await.0, [other, active.clone()]);
+        assert_eq!(scene.page(of_one).await.0, [active.clone(), failed.clone()]);
+        assert_eq!(scene.page(in_phase(Phase::Active)).await.0, [other.clone(), active.clone()]);
         let both = RecordingQuery { room: one, ..in_phase(Phase::Active) };
-        assert_eq!(scene.page(both).await.0, [active]);
+        assert_eq!(scene.page(both).await.0, std::slice::from_ref(&active));
+        let of = |phases| RecordingQuery { phases: Some(phases), ..all(9) };
+        assert_eq!(scene.page(of(Phases::Unfinished)).await.0, [other, active]);
+        assert_eq!(scene.page(of(Phases::Finished)).await.0, [failed]);
     }
 
     #[tokio::test]
@@ -204,11 +222,15 @@ mod tests {
         let cases = [
             (None, None, "recordings_by_time"),
             (room(), None, "recordings_of_a_room"),
-            (None, Some(Phase::Complete), "recordings_of_a_phase"),
-            (room(), Some(Phase::Complete), "recordings_of_a_room"),
+            (None, Some(Phases::Only(Phase::Complete)), "recordings_of_a_phase"),
+            (room(), Some(Phases::Only(Phase::Complete)), "recordings_of_a_room"),
+            (None, Some(Phases::Unfinished), "unfinished_recordings"),
+            (room(), Some(Phases::Unfinished), "unfinished_recordings"),
+            (None, Some(Phases::Finished), "recordings_by_time"),
+            (room(), Some(Phases::Finished), "recordings_of_a_room"),
         ];
-        for (room, phase, index) in cases {
-            let query = RecordingQuery { room, phase, after: after(), limit: 20 };
+        for (room, phases, index) in cases {
+            let query = RecordingQuery { room, phases, after: after(), limit: 20 };
             let plan = scene.store.read("plan", move |tx| {
                 let mut explain = tx.prepare(&format!("EXPLAIN QUERY PLAN {}", sql(&query)))?;
                 with_values(&query, |values| -> rusqlite::Result<Vec<String>> {

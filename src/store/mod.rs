@@ -36,7 +36,7 @@ pub use delivery_log::{DeliveryPage, DeliveryQuery};
 pub use destination::Destination;
 pub use error::StoreError;
 pub use listing::{Position, RecordingPage, RecordingQuery};
-pub use phase::Phase;
+pub use phase::{Phase, Phases};
 pub use recordings::{EndResult, Ending, Inserted, NewRecording, Outcome, RecordingRow, SavedFile};
 pub use uploads::{Place, UploadRow};
 pub use webhooks::{WebhookRow, WebhookUpdate};

@@ -43,6 +43,43 @@ impl Phase {
     }
 }
 
+/// Which phases a list is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phases {
+    Only(Phase),
+    /// Those of recordings that have not ended.
+    Unfinished,
+    /// Those of recordings that have.
+    Finished,
+}
+
+impl Phases {
+    /// Every word that is read as one.
+    pub fn words() -> impl Iterator<Item = &'static str> {
+        Phase::ALL.map(Phase::as_str).into_iter().chain(["unfinished", "finished"])
+    }
+
+    pub fn hold(self, phase: Phase) -> bool {
+        match self {
+            Self::Only(only) => only == phase,
+            Self::Unfinished => phase.is_live() || phase.is_finishing(),
+            Self::Finished => !phase.is_live() && !phase.is_finishing(),
+        }
+    }
+}
+
+impl FromStr for Phases {
+    type Err = UnknownPhase;
+
+    fn from_str(word: &str) -> Result<Self, UnknownPhase> {
+        match word {
+            "unfinished" => Ok(Self::Unfinished),
+            "finished" => Ok(Self::Finished),
+            phase => phase.parse().map(Self::Only),
+        }
+    }
+}
+
 impl FromStr for Phase {
     type Err = UnknownPhase;
 
@@ -55,3 +92,29 @@ impl FromStr for Phase {
 #[derive(Debug, thiserror::Error)]
 #[error("\"{0}\" is no phase of a recording")]
 pub struct UnknownPhase(String);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_phase_is_either_finished_or_not() {
+        for phase in Phase::ALL {
+            assert_ne!(Phases::Finished.hold(phase), Phases::Unfinished.hold(phase), "{phase:?}");
+        }
+        assert!(Phases::Finished.hold(Phase::Failed) && Phases::Unfinished.hold(Phase::Uploading));
+    }
+
+    #[test]
+    fn every_word_is_read_as_what_it_says() {
+        for word in Phases::words() {
+            let phases: Phases = word.parse().unwrap();
+            match phases {
+                Phases::Only(phase) => assert_eq!(phase.as_str(), word),
+                Phases::Unfinished => assert_eq!(word, "unfinished"),
+                Phases::Finished => assert_eq!(word, "finished"),
+            }
+        }
+        assert!("ended".parse::<Phases>().is_err());
+    }
+}

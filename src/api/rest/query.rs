@@ -53,6 +53,15 @@ impl Query {
         number.ok_or_else(fault)
     }
 
+    /// `true` or `false`, which is the default.
+    pub fn take_truth(&mut self, key: &str) -> Result<bool, Problem> {
+        match self.take(key).as_deref() {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(_) => Err(Problem::bad_request(format!("{key} must be true or false"))),
+        }
+    }
+
     /// Nothing is left that nobody took.
     pub fn end(self) -> Result<(), Problem> {
         self.0.first().map_or(Ok(()), |(key, _)| Err(unknown_key(key)))

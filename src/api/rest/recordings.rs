@@ -17,13 +17,14 @@ use super::recording::millis;
 use super::{cursor, path};
 use crate::api::problem::Problem;
 use crate::api::recorder::{
-    FileUrl, ListedRecording, Listing, Recorder, RecordingQuery, RecordingState, Trouble, UploadStatus,
+    FileUrl, ListedRecording, Listing, Reading, Recorder, RecordingQuery, RecordingState, Trouble,
+    UploadStatus, UrlTerms,
 };
 use crate::ids::{EgressId, RoomName};
 use crate::media::{Corner, FitChoice, Watermark};
 use crate::options::{Look, RecordingOptions};
 use crate::report::QualityReport;
-use crate::store::{Phase, RecordingRow};
+use crate::store::{Phases, RecordingRow};
 
 /// Recordings on a page.
 const LIMIT: Bounds = Bounds { least: 1, most: 100, default: 20 };
@@ -127,7 +128,7 @@ pub async fn list(
 ) -> Result<Json<ListAnswer>, Problem> {
     let wanted = RecordingQuery {
         room: query.take_parsed("roomId")?,
-        phase: query.take("status").map(|word| phase(&word)).transpose()?,
+        phases: query.take("status").map(|word| phases(&word)).transpose()?,
         limit: query.take_number("limit", LIMIT)?,
         after: match query.take("cursor") {
             Some(text) => Some(cursor::read(&text).ok_or_else(cursor::refusal)?),
@@ -148,8 +149,10 @@ pub async fn url(
     mut query: Query,
 ) -> Result<Json<UrlAnswer>, Problem> {
     let seconds = query.take_number("expiresIn", EXPIRES_IN)?;
+    let reading = if query.take_truth("download")? { Reading::Save } else { Reading::Play };
     query.end()?;
-    let FileUrl { url, expires_at } = recorder.file_url(&id, Duration::from_secs(seconds.into())).await?;
+    let terms = UrlTerms { valid_for: Duration::from_secs(seconds.into()), reading };
+    let FileUrl { url, expires_at } = recorder.file_url(&id, terms).await?;
     Ok(Json(UrlAnswer { url, expires_at: millis(expires_at) }))
 }
 
@@ -164,9 +167,9 @@ pub async fn preview(
     Ok(([(CONTENT_TYPE, "image/jpeg"), (CACHE_CONTROL, "no-store")], jpeg))
 }
 
-fn phase(word: &str) -> Result<Phase, Problem> {
+fn phases(word: &str) -> Result<Phases, Problem> {
     word.parse().map_err(|_| {
-        let words = Phase::ALL.map(Phase::as_str).join(", ");
+        let words = Phases::words().collect::<Vec<_>>().join(", ");
         Problem::bad_request(format!("status must be one of {words}"))
     })
 }

@@ -23,7 +23,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::recorder::{
-    FileUrl, ListedRecording, Listing, Overview, Position, RecordingQuery, Trouble, UploadStatus,
+    FileUrl, ListedRecording, Listing, Overview, Position, Reading, RecordingQuery, Trouble, UploadStatus,
+    UrlTerms,
 };
 use super::*;
 use crate::ids::{EgressId, RoomName};
@@ -108,12 +109,16 @@ impl Recorder for InMemory {
     fn file_url<'a>(
         &'a self,
         id: &'a EgressId,
-        valid_for: Duration,
+        terms: UrlTerms,
     ) -> BoxFuture<'a, Result<FileUrl, RecorderError>> {
         let url = match id.as_str() {
             PAST => {
-                let expires_at = STARTED_AT.parse::<Timestamp>().unwrap() + valid_for;
-                Ok(FileUrl { url: "https://store.example/x?sig".to_owned(), expires_at })
+                let expires_at = STARTED_AT.parse::<Timestamp>().unwrap() + terms.valid_for;
+                let query = match terms.reading {
+                    Reading::Play => "sig",
+                    Reading::Save => "save&sig",
+                };
+                Ok(FileUrl { url: format!("https://store.example/x?{query}"), expires_at })
             }
             "EG_unfinished00" => Err(RecorderError::NotFinished),
             "EG_failed000000" => Err(RecorderError::NoFile),
@@ -147,7 +152,7 @@ fn listing(query: &RecordingQuery) -> Listing {
     let place = Position { started_at: row.started_at, egress_id: row.egress_id.clone() };
     let is_wanted = query.after != Some(place.clone())
         && query.room.as_ref().is_none_or(|room| *room == row.room)
-        && query.phase.is_none_or(|phase| phase == row.phase);
+        && query.phases.is_none_or(|phases| phases.hold(row.phase));
     if !is_wanted {
         return Listing { recordings: vec![], next: None };
     }
@@ -196,6 +201,16 @@ fn past_recording() -> RecordingState {
     }
 }
 
+fn settings(rate_limit: RateLimit) -> ApiSettings {
+    let keys = vec![ApiKey { key: "key".into(), secret: "s3cr3t".into() }];
+    ApiSettings {
+        keys: ApiKeys::new(keys),
+        rate_limit,
+        cors_origins: vec!["https://app.example".to_owned()],
+        body_limit: BODY_LIMIT,
+    }
+}
+
 struct Api {
     address: SocketAddr,
     cancel: CancellationToken,
@@ -226,19 +241,17 @@ impl Api {
     }
 
     async fn with(rate_limit: RateLimit, targets: TargetPolicy) -> Self {
+        Self::set(settings(rate_limit), targets).await
+    }
+
+    async fn set(settings: ApiSettings, targets: TargetPolicy) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let store = Store::open(&dir.path().join("egressd.db")).unwrap();
-        let keys = vec![ApiKey { key: "key".into(), secret: "s3cr3t".into() }];
         let state = ApiState {
             recorder: Arc::new(InMemory::default()),
             webhooks: Registry::new(store.clone(), targets).unwrap(),
             metrics: PrometheusBuilder::new().build_recorder().handle(),
-            settings: ApiSettings {
-                keys: ApiKeys::new(keys),
-                rate_limit,
-                cors_origins: vec!["https://app.example".to_owned()],
-                body_limit: BODY_LIMIT,
-            },
+            settings,
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

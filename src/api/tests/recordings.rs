@@ -43,10 +43,10 @@ async fn a_list_shows_recordings_without_their_reports_and_where_the_next_page_b
     };
     let whole = serde_json::json!({"recordings": [one], "nextCursor": null});
     let nothing = serde_json::json!({"recordings": [], "nextCursor": null});
-    for query in ["", "?", "?roomId=room", "?status=complete&limit=100&roomId=ro%6fm"] {
+    for query in ["", "?", "?roomId=room", "?status=complete&limit=100&roomId=ro%6fm", "?status=finished"] {
         assert_eq!(list(query).await, whole, "{query}");
     }
-    for query in ["?roomId=other", "?status=active", "?roomId=room&status=failed"] {
+    for query in ["?roomId=other", "?status=active", "?status=unfinished", "?roomId=room&status=failed"] {
         assert_eq!(list(query).await, nothing, "{query}");
     }
     let first = list("?limit=1").await;
@@ -60,7 +60,8 @@ async fn a_list_that_cannot_be_made_is_refused_by_the_key() {
     let api = Api::start().await;
     let limit = "limit must be a whole number from 1 to 100";
     let cursor = "cursor must be the nextCursor of an earlier answer";
-    let status = "status must be one of starting, active, stopping, uploading, complete, failed";
+    let status =
+        "status must be one of starting, active, stopping, uploading, complete, failed, unfinished, finished";
     let cases = [
         ("limit=0", limit),
         ("limit=101", limit),
@@ -85,13 +86,14 @@ async fn a_list_that_cannot_be_made_is_refused_by_the_key() {
 async fn a_url_of_a_finished_file_is_good_for_as_long_as_was_asked() {
     let api = Api::start().await;
     let url = async |query: &str| api.get(&format!("/v1/recordings/{PAST}/url{query}")).await;
-    for (query, expires_at) in [
-        ("", "2024-04-21T11:00:00.000Z"),
-        ("?expiresIn=1", "2024-04-21T10:00:01.000Z"),
-        ("?expiresIn=604800", "2024-04-28T10:00:00.000Z"),
+    for (query, signed, expires_at) in [
+        ("", "sig", "2024-04-21T11:00:00.000Z"),
+        ("?expiresIn=1", "sig", "2024-04-21T10:00:01.000Z"),
+        ("?expiresIn=604800&download=false", "sig", "2024-04-28T10:00:00.000Z"),
+        ("?download=true", "save&sig", "2024-04-21T11:00:00.000Z"),
     ] {
         let answer = url(query).await;
-        let expected = format!(r#"{{"url":"https://store.example/x?sig","expiresAt":"{expires_at}"}}"#);
+        let expected = format!(r#"{{"url":"https://store.example/x?{signed}","expiresAt":"{expires_at}"}}"#);
         assert_eq!((answer.status, answer.body), (200, expected), "{query}");
     }
     let seconds = "expiresIn must be a whole number from 1 to 604800";
@@ -99,6 +101,7 @@ async fn a_url_of_a_finished_file_is_good_for_as_long_as_was_asked() {
         ("?expiresIn=0", seconds),
         ("?expiresIn=604801", seconds),
         ("?expiresIn=1h", seconds),
+        ("?download=yes", "download must be true or false"),
         ("?expires=1", "Unknown key \"expires\""),
     ] {
         assert_eq!(url(query).await.problem("bad-request"), (400, detail.to_owned()), "{query}");

@@ -1,6 +1,9 @@
 //! The folder as a store, in temporary folders.
 
+use std::time::Duration;
+
 use super::*;
+use crate::storage::Reading;
 
 fn key(text: &str) -> ObjectKey {
     text.parse().expect("a valid key")
@@ -182,6 +185,7 @@ async fn a_file_in_the_place_of_the_folder_is_reported_by_its_path() {
 async fn a_file_has_no_url() {
     let (_dir, folder) = folder();
     let key = key("x.mp4");
-    let url = folder.presigned_get(&key, Duration::from_secs(60)).await;
+    let terms = UrlTerms { valid_for: Duration::from_secs(60), reading: Reading::Play };
+    let url = folder.presigned_get(&key, terms).await;
     assert_eq!(url.expect("an answer"), None);
 }

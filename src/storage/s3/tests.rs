@@ -37,7 +37,11 @@ async fn bucket(name: &str) -> (Arc<Minio>, S3) {
 
 /// What anybody gets who has the URL, without the SDK.
 async fn fetch(s3: &S3, key: &ObjectKey) -> reqwest::Response {
-    let url = s3.presigned_get(key, A_MINUTE).await.expect("a URL");
+    fetch_to(s3, key, Reading::Play).await
+}
+
+async fn fetch_to(s3: &S3, key: &ObjectKey, reading: Reading) -> reqwest::Response {
+    let url = s3.presigned_get(key, UrlTerms { valid_for: A_MINUTE, reading }).await.expect("a URL");
     reqwest::get(url.expect("a URL")).await.expect("an answer")
 }
 
@@ -333,7 +337,22 @@ async fn a_store_that_does_not_answer_may_answer_later() {
 async fn a_url_that_would_live_longer_than_s3_allows_is_refused() {
     let (_minio, s3) = bucket("urls").await;
     let eight_days = 8 * 24 * 60 * A_MINUTE;
-    let error = s3.presigned_get(&key("x.mp4"), eight_days).await;
+    let terms = UrlTerms { valid_for: eight_days, reading: Reading::Play };
+    let error = s3.presigned_get(&key("x.mp4"), terms).await;
     let error = error.expect_err("too long");
     assert!(matches!(error, StorageError::Rejected { .. }), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_url_says_whether_a_browser_is_to_save_the_file() {
+    let (_minio, s3) = bucket("downloads").await;
+    let key = key("a room/x.mp4");
+    s3.put(&key, body_of(Bytes::from_static(b"a film"))).await.expect("stored");
+    let disposition = async |reading| {
+        let answer = fetch_to(&s3, &key, reading).await;
+        assert_eq!(answer.status(), 200);
+        answer.headers().get("content-disposition").map(|value| value.to_str().expect("ASCII").to_owned())
+    };
+    assert_eq!(disposition(Reading::Play).await, None);
+    assert_eq!(disposition(Reading::Save).await.as_deref(), Some("attachment"));
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::world::{Setting, World, room};
 use crate::control::{ControlError, FileUrl};
 use crate::ids::EgressId;
+use crate::storage::{Reading, UrlTerms};
 use crate::store::{Destination, Ending, OutboxEvent, Outcome, RecordingQuery, SavedFile};
 
 const AN_HOUR: Duration = Duration::from_secs(3600);
@@ -21,7 +22,7 @@ impl World {
     }
 
     async fn url(&self, id: &EgressId) -> Result<FileUrl, ControlError> {
-        self.handle.file_url(id, AN_HOUR).await
+        self.handle.file_url(id, UrlTerms { valid_for: AN_HOUR, reading: Reading::Play }).await
     }
 }
 
@@ -30,7 +31,7 @@ async fn a_recording_is_listed_while_it_runs_with_how_far_its_upload_is() {
     let world = World::new(Setting::new("until_stop")).await;
     let id = world.start_recording().await;
     world.until(&id, |row| row.first_media_at.is_some()).await;
-    let query = RecordingQuery { room: Some(room()), phase: None, after: None, limit: 20 };
+    let query = RecordingQuery { room: Some(room()), phases: None, after: None, limit: 20 };
     let listing = world.handle.recordings(query.clone()).await.unwrap();
     assert_eq!(listing.recordings.len(), 1);
     assert!(listing.recordings[0].row.egress_id == id && listing.recordings[0].upload.is_some());

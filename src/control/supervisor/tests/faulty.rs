@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-use crate::storage::{Action, Body, Cutting, Folder, Found, ObjectKey, Storage, StorageError, Upload};
+use crate::storage::{
+    Action, Body, Cutting, Folder, Found, ObjectKey, Storage, StorageError, Upload, UrlTerms,
+};
 
 pub struct Faulty {
     folder: Folder,
@@ -91,8 +92,8 @@ impl Storage for Faulty {
     fn presigned_get<'a>(
         &'a self,
         key: &'a ObjectKey,
-        expires: Duration,
+        terms: UrlTerms,
     ) -> BoxFuture<'a, Result<Option<String>, StorageError>> {
-        self.folder.presigned_get(key, expires)
+        self.folder.presigned_get(key, terms)
     }
 }

@@ -22,7 +22,7 @@ use crate::media::{EncodedSample, Size, StreamKind, StreamSetup};
 use crate::mp4::{FragmentWriter, MovieConfig, SpoolReader};
 use crate::options::RecordingOptions;
 use crate::storage::testing::minio::Minio;
-use crate::storage::{Cutting, Folder, S3, S3Config, Storage};
+use crate::storage::{Cutting, Folder, Reading, S3, S3Config, Storage, UrlTerms};
 use crate::store::{Inserted, NewRecording, Store};
 
 pub const KEY: &str = "room/2024-04-21T10-00-00.mp4";
@@ -160,7 +160,8 @@ pub fn equal_parts(config: S3Config, part: u64, head: u64) -> S3 {
 /// What anybody reads who asks the store for the object.
 pub async fn fetched(storage: &dyn Storage) -> Vec<u8> {
     let key = KEY.parse().expect("a key");
-    let url = storage.presigned_get(&key, PATIENCE).await.expect("an answer").expect("a URL");
+    let terms = UrlTerms { valid_for: PATIENCE, reading: Reading::Play };
+    let url = storage.presigned_get(&key, terms).await.expect("an answer").expect("a URL");
     let answer = reqwest::get(url).await.expect("an answer");
     assert_eq!(answer.status(), 200);
     answer.bytes().await.expect("the object").to_vec()
