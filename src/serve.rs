@@ -20,7 +20,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{self, ApiKey, ApiKeys, ApiSettings, ApiState, RateLimit};
+use crate::api::{self, ApiKey, ApiKeys, ApiSettings, ApiState, ConsoleSettings, RateLimit};
 use crate::config::Config;
 use crate::control::{
     ControlError, Fallback, Handle, Limits, Livekit, LivekitAccess, LivekitError, Monitor, Outlook,
@@ -358,6 +358,7 @@ async fn listen(config: &Config) -> Result<TcpListener, ServeError> {
 }
 
 fn api_state(config: Config, handle: Handle, webhooks: Registry, metrics: PrometheusHandle) -> ApiState {
+    let console = config.api.console.then(|| ConsoleSettings { stores: endpoints(&config) });
     let key = ApiKey { key: config.api.key, secret: config.api.secret };
     ApiState {
         recorder: Arc::new(ControlRecorder(handle)),
@@ -371,6 +372,17 @@ fn api_state(config: Config, handle: Handle, webhooks: Registry, metrics: Promet
             },
             cors_origins: config.api.cors_origins,
             body_limit: ApiSettings::DEFAULT_BODY_LIMIT,
+            console,
         },
     }
+}
+
+/// Where the URLs of files lead.
+fn endpoints(config: &Config) -> Vec<String> {
+    let stores = [Some(&config.storage), config.fallback.as_ref().map(|fallback| &fallback.storage)];
+    let endpoint = |store: &StorageConfig| match store {
+        StorageConfig::S3(s3) => Some(s3.endpoint.clone()),
+        StorageConfig::Folder { .. } => None,
+    };
+    stores.into_iter().flatten().filter_map(endpoint).collect()
 }

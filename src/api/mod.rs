@@ -1,9 +1,12 @@
-//! Owns the recording REST API: routes, authentication, rate limit, CORS and error bodies, as HTTP.
+//! Owns the recording REST API: routes, authentication, rate limit, CORS and error bodies, as HTTP; and the web console,
+//! which is a client of it.
 //!
 //! Does not own what the calls mean: recordings are `control`'s (behind [`Recorder`]), webhooks are
-//! `webhook`'s. Contract: every answer is JSON, and every error is `application/problem+json`.
+//! `webhook`'s. Contract: every answer is JSON but the metrics, pictures and the console's files, and every error is
+//! `application/problem+json`.
 
 mod auth;
+mod console;
 mod cors;
 #[cfg(fuzzing)]
 pub mod fuzzing;
@@ -23,6 +26,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub use auth::{ApiKey, ApiKeys};
+pub use console::ConsoleSettings;
 pub use rate_limit::RateLimit;
 pub use recorder::{ActiveRecording, Recorder, RecorderError, RecordingState, StartStatus, Started};
 
@@ -49,6 +53,8 @@ pub struct ApiSettings {
     pub cors_origins: Vec<String>,
     /// Bytes of a request's body.
     pub body_limit: usize,
+    /// The web console; `None`: there is none.
+    pub console: Option<ConsoleSettings>,
 }
 
 impl ApiSettings {

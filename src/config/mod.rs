@@ -27,7 +27,7 @@ use sources::Sources;
 pub const FILE_VARIABLE: &str = "EGRESSD_CONFIG";
 
 /// Everything that can be set, as named in the environment. In the file the names are lower case.
-pub const SETTINGS: [&str; 52] = [
+pub const SETTINGS: [&str; 53] = [
     "API_HOST",
     "API_PORT",
     "API_KEY",
@@ -35,6 +35,7 @@ pub const SETTINGS: [&str; 52] = [
     "CORS_ORIGINS",
     "RATE_LIMIT_MAX",
     "RATE_LIMIT_WINDOW_MS",
+    "EGRESSD_CONSOLE",
     "LIVEKIT_URL_INTERNAL",
     "LIVEKIT_API_KEY",
     "LIVEKIT_API_SECRET",
@@ -110,6 +111,8 @@ pub struct ApiConfig {
     /// `CORS_ORIGINS`: the origins that may call from a browser; default none.
     pub cors_origins: Vec<String>,
     pub rate_limit: RateLimit,
+    /// `EGRESSD_CONSOLE`: whether there is a web console; default true.
+    pub console: bool,
 }
 
 /// So many requests in so long a time, for each API key.

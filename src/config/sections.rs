@@ -47,6 +47,7 @@ pub fn api(sources: &mut Sources) -> ApiConfig {
             max: positive(sources, "RATE_LIMIT_MAX").unwrap_or(DEFAULT_RATE_LIMIT),
             window: millis(positive(sources, "RATE_LIMIT_WINDOW_MS").unwrap_or(DEFAULT_RATE_WINDOW_MS)),
         },
+        console: truth_or(sources, "EGRESSD_CONSOLE", true),
     }
 }
 
@@ -219,8 +220,12 @@ fn seconds_or(sources: &mut Sources, name: &str, default: u32) -> Duration {
 
 /// Default false.
 pub(super) fn truth(sources: &mut Sources, name: &str) -> bool {
+    truth_or(sources, name, false)
+}
+
+fn truth_or(sources: &mut Sources, name: &str, default: bool) -> bool {
     let value = sources.optional(name, (Shown, "true or false"), parse);
-    value.unwrap_or(false)
+    value.unwrap_or(default)
 }
 
 pub(super) fn parse<T: FromStr>(text: &str) -> Option<T> {

@@ -23,7 +23,7 @@ use axum::routing::{get, post};
 
 use super::gate::{self, Gate};
 use super::problem::{Kind, Problem};
-use super::{ApiState, cors};
+use super::{ApiState, console, cors};
 use metrics::Metrics;
 
 /// All routes, with everything that stands in front of them.
@@ -31,6 +31,7 @@ pub fn router(state: ApiState) -> Router {
     let ApiState { recorder, webhooks, metrics, settings } = state;
     let metrics = Metrics { recorder: Arc::clone(&recorder), handle: metrics };
     let gate = Arc::new(Gate::new(&settings));
+    let console = settings.console.as_ref().map(console::router).unwrap_or_default();
     let origins: Arc<[String]> = settings.cors_origins.into();
 
     let recordings = Router::new()
@@ -67,7 +68,7 @@ pub fn router(state: ApiState) -> Router {
         .route("/v1/health", get(health::show))
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(health);
-    open.merge(signed).layer(from_fn_with_state(origins, cors::check))
+    open.merge(console).merge(signed).layer(from_fn_with_state(origins, cors::check))
 }
 
 async fn not_found() -> Problem {

@@ -1,6 +1,7 @@
 //! The API over real connections, with a recorder in memory. Requests are written out byte by byte, so
 //! that what is signed and sent is what the test says.
 
+mod console;
 mod deliveries;
 mod gate;
 mod recording;
@@ -208,6 +209,7 @@ fn settings(rate_limit: RateLimit) -> ApiSettings {
         rate_limit,
         cors_origins: vec!["https://app.example".to_owned()],
         body_limit: BODY_LIMIT,
+        console: Some(ConsoleSettings { stores: vec!["http://store.example:9000".to_owned()] }),
     }
 }
 
@@ -238,6 +240,11 @@ impl Api {
     /// Its webhooks may lead to this machine.
     async fn trusting() -> Self {
         Self::with(RateLimit::default(), TargetPolicy::AnyAddress).await
+    }
+
+    async fn without_console() -> Self {
+        Self::set(ApiSettings { console: None, ..settings(RateLimit::default()) }, TargetPolicy::PublicOnly)
+            .await
     }
 
     async fn with(rate_limit: RateLimit, targets: TargetPolicy) -> Self {
