@@ -2,6 +2,7 @@
 //! that what is signed and sent is what the test says.
 
 mod console;
+mod dashboard;
 mod deliveries;
 mod gate;
 mod recording;
