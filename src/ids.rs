@@ -6,13 +6,14 @@ use std::str::FromStr;
 use rand::Rng;
 use rand::distr::Alphanumeric;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 /// `EG_` and 12 characters of `[A-Za-z0-9]`, as LiveKit names its egresses.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct EgressId(String);
 
-/// `wh_` and 16 characters of `[A-Za-z0-9]`.
+/// `wh_` and 16 characters of `[A-Za-z0-9]`: random, or made from a name.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct WebhookId(String);
@@ -27,6 +28,11 @@ pub struct RoomName(String);
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct TrackSid(pub String);
+
+/// LiveKit's id of a room from its beginning to its end (`RM_...`); the next one of the same name has another.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RoomSid(pub String);
 
 /// Why a string is not the id or name it was taken for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -65,6 +71,15 @@ impl WebhookId {
         Self(random_id(Self::PREFIX, Self::RANDOM_LEN))
     }
 
+    /// The same for the same name, always.
+    pub fn of_name(name: &str) -> Self {
+        const LETTERS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+        let hash = Sha256::digest(name);
+        let letters =
+            hash.iter().take(Self::RANDOM_LEN).map(|&byte| LETTERS[usize::from(byte) % LETTERS.len()]);
+        Self(Self::PREFIX.chars().chain(letters.map(char::from)).collect())
+    }
+
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -79,6 +94,12 @@ impl RoomName {
 }
 
 impl TrackSid {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl RoomSid {
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -157,7 +178,7 @@ macro_rules! shown_as_string {
         }
     )+};
 }
-shown_as_string!(EgressId, WebhookId, RoomName, TrackSid);
+shown_as_string!(EgressId, WebhookId, RoomName, TrackSid, RoomSid);
 
 #[cfg(test)]
 mod tests {
@@ -168,6 +189,14 @@ mod tests {
         let id = EgressId::random();
         assert_eq!(id.as_str().len(), 15);
         assert_eq!(id.as_str().parse(), Ok(id.clone()));
+    }
+
+    #[test]
+    fn a_webhook_id_of_a_name_is_one_and_stays_the_same() {
+        let id = WebhookId::of_name("webhooks.billing");
+        assert_eq!(id.as_str().parse(), Ok(id.clone()));
+        assert_eq!(id.as_str(), "wh_YmB7x4mkraGFOM5d", "deliveries in databases hang on it");
+        assert_ne!(id, WebhookId::of_name("webhooks.Billing"));
     }
 
     #[test]

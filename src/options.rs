@@ -195,6 +195,15 @@ pub fn fit_from_word(text: &str) -> Option<FitChoice> {
     word(text).filter(|fit| *fit != FitChoice::ByShape)
 }
 
+/// The word that [`fit_from_word`] reads; none if it goes by the shape of the picture.
+pub fn fit_word(fit: FitChoice) -> Option<&'static str> {
+    match fit {
+        FitChoice::ByShape => None,
+        FitChoice::Cover => Some("cover"),
+        FitChoice::Contain => Some("contain"),
+    }
+}
+
 pub fn corner_from_word(text: &str) -> Option<Corner> {
     word(text)
 }
@@ -266,6 +275,14 @@ mod tests {
         let look = ViewChange { look: Look::from_word("grid"), ..ViewChange::default() };
         let expected = View { layout: Layout::Grid, theme: Theme::Dark, fit: FitChoice::Cover };
         assert_eq!(look.upon(view), expected);
+    }
+
+    #[test]
+    fn a_fit_is_written_as_it_is_read() {
+        for word in ["cover", "contain"] {
+            assert_eq!(fit_from_word(word).and_then(fit_word), Some(word));
+        }
+        assert_eq!(fit_word(FitChoice::ByShape), None);
     }
 
     #[test]

@@ -20,7 +20,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{self, ApiKey, ApiKeys, ApiSettings, ApiState, ConsoleSettings, RateLimit};
+use crate::api::{self, ApiKey, ApiKeys, ApiSettings, ApiState, ConsoleSettings, LivekitKey, RateLimit};
 use crate::config::Config;
 use crate::control::{
     ControlError, Fallback, Handle, Limits, Livekit, LivekitAccess, LivekitError, Monitor, Outlook,
@@ -29,7 +29,7 @@ use crate::control::{
 use crate::storage::{self, Storage, StorageConfig};
 use crate::store::{Store, StoreError};
 use crate::telemetry::{self, TelemetryError};
-use crate::webhook::{Deliverer, Registry, TargetPolicy};
+use crate::webhook::{Deliverer, Registry, WebhookError};
 
 use recorder::ControlRecorder;
 
@@ -51,6 +51,8 @@ pub enum ServeError {
         #[source]
         source: storage::StorageError,
     },
+    #[error("cannot set up webhooks")]
+    Webhooks(#[from] WebhookError),
     #[error("cannot set up the recorder")]
     Control(#[from] ControlError),
     #[error("EGRESSD_WATERMARK_FILE: {path} cannot be read as a PNG file")]
@@ -98,10 +100,11 @@ pub async fn run(config: Config) -> Result<Left, ServeError> {
     let least_free = config.recording.min_free_disk_mb << 20;
     let (monitor, outlook) = Monitor::new(config.data_dir.path().to_owned(), least_free, workforce.clone());
     let watched = Watched { workforce, outlook };
+    let webhooks = Registry::new(store.clone(), config.webhook.targets)?;
+    webhooks.adopt(config.webhook.fixed.clone(), Timestamp::now()).await?;
     let (handle, supervisor) = supervisor(&config, store.clone(), stores, watched).await?;
-    let deliverer = Deliverer::new(store.clone(), targets(&config))?;
+    let deliverer = Deliverer::new(store.clone(), config.webhook.targets)?;
     let listener = listen(&config).await?;
-    let webhooks = Registry::new(store.clone(), targets(&config))?;
     let api = api_state(config, handle, webhooks, telemetry::count()?);
     let service = Service::start(Parts { monitor, deliverer, supervisor, listener, api });
     service.end_after(signals, &store).await
@@ -343,10 +346,6 @@ async fn supervisor(
     Ok(Supervisor::new(shared).await?)
 }
 
-fn targets(config: &Config) -> TargetPolicy {
-    if config.webhook.allow_private { TargetPolicy::AnyAddress } else { TargetPolicy::PublicOnly }
-}
-
 async fn listen(config: &Config) -> Result<TcpListener, ServeError> {
     let address = config.api.listen;
     let fault = |source| ServeError::Listen { address, source };
@@ -360,7 +359,9 @@ async fn listen(config: &Config) -> Result<TcpListener, ServeError> {
 fn api_state(config: Config, handle: Handle, webhooks: Registry, metrics: PrometheusHandle) -> ApiState {
     let console = config.api.console.then(|| ConsoleSettings { stores: endpoints(&config) });
     let key = ApiKey { key: config.api.key, secret: config.api.secret };
+    let livekit = LivekitKey { key: config.livekit.api_key, secret: config.livekit.api_secret };
     ApiState {
+        livekit,
         recorder: Arc::new(ControlRecorder(handle)),
         webhooks,
         metrics,

@@ -11,7 +11,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("media", &[]),
     ("options", &["media"]),
     ("report", &[]),
-    ("config", &["ids", "media", "options", "storage"]),
+    ("config", &["ids", "media", "options", "storage", "webhook"]),
     ("telemetry", &["config", "ids"]),
     ("failpoint", &[]),
     // The media folders share words, never one another.
@@ -49,14 +49,18 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 
 /// A narrower rule than that of the whole folder: of these modules only the part that carries no machinery.
 /// `control` speaks to workers by messages; a spool is finished by `mp4`'s reader, never by its writer.
-const ONLY_PART: &[(&str, &str, &[&str])] = &[("control", "crate::worker::", &["messages"])];
+/// The configuration names webhooks as `webhook` wants them.
+const ONLY_PART: &[(&str, &str, &[&str])] = &[
+    ("control", "crate::worker::", &["messages"]),
+    ("config", "crate::webhook::", &["EventFilter", "StaticWebhook", "TargetPolicy", "check_url"]),
+];
 
 /// A foreign library (the first words of its crates) and the only places that may name it.
 const LIVES_IN: &[(&[&str], &[&str])] = &[
     (&["livekit_signaling", "livekit_protocol", "livekit_net", "str0m"], &["room/"]),
     (&["tokio_rustls", "rustls_native_certs", "tokio_tungstenite"], &["room/"]),
-    // Asking LiveKit whether a room exists takes a token, too.
-    (&["livekit_token"], &["room/", "control/livekit.rs"]),
+    // Asking LiveKit whether a room exists takes a token, too, and its webhooks carry one.
+    (&["livekit_token"], &["room/", "control/livekit.rs", "api/livekit.rs"]),
     (&["gst", "gst_app", "gst_video", "gstreamer"], &["decode/", "encode/", "demo/clips.rs", "demo/clips/"]),
     (&["aws_"], &["storage/s3.rs", "storage/s3/"]),
     (&["axum"], &["api/"]),

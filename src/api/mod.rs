@@ -11,6 +11,7 @@ mod cors;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod gate;
+mod livekit;
 mod problem;
 mod rate_limit;
 mod recorder;
@@ -27,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use auth::{ApiKey, ApiKeys};
 pub use console::ConsoleSettings;
+pub use livekit::LivekitKey;
 pub use rate_limit::RateLimit;
 pub use recorder::{ActiveRecording, Recorder, RecorderError, RecordingState, StartStatus, Started};
 
@@ -39,6 +41,8 @@ const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
 pub struct ApiState {
     pub recorder: Arc<dyn Recorder>,
     pub webhooks: Registry,
+    /// What the LiveKit server signs its own webhooks with.
+    pub livekit: LivekitKey,
     /// What was counted since the service started.
     pub metrics: PrometheusHandle,
     pub settings: ApiSettings,

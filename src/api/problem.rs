@@ -13,6 +13,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use super::auth::AuthError;
+use super::livekit::NotLivekit;
 use super::recorder::RecorderError;
 use crate::webhook::WebhookError;
 
@@ -132,6 +133,16 @@ impl From<AuthError> for Problem {
     }
 }
 
+impl From<NotLivekit> for Problem {
+    fn from(error: NotLivekit) -> Self {
+        match error {
+            NotLivekit::TokenMissing | NotLivekit::TokenWrong | NotLivekit::BodyWrong => {
+                Self::new(Kind::Unauthorized, error.to_string())
+            }
+        }
+    }
+}
+
 impl From<RecorderError> for Problem {
     fn from(error: RecorderError) -> Self {
         match error {
@@ -182,8 +193,20 @@ impl From<WebhookError> for Problem {
         match &error {
             WebhookError::InvalidUrl(_)
             | WebhookError::TargetRefused(_)
+            | WebhookError::LongUrl { .. }
             | WebhookError::EmptySecret
+            | WebhookError::LongSecret { .. }
             | WebhookError::NoEvents => Self::bad_request(error.to_string()),
+            WebhookError::TooMany { most } => {
+                let detail =
+                    format!("There are {most} webhooks already, as many as may be: remove one first");
+                Self::new(Kind::Conflict, detail)
+            }
+            WebhookError::OfConfiguration(_) => {
+                let detail =
+                    "This webhook is set by the service's configuration: calls cannot change or remove it";
+                Self::new(Kind::Conflict, detail)
+            }
             WebhookError::NotFound(_) => Self::new(Kind::NotFound, "No such webhook"),
             WebhookError::NoSuchDelivery(_) => Self::no_such_delivery(),
             WebhookError::CorruptFilter { .. } | WebhookError::Store(_) => Self::internal(&error),

@@ -9,7 +9,7 @@ pub use crate::control::{
     ActiveRecording, FileUrl, ListedRecording, Listing, Overview, Reading, RecordingState, Space,
     StartStatus, Started, Trouble, UploadStatus, UrlTerms,
 };
-use crate::ids::{EgressId, RoomName};
+use crate::ids::{EgressId, RoomName, RoomSid};
 use crate::options::{AskedOptions, ViewChange};
 pub use crate::store::{Position, RecordingQuery};
 
@@ -20,6 +20,13 @@ pub trait Recorder: Send + Sync + 'static {
 
     /// Idempotent until the recording has been finished.
     fn stop<'a>(&'a self, room: &'a RoomName) -> BoxFuture<'a, Result<EgressId, RecorderError>>;
+
+    /// LiveKit has closed a room: its recording ends, if it has one. Answers whether there was one.
+    fn room_finished<'a>(
+        &'a self,
+        name: &'a RoomName,
+        room: &'a RoomSid,
+    ) -> BoxFuture<'a, Result<bool, RecorderError>>;
 
     fn active<'a>(
         &'a self,

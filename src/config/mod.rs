@@ -7,6 +7,8 @@
 mod sections;
 mod sources;
 mod stores;
+mod table;
+mod webhooks;
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
@@ -18,6 +20,7 @@ use secrecy::SecretString;
 use crate::media::Codec;
 use crate::options::RecordingOptions;
 use crate::storage::StorageConfig;
+use crate::webhook::{StaticWebhook, TargetPolicy};
 
 pub use sources::{ConfigErrors, Fault};
 
@@ -27,7 +30,7 @@ use sources::Sources;
 pub const FILE_VARIABLE: &str = "EGRESSD_CONFIG";
 
 /// Everything that can be set, as named in the environment. In the file the names are lower case.
-pub const SETTINGS: [&str; 53] = [
+pub const SETTINGS: [&str; 56] = [
     "API_HOST",
     "API_PORT",
     "API_KEY",
@@ -61,6 +64,9 @@ pub const SETTINGS: [&str; 53] = [
     "FALLBACK_MINIO_EQUAL_PARTS_MIB",
     "REDIS_URL",
     "WEBHOOK_ALLOW_PRIVATE",
+    "WEBHOOK_URL",
+    "WEBHOOK_SECRET",
+    "WEBHOOK_EVENTS",
     "EGRESSD_IDLE_TIMEOUT_SECONDS",
     "EGRESSD_MAX_DURATION_SECONDS",
     "EGRESSD_MAX_SIZE_MB",
@@ -149,10 +155,12 @@ pub struct FallbackConfig {
 }
 
 /// Delivery of events.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct WebhookConfig {
     /// `WEBHOOK_ALLOW_PRIVATE`: events may go to loopback and private addresses; default false.
-    pub allow_private: bool,
+    pub targets: TargetPolicy,
+    /// `WEBHOOK_URL` with `WEBHOOK_SECRET` and `WEBHOOK_EVENTS` (default `*`), and `[[webhooks]]` of the file; default none.
+    pub fixed: Vec<StaticWebhook>,
 }
 
 /// When recordings end by themselves, how many there may be, what they take in and what they are like.
@@ -217,7 +225,7 @@ impl Config {
             livekit: sections::livekit(&mut sources),
             storage: stores::storage(&mut sources, &data_dir, &recording.defaults),
             fallback: stores::fallback(&mut sources, &recording.defaults),
-            webhook: sections::webhook(&mut sources),
+            webhook: webhooks::webhook(&mut sources),
             recording,
             shutdown_grace: sections::shutdown_grace(&mut sources),
             log_level: sections::log_level(&mut sources),

@@ -10,7 +10,7 @@ use url::Url;
 
 use super::sources::Quote::{Hidden, Shown};
 use super::sources::Sources;
-use super::{ApiConfig, DataDir, LivekitConfig, LogLevel, RateLimit, RecordingConfig, WebhookConfig};
+use super::{ApiConfig, DataDir, LivekitConfig, LogLevel, RateLimit, RecordingConfig};
 use crate::media::{Codec, Decorations, TrackKind, View, Watermark};
 use crate::options::{
     CORNER_WORDS, FIT_WORDS, LAYOUT_WORDS, Look, OPACITIES, RecordingOptions, ViewChange, corner_from_word,
@@ -67,10 +67,6 @@ pub fn livekit(sources: &mut Sources) -> LivekitConfig {
         ca_file: sources.get("EGRESSD_LIVEKIT_CA_FILE").map(PathBuf::from),
         reconnect_timeout: seconds(reconnect_timeout.unwrap_or(DEFAULT_RECONNECT_TIMEOUT_SECONDS)),
     }
-}
-
-pub fn webhook(sources: &mut Sources) -> WebhookConfig {
-    WebhookConfig { allow_private: truth(sources, "WEBHOOK_ALLOW_PRIVATE") }
 }
 
 pub fn recording(sources: &mut Sources) -> RecordingConfig {

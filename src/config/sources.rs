@@ -62,16 +62,21 @@ pub(super) enum Quote {
     Hidden,
 }
 
+/// The one key of the file that has no setting: an array of tables.
+pub(super) const WEBHOOKS: &str = "webhooks";
+
 pub(super) struct Sources<'a> {
     env: &'a dyn Fn(&str) -> Option<String>,
     /// By name as in the environment.
     file: BTreeMap<String, String>,
+    /// What the file holds under [`WEBHOOKS`].
+    webhooks: Option<toml::Value>,
     faults: Vec<Fault>,
 }
 
 impl<'a> Sources<'a> {
     pub fn new(env: &'a dyn Fn(&str) -> Option<String>, toml: Option<&str>) -> Result<Self, ConfigErrors> {
-        let mut sources = Self { env, file: BTreeMap::new(), faults: Vec::new() };
+        let mut sources = Self { env, file: BTreeMap::new(), webhooks: None, faults: Vec::new() };
         for (key, value) in parse(toml.unwrap_or_default())? {
             sources.add_from_file(key, value);
         }
@@ -90,6 +95,11 @@ impl<'a> Sources<'a> {
         let set = |text: &String| !text.is_empty();
         let from_env = (self.env)(name).map(|text| text.trim().to_owned());
         from_env.filter(set).or_else(|| self.file.get(name).cloned()).filter(set)
+    }
+
+    /// What the file holds under [`WEBHOOKS`], for whoever asks first.
+    pub fn take_webhooks(&mut self) -> Option<toml::Value> {
+        self.webhooks.take()
     }
 
     pub fn fault(&mut self, name: &str, what: impl Into<String>) {
@@ -129,6 +139,10 @@ impl<'a> Sources<'a> {
     }
 
     fn add_from_file(&mut self, key: String, value: toml::Value) {
+        if key == WEBHOOKS {
+            self.webhooks = Some(value);
+            return;
+        }
         let name = key.to_ascii_uppercase();
         let known = SETTINGS.contains(&name.as_str()) && name != FILE_VARIABLE;
         if !known || key != key.to_ascii_lowercase() {
@@ -153,7 +167,7 @@ fn parse(text: &str) -> Result<toml::Table, ConfigErrors> {
 }
 
 /// What the variable would hold. A list is written with commas there.
-fn as_text(value: &toml::Value) -> Option<String> {
+pub(super) fn as_text(value: &toml::Value) -> Option<String> {
     match value {
         toml::Value::String(text) => Some(text.trim().to_owned()),
         toml::Value::Integer(number) => Some(number.to_string()),

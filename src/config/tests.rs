@@ -26,24 +26,28 @@ fn parse(env: &[(&str, &str)], toml: Option<&str>) -> Result<Config, ConfigError
 }
 
 /// The required settings and these.
-fn with(more: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
+pub(super) fn with(more: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
     parse(&[&REQUIRED, more].concat(), None)
 }
 
-fn with_file(more: &[(&str, &str)], toml: &str) -> Result<Config, ConfigErrors> {
+pub(super) fn with_file(more: &[(&str, &str)], toml: &str) -> Result<Config, ConfigErrors> {
     parse(&[&REQUIRED, more].concat(), Some(toml))
 }
 
 #[track_caller]
-fn good(result: Result<Config, ConfigErrors>) -> Config {
+pub(super) fn good(result: Result<Config, ConfigErrors>) -> Config {
     result.unwrap_or_else(|errors| panic!("{errors}"))
 }
 
 /// The names of the faulty settings.
 #[track_caller]
 fn faulty(result: Result<Config, ConfigErrors>) -> Vec<String> {
-    let errors = result.expect_err("a fault");
-    errors.faults().iter().map(|f| f.name.clone()).collect()
+    faults(result).into_iter().map(|fault| fault.name).collect()
+}
+
+#[track_caller]
+pub(super) fn faults(result: Result<Config, ConfigErrors>) -> Vec<Fault> {
+    result.expect_err("a fault").faults().to_vec()
 }
 
 #[track_caller]
@@ -63,7 +67,8 @@ fn the_required_settings_alone_give_the_documented_defaults() {
     assert!(config.api.cors_origins.is_empty());
     assert_eq!(config.api.rate_limit.max.get(), 100);
     assert_eq!(config.api.rate_limit.window, Duration::from_secs(60));
-    assert!(!config.webhook.allow_private);
+    assert_eq!(config.webhook.targets, TargetPolicy::PublicOnly);
+    assert!(config.webhook.fixed.is_empty());
     assert_eq!(config.recording.idle_timeout, Duration::from_secs(300));
     assert_eq!(config.recording.defaults, RecordingOptions::default());
     assert_eq!(config.recording.max_recordings, None);
@@ -329,7 +334,7 @@ fn the_file_may_hold_the_same_and_the_environment_wins() {
     let config = good(with_file(&[("LOG_LEVEL", "warn"), ("API_PORT", "")], file));
     assert_eq!(config.api.listen.port(), 9090);
     assert_eq!(config.api.rate_limit.max.get(), 7);
-    assert!(config.webhook.allow_private);
+    assert_eq!(config.webhook.targets, TargetPolicy::AnyAddress);
     assert_eq!(config.api.cors_origins.len(), 2);
     assert_eq!(config.log_level, LogLevel::Warn);
 }

@@ -83,6 +83,15 @@ impl Verdict {
         }
     }
 
+    /// The worker was stopped since the room is closed: that is the reason, not the stop.
+    pub fn of_a_closed_room(self) -> Self {
+        match self {
+            Self::AsItShould(EndReason::Stopped) => Self::AsItShould(EndReason::RoomClosed),
+            Self::AsItShould(reason) => Self::AsItShould(reason),
+            Self::Failed(failure) => Self::Failed(failure),
+        }
+    }
+
     /// Fails what has not failed already.
     pub fn or_failed(self, failure: Failure) -> Self {
         match self {

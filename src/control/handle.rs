@@ -13,7 +13,7 @@ use super::overview::Overview;
 use super::recording::{NoPreview, Noted, Wish};
 use super::shared::Shared;
 use super::supervisor::BACK_SOON;
-use crate::ids::{EgressId, RoomName};
+use crate::ids::{EgressId, RoomName, RoomSid};
 use crate::options::{AskedOptions, RecordingOptions, ViewChange};
 use crate::store::{Phase, RecordingRow, Store};
 
@@ -84,6 +84,17 @@ impl Handle {
         }
     }
 
+    /// Ends the recording of a room that LiveKit has closed; one of another room of the same name goes on. Answers whether
+    /// it ended one.
+    pub async fn room_finished(&self, name: &RoomName, room: &RoomSid) -> Result<bool, ControlError> {
+        let Some(live) = self.store.live_recording(name).await? else { return Ok(false) };
+        let room = room.clone();
+        match self.wish(&live, |noted| Wish::EndWith { room, noted }).await? {
+            Some(Noted::Done) => Ok(true),
+            Some(Noted::TooLate | Noted::OtherRoom) | None => Ok(false),
+        }
+    }
+
     /// The room's recording, if it takes in media or is about to.
     pub async fn active(&self, room: &RoomName) -> Result<Option<ActiveRecording>, ControlError> {
         let live = self.store.live_recording(room).await?;
@@ -101,7 +112,7 @@ impl Handle {
             Some(Noted::Done) => {
                 Ok(ActiveRecording { egress_id: live.egress_id, started_at: live.started_at })
             }
-            Some(Noted::TooLate) | None => Err(ControlError::NothingToChange),
+            Some(Noted::TooLate | Noted::OtherRoom) | None => Err(ControlError::NothingToChange),
         }
     }
 

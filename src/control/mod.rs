@@ -15,6 +15,7 @@ mod machine;
 mod media_map;
 mod meter;
 mod monitor;
+mod news;
 mod overview;
 mod process;
 mod recording;

@@ -9,6 +9,7 @@ mod previews;
 mod records;
 mod waits;
 mod watched;
+mod wishes;
 
 use std::path::{Path, PathBuf};
 use std::pin::{Pin, pin};
@@ -31,7 +32,7 @@ use super::upload::{UploadError, UploadOptions, Uploaded, Uploader};
 use super::vigil::Lateness;
 use super::workforce::Place;
 use crate::failpoint::FailPoint;
-use crate::options::ViewChange;
+use crate::ids::RoomSid;
 use crate::store::RecordingRow;
 use crate::worker::messages::{Event, Resume};
 
@@ -41,7 +42,7 @@ use records::Records;
 use waits::{exhausted, reached};
 
 pub use previews::NoPreview;
-pub use waits::{Noted, Wish};
+pub use wishes::{Noted, Wish};
 
 /// How a recording comes to be.
 pub enum Origin {
@@ -58,6 +59,8 @@ pub struct Recording {
     shared: Arc<Shared>,
     records: Records,
     spool: PathBuf,
+    /// The room that a worker has joined, once one has.
+    joined: Option<RoomSid>,
     state: State,
     crew: Crew,
     previews: Previews,
@@ -80,6 +83,7 @@ impl Recording {
             space: shared.outlook.space.clone(),
             row,
             shared,
+            joined: None,
             state: State::NEW,
             crew: Crew::Dismissed,
             previews: Previews::default(),
@@ -195,31 +199,6 @@ impl Recording {
         }
     }
 
-    async fn grant(&mut self, wish: Wish) {
-        let (noted, answer) = match wish {
-            Wish::Stop(noted) => {
-                self.apply(Input::StopRequested).await;
-                (noted, Noted::Done)
-            }
-            Wish::View { change, noted } => (noted, self.change_view(change).await),
-            Wish::Preview(asking) => return self.show(asking).await,
-        };
-        // Whoever asked may have gone.
-        let _answered = noted.send(answer);
-    }
-
-    async fn change_view(&mut self, change: ViewChange) -> Noted {
-        if !self.state.is_live() {
-            return Noted::TooLate;
-        }
-        let view = change.upon(self.row.options.view);
-        tracing::info!(?view, "the view changes");
-        self.row.options.view = view;
-        self.records.options(&self.row).await;
-        self.crew.change_view(view).await;
-        Noted::Done
-    }
-
     /// When the worker is late.
     fn deadline(&mut self) -> Option<Instant> {
         match self.state {
@@ -252,7 +231,8 @@ impl Recording {
         let input = match output {
             Output::Event(Event::Joined { room_sid, zero_unix_ms }) => {
                 tracing::info!(room_sid, "joined the room");
-                self.joined(zero_unix_ms, now).await;
+                self.joined = Some(RoomSid(room_sid));
+                self.has_joined(zero_unix_ms, now).await;
                 Input::Joined
             }
             Output::Event(Event::FirstMedia) => Input::FirstMedia,
@@ -284,7 +264,7 @@ impl Recording {
     }
 
     /// The zero is that of the worker which began the spool: others go on from it, and tell it as their clocks see it.
-    async fn joined(&mut self, zero_unix_ms: i64, now: Instant) {
+    async fn has_joined(&mut self, zero_unix_ms: i64, now: Instant) {
         self.crew.vigil().into_iter().for_each(|vigil| vigil.joined(now));
         match Timestamp::from_millisecond(zero_unix_ms) {
             Ok(zero) if self.row.zero.is_none() => {

@@ -7,8 +7,11 @@ use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::error::ControlError;
 use super::failure::{Failure, Verdict};
+use super::news;
 use super::shared::Shared;
 use crate::ids::EgressId;
 use crate::store::{Phase, RecordingRow};
@@ -31,7 +34,8 @@ pub async fn unfinished(shared: &Shared) -> Result<Vec<(RecordingRow, Prospect)>
     for mut row in shared.store.unfinished().await? {
         let prospect = prospect(&row, shared.resume_within);
         if let Prospect::Finish(_) = prospect {
-            shared.store.set_phase(&row.egress_id, Phase::Uploading).await?;
+            let news = news::of(&row, Phase::Uploading, Timestamp::now());
+            shared.store.set_phase(&row.egress_id, Phase::Uploading, Some(news)).await?;
             row.phase = Phase::Uploading;
         }
         unfinished.push((row, prospect));
@@ -41,9 +45,10 @@ pub async fn unfinished(shared: &Shared) -> Result<Vec<(RecordingRow, Prospect)>
 
 /// One of them, if it has not ended; it shall not go on.
 pub async fn unfinished_one(shared: &Shared, id: &EgressId) -> Result<Option<RecordingRow>, ControlError> {
-    let unended = shared.store.set_phase(id, Phase::Uploading).await?;
-    let row = shared.store.recording(id).await?;
-    Ok(row.filter(|_| unended))
+    let Some(row) = shared.store.recording(id).await? else { return Ok(None) };
+    let news = news::of(&row, Phase::Uploading, Timestamp::now());
+    let unended = shared.store.set_phase(id, Phase::Uploading, Some(news)).await?;
+    Ok(unended.then_some(RecordingRow { phase: Phase::Uploading, ..row }))
 }
 
 fn prospect(row: &RecordingRow, resume_within: Duration) -> Prospect {

@@ -62,6 +62,7 @@ pub enum Reached {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StopCause {
     Asked,
+    RoomClosed,
     DiskFull,
 }
 
@@ -95,6 +96,8 @@ pub enum Input {
     /// The worker did not end in the time it has after a stop.
     StopTimedOut,
     StopRequested,
+    /// LiveKit says that the room is closed, be the worker within its reach or not.
+    RoomClosed,
     /// There is no room on the disk for more.
     DiskExhausted,
     /// The spool could be read up to some place only; comes before `Uploaded`.
@@ -144,12 +147,21 @@ impl State {
 
     /// Whether more media is, or will be, taken in.
     pub fn is_live(&self) -> bool {
+        self.live_phase().is_some()
+    }
+
+    /// The phase of a recording that takes in media, or will; `None`: no more.
+    pub fn live_phase(&self) -> Option<Phase> {
         match self {
-            Self::Joining { .. } | Self::Active { .. } | Self::Frozen { .. } | Self::Restarting { .. } => {
-                true
-            }
+            Self::Joining { reached, .. }
+            | Self::Frozen { reached, .. }
+            | Self::Restarting { reached, .. } => Some(match reached {
+                Reached::Nothing => Phase::Starting,
+                Reached::Room => Phase::Active,
+            }),
+            Self::Active { .. } => Some(Phase::Active),
             Self::Stopping { .. } | Self::Killing { .. } | Self::Finishing { .. } | Self::Ended { .. } => {
-                false
+                None
             }
         }
     }
@@ -202,6 +214,7 @@ fn recording(state: State, reached: Reached, deaths: Deaths, input: Input) -> (S
     match input {
         Input::Progress { final_bytes } => (state, vec![Action::OfferBytes(final_bytes)]),
         Input::StopRequested => stop(StopCause::Asked),
+        Input::RoomClosed => stop(StopCause::RoomClosed),
         Input::DiskExhausted => stop(StopCause::DiskFull),
         Input::NoProgress => (State::Frozen { reached, deaths }, vec![Action::KillWorker]),
         Input::WorkerEnded { reason, error } => finish(Verdict::reported(reason, error)),
@@ -227,7 +240,7 @@ fn frozen(reached: Reached, deaths: Deaths, input: Input) -> (State, Vec<Action>
         }
         Input::WorkerEnded { reason, error } => finish(Verdict::reported(reason, error)),
         Input::WorkerExited { at, .. } => died(reached, deaths, Death::Frozen, at),
-        Input::StopRequested => last(Failure::Died(Death::Frozen)),
+        Input::StopRequested | Input::RoomClosed => last(Failure::Died(Death::Frozen)),
         Input::DiskExhausted => last(Failure::DiskFull),
         Input::Joined
         | Input::FirstMedia
@@ -245,7 +258,7 @@ fn restarting(reached: Reached, failure: Failure, deaths: Deaths, input: Input) 
     match input {
         Input::SuccessorReady => (State::Joining { reached, deaths }, vec![Action::StartSuccessor]),
         // Without a worker what there is is all there will be.
-        Input::NoSuccessor | Input::StopRequested => finish(Verdict::Failed(failure)),
+        Input::NoSuccessor | Input::StopRequested | Input::RoomClosed => finish(Verdict::Failed(failure)),
         Input::DiskExhausted => finish(Verdict::Failed(Failure::DiskFull)),
         Input::Joined
         | Input::FirstMedia
@@ -271,12 +284,14 @@ fn stopping(cause: StopCause, input: Input) -> (State, Vec<Action>) {
             let verdict = Verdict::reported(reason, error);
             finish(match cause {
                 StopCause::Asked => verdict,
+                StopCause::RoomClosed => verdict.of_a_closed_room(),
                 StopCause::DiskFull => verdict.or_failed(Failure::DiskFull),
             })
         }
         Input::WorkerExited { exit, .. } => finish(Verdict::Failed(Failure::Died(Death::Crashed(exit)))),
         Input::Joined
         | Input::StopRequested
+        | Input::RoomClosed
         | Input::DiskExhausted
         // The time that it has to end is the tighter watch.
         | Input::NoProgress
@@ -301,6 +316,7 @@ fn killing(failure: Failure, input: Input) -> (State, Vec<Action>) {
         | Input::NoSuccessor
         | Input::StopTimedOut
         | Input::StopRequested
+        | Input::RoomClosed
         | Input::DiskExhausted
         | Input::SpoolDamaged
         | Input::Uploaded(_)
@@ -331,6 +347,7 @@ fn finishing(verdict: Verdict, input: Input) -> (State, Vec<Action>) {
         | Input::NoSuccessor
         | Input::StopTimedOut
         | Input::StopRequested
+        | Input::RoomClosed
         | Input::DiskExhausted => (State::Finishing { verdict }, vec![]),
     }
 }

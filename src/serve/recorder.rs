@@ -7,7 +7,7 @@ use crate::api::{Recorder, RecorderError};
 use crate::control::{
     ActiveRecording, ControlError, FileUrl, Handle, Listing, Overview, RecordingState, Started, UrlTerms,
 };
-use crate::ids::{EgressId, RoomName};
+use crate::ids::{EgressId, RoomName, RoomSid};
 use crate::options::{AskedOptions, ViewChange};
 use crate::store::RecordingQuery;
 
@@ -20,6 +20,14 @@ impl Recorder for ControlRecorder {
 
     fn stop<'a>(&'a self, room: &'a RoomName) -> BoxFuture<'a, Result<EgressId, RecorderError>> {
         Box::pin(async move { Ok(self.0.stop(room).await?) })
+    }
+
+    fn room_finished<'a>(
+        &'a self,
+        name: &'a RoomName,
+        room: &'a RoomSid,
+    ) -> BoxFuture<'a, Result<bool, RecorderError>> {
+        Box::pin(async move { Ok(self.0.room_finished(name, room).await?) })
     }
 
     fn active<'a>(

@@ -37,9 +37,9 @@ pub use destination::Destination;
 pub use error::StoreError;
 pub use listing::{Position, RecordingPage, RecordingQuery};
 pub use phase::{Phase, Phases};
-pub use recordings::{EndResult, Ending, Inserted, NewRecording, Outcome, RecordingRow, SavedFile};
+pub use recordings::{EndResult, Ending, Inserted, NewRecording, News, Outcome, RecordingRow, SavedFile};
 pub use uploads::{Place, UploadRow};
-pub use webhooks::{WebhookRow, WebhookUpdate};
+pub use webhooks::{ForgottenWebhook, UnknownSource, WebhookRow, WebhookSource, WebhookUpdate};
 
 /// A handle to the database; clones share the connection.
 ///

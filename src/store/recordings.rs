@@ -54,6 +54,13 @@ pub struct RecordingRow {
     pub error: Option<String>,
 }
 
+/// What is told together with a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct News {
+    pub event: OutboxEvent,
+    pub at: Timestamp,
+}
+
 /// How a recording ended.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ending {
@@ -96,28 +103,48 @@ impl Store {
         self.write("insert_recording", move |tx| insert(tx, &new)).await
     }
 
-    /// Moves a recording that has not ended to another phase that is not an end. Answers whether there was one.
-    pub async fn set_phase(&self, id: &EgressId, phase: Phase) -> Result<bool, StoreError> {
+    /// Moves a recording that has not ended to another phase that is not an end, and tells of it if it was in another.
+    /// Answers whether there was one.
+    pub async fn set_phase(
+        &self,
+        id: &EgressId,
+        phase: Phase,
+        news: Option<News>,
+    ) -> Result<bool, StoreError> {
         let id = id.clone();
-        self.changes_one("set_phase", move |tx| {
-            tx.execute(
-                "UPDATE recordings SET phase = ?2 WHERE egress_id = ?1 AND ended_at IS NULL",
-                params![id.as_str(), phase.as_str()],
-            )
-        })
-        .await
+        let changed = self
+            .changes_one("set_phase", move |tx| {
+                tell_of_phase(tx, &id, phase, news.as_ref())?;
+                tx.execute(
+                    "UPDATE recordings SET phase = ?2 WHERE egress_id = ?1 AND ended_at IS NULL",
+                    params![id.as_str(), phase.as_str()],
+                )
+            })
+            .await?;
+        self.deliveries_added.notify_one();
+        Ok(changed)
     }
 
-    /// Notes that a recording takes in no more media, and how it is to end. Answers whether it had not ended.
-    pub async fn set_verdict(&self, id: &EgressId, verdict: String) -> Result<bool, StoreError> {
+    /// Notes that a recording takes in no more media, and how it is to end, and tells of the phase if it was in another.
+    /// Answers whether it had not ended.
+    pub async fn set_verdict(
+        &self,
+        id: &EgressId,
+        verdict: String,
+        news: Option<News>,
+    ) -> Result<bool, StoreError> {
         let id = id.clone();
-        self.changes_one("set_verdict", move |tx| {
-            tx.execute(
-                "UPDATE recordings SET phase = ?2, verdict = ?3 WHERE egress_id = ?1 AND ended_at IS NULL",
-                params![id.as_str(), Phase::Uploading.as_str(), verdict],
-            )
-        })
-        .await
+        let changed = self
+            .changes_one("set_verdict", move |tx| {
+                tell_of_phase(tx, &id, Phase::Uploading, news.as_ref())?;
+                tx.execute(
+                    "UPDATE recordings SET phase = ?2, verdict = ?3 WHERE egress_id = ?1 AND ended_at IS NULL",
+                    params![id.as_str(), Phase::Uploading.as_str(), verdict],
+                )
+            })
+            .await?;
+        self.deliveries_added.notify_one();
+        Ok(changed)
     }
 
     /// Notes when the timeline of a recording began that has not ended.
@@ -132,16 +159,28 @@ impl Store {
         .await
     }
 
-    /// Changes what a recording is like that takes in media, or is about to. Answers whether there was one.
-    pub async fn set_options(&self, id: &EgressId, options: RecordingOptions) -> Result<bool, StoreError> {
+    /// Changes what a recording is like that takes in media, or is about to, and tells of it. Answers whether there was one.
+    pub async fn set_options(
+        &self,
+        id: &EgressId,
+        options: RecordingOptions,
+        news: Option<News>,
+    ) -> Result<bool, StoreError> {
         let id = id.clone();
-        self.changes_one("set_options", move |tx| {
-            tx.execute(
-                "UPDATE recordings SET options = ?2 WHERE egress_id = ?1 AND phase IN ('starting', 'active')",
-                params![id.as_str(), Json(&options)],
-            )
-        })
-        .await
+        let changed = self
+            .changes_one("set_options", move |tx| {
+                let changed = tx.execute(
+                    "UPDATE recordings SET options = ?2 WHERE egress_id = ?1 AND phase IN ('starting', 'active')",
+                    params![id.as_str(), Json(&options)],
+                )?;
+                if let (1, Some(News { event, at })) = (changed, &news) {
+                    add_deliveries(tx, &id, event, *at)?;
+                }
+                Ok(changed)
+            })
+            .await?;
+        self.deliveries_added.notify_one();
+        Ok(changed)
     }
 
     /// Notes the first media of a recording, once, with one delivery a webhook that asks for `event`.
@@ -243,6 +282,23 @@ fn insert(tx: &Transaction<'_>, new: &NewRecording) -> rusqlite::Result<Inserted
         recording_row,
     )?;
     Ok(Inserted::New(row))
+}
+
+/// To be called before the change.
+fn tell_of_phase(
+    tx: &Transaction<'_>,
+    id: &EgressId,
+    phase: Phase,
+    news: Option<&News>,
+) -> rusqlite::Result<()> {
+    let Some(News { event, at }) = news else { return Ok(()) };
+    let mut other = tx.prepare_cached(
+        "SELECT 1 FROM recordings WHERE egress_id = ?1 AND ended_at IS NULL AND phase <> ?2",
+    )?;
+    match other.exists([id.as_str(), phase.as_str()])? {
+        true => add_deliveries(tx, id, event, *at),
+        false => Ok(()),
+    }
 }
 
 /// The wanted key or, if it is taken, the first of `-2`, `-3`... that is not.

@@ -67,6 +67,7 @@ pub(super) async fn webhook(store: &Store, events: &[&str]) -> WebhookId {
         secret: "secret".into(),
         events: events.iter().map(|&event| event.to_owned()).collect(),
         created_at: now(),
+        source: WebhookSource::Api,
     };
     store.insert_webhook(row).await.unwrap();
     id
@@ -93,7 +94,7 @@ async fn a_room_can_be_recorded_again_once_its_recording_is_finishing() {
     let first = started(&store).await;
     assert_eq!(store.live_recording(&room()).await.unwrap(), Some(first.clone()));
 
-    assert!(store.set_phase(&first.egress_id, Phase::Stopping).await.unwrap());
+    assert!(store.set_phase(&first.egress_id, Phase::Stopping, None).await.unwrap());
     assert_eq!(store.live_recording(&room()).await.unwrap(), None);
     let finishing = store.finishing_recording(&room()).await.unwrap().unwrap();
     assert_eq!(finishing.egress_id, first.egress_id);
@@ -109,7 +110,7 @@ async fn an_object_key_that_is_taken_gets_a_number_before_its_extension() {
     let mut keys = Vec::new();
     for _ in 0..3 {
         let row = started(&store).await;
-        store.set_phase(&row.egress_id, Phase::Stopping).await.unwrap();
+        store.set_phase(&row.egress_id, Phase::Stopping, None).await.unwrap();
         keys.push(row.key);
     }
     let expected =
@@ -129,7 +130,7 @@ async fn a_recording_ends_once_and_each_webhook_is_told_once() {
         Ending { outcome: Outcome::Failed { error: "late".to_owned(), saved: None }, ended_at: now() };
     let second = store.end_recording(&id, failed, ended()).await.unwrap();
     assert_eq!(second, EndResult::AlreadyEnded);
-    assert!(!store.set_phase(&id, Phase::Uploading).await.unwrap());
+    assert!(!store.set_phase(&id, Phase::Uploading, None).await.unwrap());
 
     let row = store.recording(&id).await.unwrap().unwrap();
     assert_eq!(row.phase, Phase::Complete);
@@ -196,6 +197,70 @@ async fn a_removed_webhook_gets_nothing_any_more() {
 }
 
 #[tokio::test]
+async fn webhooks_of_the_configuration_become_what_it_says_and_others_go_with_what_was_pending() {
+    let (_dir, store) = opened();
+    let registered = webhook(&store, &["*"]).await;
+    let row = |url: &str| WebhookRow {
+        id: WebhookId::of_name("one"),
+        url: url.to_owned(),
+        secret: "secret".into(),
+        events: vec!["*".to_owned()],
+        created_at: now(),
+        source: WebhookSource::Config,
+    };
+    let two = WebhookRow { id: WebhookId::of_name("two"), ..row("https://two.example/") };
+    assert_eq!(store.set_static_webhooks(vec![row("https://one.example/"), two]).await.unwrap(), []);
+    let id = started(&store).await.egress_id;
+    store.end_recording(&id, complete(), ended()).await.unwrap();
+
+    let later = WebhookRow { created_at: Timestamp::UNIX_EPOCH, ..row("https://moved.example/") };
+    let forgotten = store.set_static_webhooks(vec![later]).await.unwrap();
+    assert_eq!(forgotten, [ForgottenWebhook { id: WebhookId::of_name("two"), pending: 1 }]);
+    let kept = store.webhook(&WebhookId::of_name("one")).await.unwrap().unwrap();
+    assert_eq!(
+        (&*kept.url, kept.created_at, kept.source),
+        ("https://moved.example/", now(), WebhookSource::Config)
+    );
+    let due = store.due_deliveries(now(), 10).await.unwrap();
+    let mut urls: Vec<_> = due.iter().map(|due| due.url.as_str()).collect();
+    urls.sort_unstable();
+    assert_eq!(
+        urls,
+        ["https://hooks.example/", "https://moved.example/"],
+        "the rest is delivered to where it is now"
+    );
+
+    store.set_static_webhooks(vec![]).await.unwrap();
+    let left: Vec<_> = store.webhooks().await.unwrap().into_iter().map(|webhook| webhook.id).collect();
+    assert_eq!(left, [registered], "what a call has made is the calls'");
+}
+
+#[tokio::test]
+async fn a_change_of_phase_is_told_once_and_a_change_of_view_every_time() {
+    let (_dir, store) = opened();
+    let hook = webhook(&store, &["*"]).await;
+    let id = started(&store).await.egress_id;
+    let news = |body: &str| {
+        let event = OutboxEvent { name: "egress_updated", body: body.to_owned() };
+        Some(News { event, at: now() })
+    };
+    for _ in 0..2 {
+        store.set_phase(&id, Phase::Active, news("active")).await.unwrap();
+    }
+    for _ in 0..2 {
+        store.set_options(&id, RecordingOptions::default(), news("view")).await.unwrap();
+    }
+    for _ in 0..2 {
+        store.set_verdict(&id, "{}".to_owned(), news("uploading")).await.unwrap();
+    }
+    store.set_options(&id, RecordingOptions::default(), news("too late")).await.unwrap();
+    store.end_recording(&id, complete(), ended()).await.unwrap();
+    store.set_phase(&id, Phase::Uploading, news("too late")).await.unwrap();
+    let told: Vec<_> = store.all_deliveries(&hook).await.into_iter().map(|delivery| delivery.body).collect();
+    assert_eq!(told, ["active", "view", "view", "uploading", "{}"]);
+}
+
+#[tokio::test]
 async fn the_options_of_a_recording_are_kept_and_can_be_changed_while_it_takes_in_media() {
     let (_dir, store) = opened();
     let watermark = Watermark { file: "/etc/logo.png".into(), corner: Default::default(), opacity: 0.35 };
@@ -207,10 +272,10 @@ async fn the_options_of_a_recording_are_kept_and_can_be_changed_while_it_takes_i
     assert_eq!(store.recording(&id).await.unwrap().unwrap().options, options);
 
     let changed = RecordingOptions { width: 640, ..options };
-    assert!(store.set_options(&id, changed.clone()).await.unwrap());
+    assert!(store.set_options(&id, changed.clone(), None).await.unwrap());
     assert_eq!(store.recording(&id).await.unwrap().unwrap().options, changed);
-    store.set_phase(&id, Phase::Stopping).await.unwrap();
-    assert!(!store.set_options(&id, RecordingOptions::default()).await.unwrap());
+    store.set_phase(&id, Phase::Stopping, None).await.unwrap();
+    assert!(!store.set_options(&id, RecordingOptions::default(), None).await.unwrap());
     assert_eq!(store.recording(&id).await.unwrap().unwrap().options, changed);
 }
 

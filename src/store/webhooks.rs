@@ -1,11 +1,15 @@
 //! Owns the `webhooks` and `webhook_events` tables. Does not know which event names exist, nor what
 //! makes a good address: `webhook` does.
+//!
+//! Contract: a webhook of the configuration is changed by [`Store::set_static_webhooks`] only.
+
+use std::str::FromStr;
 
 use jiff::Timestamp;
 use rusqlite::{Row, Transaction, params};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::columns::{Millis, parsed};
+use super::columns::{Count, Millis, parsed};
 use super::{Store, StoreError};
 use crate::ids::WebhookId;
 
@@ -18,7 +22,29 @@ pub struct WebhookRow {
     /// Exact event names, or `*` for all, in the order given. Without duplicates.
     pub events: Vec<String>,
     pub created_at: Timestamp,
+    pub source: WebhookSource,
 }
+
+/// Where a webhook comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WebhookSource {
+    /// A call registered it.
+    Api,
+    /// The configuration names it.
+    Config,
+}
+
+/// A webhook of the configuration that it names no more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ForgottenWebhook {
+    pub id: WebhookId,
+    /// How many deliveries were still to be made.
+    pub pending: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("\"{0}\" is no source of a webhook")]
+pub struct UnknownSource(String);
 
 /// What of a webhook becomes different; `None` stays as it is.
 #[derive(Debug, Clone, Default)]
@@ -63,6 +89,24 @@ impl Store {
         .await
     }
 
+    /// Makes the webhooks of the configuration these: those that there are become as they are here (but for when they
+    /// were created), and others of before are forgotten with their deliveries.
+    pub async fn set_static_webhooks(
+        &self,
+        webhooks: Vec<WebhookRow>,
+    ) -> Result<Vec<ForgottenWebhook>, StoreError> {
+        self.write("set_static_webhooks", move |tx| {
+            let mut forgotten = static_webhooks(tx)?;
+            forgotten.retain(|old| webhooks.iter().all(|webhook| webhook.id != old.id));
+            for old in &forgotten {
+                tx.execute("DELETE FROM webhooks WHERE id = ?1", [old.id.as_str()])?;
+            }
+            webhooks.iter().try_for_each(|webhook| set(tx, webhook))?;
+            Ok(forgotten)
+        })
+        .await
+    }
+
     /// Removes a webhook and its deliveries. Answers whether there was one.
     pub async fn delete_webhook(&self, id: &WebhookId) -> Result<bool, StoreError> {
         let id = id.clone();
@@ -73,17 +117,57 @@ impl Store {
     }
 }
 
+impl WebhookSource {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Api => "api",
+            Self::Config => "config",
+        }
+    }
+}
+
+impl FromStr for WebhookSource {
+    type Err = UnknownSource;
+
+    fn from_str(word: &str) -> Result<Self, UnknownSource> {
+        let found = [Self::Api, Self::Config].into_iter().find(|source| source.as_str() == word);
+        found.ok_or_else(|| UnknownSource(word.to_owned()))
+    }
+}
+
 fn insert(tx: &Transaction<'_>, webhook: &WebhookRow) -> rusqlite::Result<()> {
     tx.execute(
-        "INSERT INTO webhooks (id, url, secret, created_at) VALUES (?1, ?2, ?3, ?4)",
+        "INSERT INTO webhooks (id, url, secret, created_at, source) VALUES (?1, ?2, ?3, ?4, ?5)",
         params![
             webhook.id.as_str(),
             webhook.url,
             webhook.secret.expose_secret(),
             Millis(webhook.created_at),
+            webhook.source.as_str(),
         ],
     )?;
     add_events(tx, &webhook.id, &webhook.events)
+}
+
+fn set(tx: &Transaction<'_>, webhook: &WebhookRow) -> rusqlite::Result<()> {
+    if find(tx, &webhook.id)?.is_none() {
+        return insert(tx, webhook);
+    }
+    let WebhookRow { id, url, secret, events, .. } = webhook.clone();
+    change(tx, &id, &WebhookUpdate { url: Some(url), secret: Some(secret), events: Some(events) })
+}
+
+/// Those that the configuration named so far.
+fn static_webhooks(tx: &Transaction<'_>) -> rusqlite::Result<Vec<ForgottenWebhook>> {
+    let mut query = tx.prepare(
+        "SELECT id, (SELECT COUNT(*) FROM deliveries WHERE webhook_id = webhooks.id AND state = 'pending') AS pending
+         FROM webhooks WHERE source = 'config' ORDER BY rowid",
+    )?;
+    let rows = query.query_map([], |row| {
+        let Count(pending) = row.get("pending")?;
+        Ok(ForgottenWebhook { id: parsed(row, "id")?, pending })
+    })?;
+    rows.collect()
 }
 
 fn change(tx: &Transaction<'_>, id: &WebhookId, update: &WebhookUpdate) -> rusqlite::Result<()> {
@@ -126,5 +210,6 @@ fn webhook_row(tx: &Transaction<'_>, row: &Row<'_>) -> rusqlite::Result<WebhookR
         secret: row.get::<_, String>("secret")?.into(),
         events,
         created_at,
+        source: parsed(row, "source")?,
     })
 }

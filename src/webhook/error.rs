@@ -24,6 +24,16 @@ pub enum WebhookError {
     /// The caller's fault; the message is fit to be shown.
     #[error("events must name at least one event")]
     NoEvents,
+    /// The caller's fault; the message is fit to be shown.
+    #[error("url must not be longer than {most} bytes")]
+    LongUrl { most: usize },
+    /// The caller's fault; the message is fit to be shown.
+    #[error("secret must not be longer than {most} bytes")]
+    LongSecret { most: usize },
+    #[error("there are {most} webhooks already, as many as may be")]
+    TooMany { most: usize },
+    #[error("the webhook {0} is set by the configuration")]
+    OfConfiguration(WebhookId),
     #[error("there is no webhook {0}")]
     NotFound(WebhookId),
     #[error("this webhook has no delivery {0}")]

@@ -84,6 +84,43 @@ pub fn egress_started(egress_id: &EgressId, room: &RoomName, started_at: Timesta
     })
 }
 
+/// What a recording is like now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Update<'a> {
+    /// In the words of the API, as the layout and the fit.
+    pub status: &'a str,
+    pub layout: &'a str,
+    /// `None`: by the shape of each picture.
+    pub fit: Option<&'a str>,
+    pub at: Timestamp,
+}
+
+/// `egress_updated`: a recording has come to another status, or looks different from now on. Its first media and its end
+/// are events of their own.
+pub fn egress_updated(egress_id: &EgressId, room: &RoomName, update: &Update<'_>) -> OutboxEvent {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Body<'a> {
+        event: &'static str,
+        egress_id: &'a EgressId,
+        room_id: &'a RoomName,
+        status: &'a str,
+        layout: &'a str,
+        fit: Option<&'a str>,
+        updated_at: String,
+    }
+    let &Update { status, layout, fit, at } = update;
+    outbox_event(EventName::EgressUpdated, |event| Body {
+        event,
+        egress_id,
+        room_id: room,
+        status,
+        layout,
+        fit,
+        updated_at: format!("{at:.3}"),
+    })
+}
+
 /// `egress_ended`: the recording has ended and what could be saved of it is in the bucket.
 pub fn egress_ended(egress_id: &EgressId, room: &RoomName, outcome: &Outcome) -> OutboxEvent {
     #[derive(Serialize)]
@@ -192,6 +229,19 @@ mod tests {
             egress_started(&id, &room, started_at).body,
             r#"{"event":"egress_started","egressId":"EG_abc123abc123","roomId":"room-abc","startedAt":"2024-04-21T10:00:00.000Z"}"#
         );
+    }
+
+    #[test]
+    fn an_update_says_what_the_recording_is_like_now() {
+        let (id, room) = ids();
+        let at = "2024-04-21T10:00:00.5Z".parse().unwrap();
+        let update = Update { status: "active", layout: "speaker-light", fit: Some("contain"), at };
+        assert_eq!(
+            egress_updated(&id, &room, &update).body,
+            r#"{"event":"egress_updated","egressId":"EG_abc123abc123","roomId":"room-abc","status":"active","layout":"speaker-light","fit":"contain","updatedAt":"2024-04-21T10:00:00.500Z"}"#
+        );
+        let by_shape = egress_updated(&id, &room, &Update { fit: None, ..update });
+        assert!(by_shape.body.contains(r#""fit":null"#), "{}", by_shape.body);
     }
 
     #[test]

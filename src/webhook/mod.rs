@@ -7,6 +7,7 @@
 mod deliver;
 mod error;
 pub mod event;
+mod fixed;
 mod log;
 mod registry;
 pub mod retry;
@@ -19,5 +20,6 @@ pub mod testing;
 pub use deliver::Deliverer;
 pub use error::WebhookError;
 pub use event::{EventFilter, EventName};
-pub use registry::{NewWebhook, Registered, Registry, Trial, Webhook, WebhookChange};
+pub use fixed::StaticWebhook;
+pub use registry::{NewWebhook, Registered, Registry, Trial, Webhook, WebhookChange, check_url};
 pub use target::TargetPolicy;

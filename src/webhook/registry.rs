@@ -11,7 +11,13 @@ use super::event::{self, EventFilter};
 use super::sender::{Message, Sender};
 use super::target::TargetPolicy;
 use crate::ids::WebhookId;
-use crate::store::{DeliveryId, Store, WebhookRow, WebhookUpdate};
+use crate::store::{DeliveryId, Store, WebhookRow, WebhookSource, WebhookUpdate};
+
+/// As many may be registered by calls: each can have attempts under way at the same time.
+const MAX_WEBHOOKS: usize = 100;
+/// Longer than any address that somebody means, and than any key that makes HMAC-SHA256 stronger.
+const MAX_URL_BYTES: usize = 2048;
+const MAX_SECRET_BYTES: usize = 1024;
 
 /// 32 characters of `[A-Za-z0-9]` are 190 bits, more than a key for HMAC-SHA256 needs.
 const SECRET_LEN: usize = 32;
@@ -61,6 +67,7 @@ pub struct Webhook {
     pub url: String,
     pub events: Vec<EventFilter>,
     pub created_at: Timestamp,
+    pub source: WebhookSource,
 }
 
 #[derive(Debug)]
@@ -80,6 +87,9 @@ impl Registry {
         let url = parse_url(&new.url)?;
         let events = without_duplicates(new.events)?;
         check_secret(new.secret.as_ref())?;
+        if self.store.webhooks().await?.len() >= MAX_WEBHOOKS {
+            return Err(WebhookError::TooMany { most: MAX_WEBHOOKS });
+        }
         self.targets.check_now(&url).await?;
         let (secret, made_secret) = match new.secret {
             Some(secret) => (secret, None),
@@ -88,7 +98,8 @@ impl Registry {
                 (made.clone(), Some(made))
             }
         };
-        let webhook = Webhook { id: WebhookId::random(), url: new.url, events, created_at: now };
+        let (id, source) = (WebhookId::random(), WebhookSource::Api);
+        let webhook = Webhook { id, url: new.url, events, created_at: now, source };
         self.store.insert_webhook(row(&webhook, secret)).await?;
         tracing::info!(webhook = %webhook.id, "webhook registered");
         Ok(Registered { webhook, made_secret })
@@ -108,6 +119,7 @@ impl Registry {
     /// Changes a webhook. What is still to be delivered to it goes to where it is then, signed with its secret then.
     pub async fn change(&self, id: &WebhookId, change: WebhookChange) -> Result<Webhook, WebhookError> {
         let WebhookChange { url, secret, events } = change;
+        self.must_be_ours(id).await?;
         check_secret(secret.as_ref())?;
         let events = events.map(without_duplicates).transpose()?;
         if let Some(url) = &url {
@@ -143,11 +155,20 @@ impl Registry {
 
     /// Removes a webhook, with what was still to be delivered to it.
     pub async fn remove(&self, id: &WebhookId) -> Result<(), WebhookError> {
+        self.must_be_ours(id).await?;
         if !self.store.delete_webhook(id).await? {
             return Err(WebhookError::NotFound(id.clone()));
         }
         tracing::info!(webhook = %id, "webhook removed");
         Ok(())
+    }
+
+    /// Calls change only what calls have made. What a webhook comes from never changes.
+    async fn must_be_ours(&self, id: &WebhookId) -> Result<(), WebhookError> {
+        match self.get(id).await?.source {
+            WebhookSource::Api => Ok(()),
+            WebhookSource::Config => Err(WebhookError::OfConfiguration(id.clone())),
+        }
     }
 }
 
@@ -155,10 +176,10 @@ impl TryFrom<WebhookRow> for Webhook {
     type Error = WebhookError;
 
     fn try_from(row: WebhookRow) -> Result<Self, WebhookError> {
-        let WebhookRow { id, url, secret: _, events, created_at } = row;
+        let WebhookRow { id, url, secret: _, events, created_at, source } = row;
         let events: Result<_, _> = events.iter().map(|word| word.parse()).collect();
         match events {
-            Ok(events) => Ok(Self { id, url, events, created_at }),
+            Ok(events) => Ok(Self { id, url, events, created_at, source }),
             Err(source) => Err(WebhookError::CorruptFilter { id, source }),
         }
     }
@@ -171,22 +192,32 @@ fn row(webhook: &Webhook, secret: SecretString) -> WebhookRow {
         secret,
         events: words(&webhook.events),
         created_at: webhook.created_at,
+        source: webhook.source,
     }
 }
 
 /// As the store keeps them.
-fn words(events: &[EventFilter]) -> Vec<String> {
+pub(super) fn words(events: &[EventFilter]) -> Vec<String> {
     events.iter().map(|filter| filter.as_str().to_owned()).collect()
 }
 
 fn check_secret(secret: Option<&SecretString>) -> Result<(), WebhookError> {
-    match secret.is_some_and(|secret| secret.expose_secret().is_empty()) {
-        true => Err(WebhookError::EmptySecret),
-        false => Ok(()),
+    match secret.map(|secret| secret.expose_secret().len()) {
+        Some(0) => Err(WebhookError::EmptySecret),
+        Some(len) if len > MAX_SECRET_BYTES => Err(WebhookError::LongSecret { most: MAX_SECRET_BYTES }),
+        Some(_) | None => Ok(()),
     }
 }
 
+/// Whether a webhook can have this URL, as far as that can be said without asking anybody.
+pub fn check_url(url: &str, targets: TargetPolicy) -> Result<(), WebhookError> {
+    Ok(targets.check_literal(&parse_url(url)?)?)
+}
+
 fn parse_url(url: &str) -> Result<Url, WebhookError> {
+    if url.len() > MAX_URL_BYTES {
+        return Err(WebhookError::LongUrl { most: MAX_URL_BYTES });
+    }
     let parsed = Url::parse(url).map_err(|error| WebhookError::InvalidUrl(Some(error)))?;
     match parsed.scheme() {
         "http" | "https" if parsed.has_host() => Ok(parsed),

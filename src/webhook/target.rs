@@ -6,16 +6,21 @@
 //! any of its addresses is; a URL with a literal address never reaches a resolver and is checked before.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use tokio::sync::Semaphore;
 use url::{Host, Url};
 
 use super::error::TargetRefused;
 
 /// How long [`TargetPolicy::check_now`] waits for the name servers; its caller waits for an answer.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Names that are looked up at a time. A name server that does not answer keeps a thread for up to half a minute, longer
+/// than anybody waits for it, and the database needs threads, too.
+static LOOKUPS: Semaphore = Semaphore::const_new(64);
 
 /// Which addresses webhooks may go to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,7 +89,14 @@ impl Resolve for CheckedResolver {
 
 /// The port 0 stands for the URL's own.
 async fn lookup(host: &str) -> io::Result<Vec<SocketAddr>> {
-    Ok(tokio::net::lookup_host((host, 0)).await?.collect())
+    let turn = LOOKUPS.acquire().await.map_err(io::Error::other)?;
+    let host = host.to_owned();
+    let looked_up = tokio::task::spawn_blocking(move || {
+        // Given back when the lookup is over, not when nobody waits for it any more.
+        let _turn = turn;
+        Ok((host.as_str(), 0).to_socket_addrs()?.collect())
+    });
+    looked_up.await.map_err(io::Error::other)?
 }
 
 /// Whether an address belongs to the public internet, by the IANA special-purpose registries. What
@@ -94,11 +106,19 @@ fn is_public(address: IpAddr) -> bool {
         IpAddr::V4(v4) => is_public_v4(v4),
         IpAddr::V6(v6) => match embedded_v4(v6) {
             Some(v4) => is_public_v4(v4),
-            // Global unicast is 2000::/3; loopback, unspecified, unique local (fc00::/7),
-            // link-local (fe80::/10), site-local and multicast all lie outside it.
-            None => v6.segments()[0] & 0xe000 == 0x2000,
+            // Global unicast is 2000::/3; loopback, unspecified, unique local (fc00::/7), link-local
+            // (fe80::/10), site-local, multicast and NAT64's local prefix (64:ff9b:1::/48) all lie outside it.
+            None => v6.segments()[0] & 0xe000 == 0x2000 && !is_special_unicast(v6),
         },
     }
+}
+
+/// What of global unicast is set aside: protocol assignments (2001::/23, with Teredo, which hides an IPv4 address, and
+/// benchmarking) and documentation (2001:db8::/32, 3fff::/20).
+fn is_special_unicast(address: Ipv6Addr) -> bool {
+    let [first, second, ..] = address.segments();
+    (first == 0x2001 && (second & 0xfe00 == 0 || second == 0xdb8))
+        || (first == 0x3fff && second & 0xf000 == 0)
 }
 
 fn is_public_v4(address: Ipv4Addr) -> bool {
@@ -106,6 +126,7 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
     let this_network = a == 0;
     let shared_by_carriers = a == 100 && b & 0xc0 == 64; // RFC 6598, 100.64.0.0/10
     let protocol_assignments = (a, b, c) == (192, 0, 0); // RFC 6890
+    let relays = (a, b, c) == (192, 88, 99); // RFC 7526, 6to4's anycast, withdrawn
     let benchmarking = a == 198 && b & 0xfe == 18; // RFC 2544, 198.18.0.0/15
     let multicast_or_reserved = a >= 224;
     !(this_network
@@ -113,7 +134,9 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
         || address.is_loopback()
         || address.is_link_local()
         || shared_by_carriers
+        || address.is_documentation()
         || protocol_assignments
+        || relays
         || benchmarking
         || multicast_or_reserved)
 }
@@ -148,6 +171,10 @@ mod tests {
             "172.16.0.1",
             "172.31.255.255",
             "192.0.0.8",
+            "192.0.2.1",
+            "192.88.99.1",
+            "198.51.100.1",
+            "203.0.113.1",
             "192.168.1.1",
             "198.19.0.1",
             "224.0.0.1",
@@ -160,6 +187,11 @@ mod tests {
             "::ffff:169.254.169.254",
             "::127.0.0.1",
             "64:ff9b::7f00:1",
+            "64:ff9b:1::a00:1",
+            "2001::1",
+            "2001:0:5ef5:79fd::1",
+            "2001:db8::1",
+            "3fff::1",
             "2002:7f00:1::",
             "fc00::1",
             "fd12:3456::1",
@@ -195,6 +227,11 @@ mod tests {
         for url in [
             "http://127.0.0.1/",
             "http://127.1/",
+            "http://0x7f.1/",
+            "http://0/",
+            "http://127.0.0.1./",
+            "http://127%2e0.0.1/",
+            "http://１２７.０.０.１/",
             "http://2130706433/",
             "http://0x7f000001/",
             "http://0177.0.0.1/",

@@ -6,6 +6,7 @@ mod deliveries;
 pub mod fuzzing;
 mod health;
 mod json;
+mod livekit;
 mod metrics;
 mod options;
 mod path;
@@ -24,13 +25,15 @@ use axum::routing::{get, post};
 use super::gate::{self, Gate};
 use super::problem::{Kind, Problem};
 use super::{ApiState, console, cors};
+use livekit::LivekitHook;
 use metrics::Metrics;
 
 /// All routes, with everything that stands in front of them.
 pub fn router(state: ApiState) -> Router {
-    let ApiState { recorder, webhooks, metrics, settings } = state;
+    let ApiState { recorder, webhooks, livekit, metrics, settings } = state;
     let metrics = Metrics { recorder: Arc::clone(&recorder), handle: metrics };
     let gate = Arc::new(Gate::new(&settings));
+    let hook = LivekitHook { recorder: Arc::clone(&recorder), key: livekit, body_limit: settings.body_limit };
     let console = settings.console.as_ref().map(console::router).unwrap_or_default();
     let origins: Arc<[String]> = settings.cors_origins.into();
 
@@ -68,7 +71,13 @@ pub fn router(state: ApiState) -> Router {
         .route("/v1/health", get(health::show))
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(health);
-    open.merge(console).merge(signed).layer(from_fn_with_state(origins, cors::check))
+    // LiveKit signs with its own key; the body is read and limited as the gate's.
+    let from_livekit = Router::new()
+        .route("/livekit/webhook", post(livekit::hear))
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(DefaultBodyLimit::disable())
+        .with_state(hook);
+    open.merge(console).merge(from_livekit).merge(signed).layer(from_fn_with_state(origins, cors::check))
 }
 
 async fn not_found() -> Problem {

@@ -14,6 +14,7 @@ use super::path;
 use super::recording::millis;
 use crate::api::problem::Problem;
 use crate::ids::WebhookId;
+use crate::store::WebhookSource;
 use crate::webhook::event::UnknownEvent;
 use crate::webhook::{EventFilter, NewWebhook, Registered, Registry, Trial, Webhook, WebhookChange};
 
@@ -24,6 +25,9 @@ pub struct WebhookAnswer {
     url: String,
     events: Vec<&'static str>,
     created_at: String,
+    /// Only where it is true: the configuration sets it, and calls cannot change it.
+    #[serde(rename = "static", skip_serializing_if = "std::ops::Not::not")]
+    is_static: bool,
     /// Only in the answer to a registration that gave none.
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<String>,
@@ -112,12 +116,13 @@ pub async fn remove(
 
 impl From<Webhook> for WebhookAnswer {
     fn from(webhook: Webhook) -> Self {
-        let Webhook { id, url, events, created_at } = webhook;
+        let Webhook { id, url, events, created_at, source } = webhook;
         Self {
             id,
             url,
             events: events.into_iter().map(EventFilter::as_str).collect(),
             created_at: millis(created_at),
+            is_static: source == WebhookSource::Config,
             secret: None,
         }
     }

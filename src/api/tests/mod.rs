@@ -5,6 +5,7 @@ mod console;
 mod dashboard;
 mod deliveries;
 mod gate;
+mod livekit;
 mod recording;
 mod recordings;
 mod webhooks;
@@ -29,7 +30,7 @@ use super::recorder::{
     UrlTerms,
 };
 use super::*;
-use crate::ids::{EgressId, RoomName};
+use crate::ids::{EgressId, RoomName, RoomSid};
 use crate::media::{Corner, Decorations, FitChoice, Layout, Theme, View, Watermark};
 use crate::options::{AskedOptions, RecordingOptions, ViewChange};
 use crate::report::QualityReport;
@@ -37,6 +38,7 @@ use crate::store::{Destination, Phase, RecordingRow, SavedFile, Store};
 use crate::webhook::TargetPolicy;
 
 const BODY_LIMIT: usize = 1000;
+const LIVEKIT_SECRET: &str = "a-secret-of-thirty-two-characters";
 const STARTED_AT: &str = "2024-04-21T10:00:00.000Z";
 
 /// Knows every room but `nowhere`, cannot reach LiveKit for `unreachable`, and has no place for `full`. Knows one past
@@ -77,6 +79,15 @@ impl Recorder for InMemory {
     fn stop<'a>(&'a self, room: &'a RoomName) -> BoxFuture<'a, Result<EgressId, RecorderError>> {
         let stopped = self.0.lock().unwrap().remove(room);
         async { stopped.ok_or(RecorderError::NothingActive) }.boxed()
+    }
+
+    fn room_finished<'a>(
+        &'a self,
+        name: &'a RoomName,
+        room: &'a RoomSid,
+    ) -> BoxFuture<'a, Result<bool, RecorderError>> {
+        let ended = room.as_str() == "RM_recorded" && self.0.lock().unwrap().remove(name).is_some();
+        async move { Ok(ended) }.boxed()
     }
 
     fn active<'a>(
@@ -238,6 +249,11 @@ impl Api {
         Self::with(rate_limit, TargetPolicy::PublicOnly).await
     }
 
+    async fn with_body_limit(body_limit: usize) -> Self {
+        let settings = ApiSettings { body_limit, ..settings(RateLimit::default()) };
+        Self::set(settings, TargetPolicy::PublicOnly).await
+    }
+
     /// Its webhooks may lead to this machine.
     async fn trusting() -> Self {
         Self::with(RateLimit::default(), TargetPolicy::AnyAddress).await
@@ -258,6 +274,7 @@ impl Api {
         let state = ApiState {
             recorder: Arc::new(InMemory::default()),
             webhooks: Registry::new(store.clone(), targets).unwrap(),
+            livekit: LivekitKey { key: "devkey".to_owned(), secret: LIVEKIT_SECRET.into() },
             metrics: PrometheusBuilder::new().build_recorder().handle(),
             settings,
         };

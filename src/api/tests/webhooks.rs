@@ -1,8 +1,10 @@
 //! The calls that register, show, change, try and remove webhooks.
 
-use super::*;
-use crate::webhook::testing;
 use serde_json::{Value, json};
+
+use super::*;
+use crate::ids::WebhookId;
+use crate::webhook::{EventFilter, StaticWebhook, testing};
 
 #[tokio::test]
 async fn a_webhook_is_registered_listed_shown_and_removed_and_its_secret_never_shown() {
@@ -41,7 +43,11 @@ async fn a_secret_that_was_made_here_is_shown_once() {
 
 #[tokio::test]
 async fn a_webhook_that_cannot_be_is_refused_with_its_fault() {
-    let api = Api::start().await;
+    let api = Api::with_body_limit(10_000).await;
+    let long_url =
+        json!({"url": format!("https://1.1.1.1/{}", "x".repeat(2048)), "events": ["*"]}).to_string();
+    let long_secret =
+        json!({"url": "https://1.1.1.1/", "secret": "x".repeat(1025), "events": ["*"]}).to_string();
     let cases = [
         (r#"{"events":["*"]}"#, "url is missing"),
         (r#"{"url":"https://1.1.1.1/"}"#, "events is missing"),
@@ -53,6 +59,8 @@ async fn a_webhook_that_cannot_be_is_refused_with_its_fault() {
         (r#"{"url":"https://1.1.1.1/","events":"*"}"#, "events must be an array of strings"),
         (r#"{"url":7,"events":["*"]}"#, "url must be a string"),
         (r#"{"url":"https://1.1.1.1/","secret":"","events":["*"]}"#, "secret must not be empty"),
+        (&long_url, "url must not be longer than 2048 bytes"),
+        (&long_secret, "secret must not be longer than 1024 bytes"),
         (
             r#"{"url":"ftp://1.1.1.1/","events":["*"]}"#,
             "url must be an absolute http or https URL with a host",
@@ -130,6 +138,47 @@ async fn a_change_that_cannot_be_changes_nothing_and_says_why() {
         assert_eq!(answer.problem("bad-request"), (400, detail.to_owned()), "{body}");
     }
     assert_eq!(api.get(&one).await.json(), before);
+}
+
+#[tokio::test]
+async fn a_webhook_of_the_configuration_is_listed_and_marked_and_no_call_changes_it() {
+    let api = Api::start().await;
+    let id = WebhookId::of_name("billing");
+    let fixed = StaticWebhook {
+        id: id.clone(),
+        url: "https://billing.example/".to_owned(),
+        secret: "hush".into(),
+        events: vec![EventFilter::All],
+    };
+    let registry = Registry::new(api.store.clone(), TargetPolicy::PublicOnly).unwrap();
+    registry.adopt(vec![fixed], STARTED_AT.parse().unwrap()).await.unwrap();
+    let one = format!("/v1/webhooks/{id}");
+    let expected = json!({
+        "id": id, "url": "https://billing.example/", "events": ["*"], "createdAt": STARTED_AT, "static": true,
+    });
+    assert_eq!(api.get(&one).await.json(), expected);
+    let body = r#"{"url":"https://1.1.1.1/","events":["*"]}"#;
+    let detail = "This webhook is set by the service's configuration: calls cannot change or remove it";
+    for (method, body) in [("PUT", body), ("PATCH", r#"{"secret":"x"}"#), ("DELETE", "")] {
+        let answer = api.call(method, &one, body).await;
+        assert_eq!(answer.problem("conflict"), (409, detail.to_owned()), "{method}");
+    }
+    assert_eq!(api.get("/v1/webhooks").await.json(), json!({"webhooks": [expected]}));
+    assert_eq!(api.get(&format!("{one}/deliveries")).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_hundred_webhooks_can_be_registered_and_no_more() {
+    let api = Api::with_limit(RateLimit { max: 1000, ..RateLimit::default() }).await;
+    let mut last = String::new();
+    for _ in 0..100 {
+        last = api.webhook("https://1.1.1.1/").await;
+    }
+    let body = r#"{"url":"https://1.1.1.1/","events":["*"]}"#;
+    let detail = "There are 100 webhooks already, as many as may be: remove one first";
+    assert_eq!(api.post("/v1/webhooks", body).await.problem("conflict"), (409, detail.to_owned()));
+    assert_eq!(api.call("DELETE", &last, "").await.status, 204);
+    assert_eq!(api.post("/v1/webhooks", body).await.status, 201);
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::control::failure::Verdict;
+use crate::control::news;
 use crate::report::QualityReport;
 use crate::store::{EndResult, Ending, Outcome, Phase, RecordingRow, Store, StoreError};
 use crate::webhook::event;
@@ -26,13 +27,16 @@ impl Records {
     }
 
     pub async fn phase(&self, row: &RecordingRow, phase: Phase) {
-        persist(|| self.store.set_phase(&row.egress_id, phase), phase.as_str()).await;
+        let news = news::of(row, phase, Timestamp::now());
+        persist(|| self.store.set_phase(&row.egress_id, phase, Some(news.clone())), phase.as_str()).await;
     }
 
     /// How it is to end, and that it takes in no more media.
     pub async fn verdict(&self, row: &RecordingRow, verdict: &Verdict) {
         let text = serde_json::to_string(verdict).expect("words and numbers always serialize");
-        persist(|| self.store.set_verdict(&row.egress_id, text.clone()), "uploading").await;
+        let news = news::of(row, Phase::Uploading, Timestamp::now());
+        let write = || self.store.set_verdict(&row.egress_id, text.clone(), Some(news.clone()));
+        persist(write, "uploading").await;
     }
 
     /// When the timeline began: without it no other worker can go on.
@@ -40,9 +44,12 @@ impl Records {
         persist(|| self.store.set_zero(&row.egress_id, zero), "zero").await;
     }
 
-    pub async fn options(&self, row: &RecordingRow) {
+    /// The view of a recording in this phase has changed.
+    pub async fn view(&self, row: &RecordingRow, phase: Phase) {
         let (id, options) = (&row.egress_id, row.options.clone());
-        if let Err(error) = self.store.set_options(id, options).await {
+        if let Err(error) =
+            self.store.set_options(id, options, Some(news::of(row, phase, Timestamp::now()))).await
+        {
             // What is seen matters more than what is written about it.
             tracing::error!(%error, "the view cannot be written down");
         }

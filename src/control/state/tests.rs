@@ -83,6 +83,26 @@ fn a_recording_that_ends_by_itself_is_complete_without_a_stop() {
     }
 }
 
+/// The worker may be out of LiveKit's reach, and only the service hears of it.
+#[test]
+fn a_room_that_livekit_closes_ends_its_recording_like_a_stop_and_for_that_reason() {
+    let (state, actions) =
+        run([Input::Joined, Input::RoomClosed, Input::RoomClosed, ended_well(EndReason::Stopped)]);
+    let verdict = Verdict::AsItShould(EndReason::RoomClosed);
+    assert_eq!(state, State::Finishing { verdict: verdict.clone() });
+    assert_eq!(
+        actions[1..],
+        [
+            Action::Persist(Phase::Stopping),
+            Action::StopWorker,
+            Action::PersistVerdict(verdict),
+            Action::FinishUpload
+        ]
+    );
+    let (state, _) = run([Input::Joined, killed_at(5), Input::RoomClosed, Input::Uploaded(Some(saved()))]);
+    assert!(error_of(&state).starts_with("The recorder ended unexpectedly"), "{state:?}");
+}
+
 #[test]
 fn a_stop_before_the_room_was_joined_stops_the_worker() {
     let (state, actions) = run([Input::StopRequested]);

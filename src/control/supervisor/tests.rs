@@ -16,6 +16,7 @@ use faulty::Faulty;
 use world::{Setting, World, error_of, is_full, room, spool};
 
 use crate::control::{ControlError, StartStatus};
+use crate::ids::RoomSid;
 use crate::media::{FitChoice, Layout, Theme, View};
 use crate::options::{AskedOptions, AskedWatermark, Look, RecordingOptions, ViewChange};
 use crate::storage::Folder;
@@ -151,6 +152,57 @@ async fn a_change_of_view_is_written_down_and_reaches_the_worker() {
     assert_eq!(world.until_warned(&id).await, "speaker light contain");
     let view = View { layout: Layout::Speaker, theme: Theme::Light, fit: FitChoice::Contain };
     assert_eq!(row.options.view, view);
+}
+
+#[tokio::test]
+async fn every_change_of_a_recording_is_told_in_its_order() {
+    let world = World::new(Setting::new("until_stop")).await;
+    let hook = world.webhook_for(&["*"]).await;
+    let id = world.start_recording().await;
+    world.until(&id, |row| row.first_media_at.is_some()).await;
+    let light = ViewChange { look: Look::from_word("grid-light"), fit: None };
+    for change in [light, light, ViewChange { look: None, fit: Some(FitChoice::Cover) }] {
+        world.handle.change_view(&room(), change).await.unwrap();
+    }
+    world.handle.stop(&room()).await.unwrap();
+    world.ended(&id).await;
+    let told = world.told_to(&hook).await;
+    let events: Vec<_> = told.iter().map(|event| event["event"].as_str().unwrap()).collect();
+    let updated = "egress_updated";
+    let expected = [updated, "egress_started", updated, updated, updated, updated, "egress_ended"];
+    assert_eq!(events, expected);
+    let updates = told.iter().filter(|event| event["event"] == updated);
+    let views: Vec<_> = updates
+        .map(|event| {
+            [&event["status"], &event["layout"], &event["fit"]].map(|word| word.as_str().unwrap_or("null"))
+        })
+        .collect();
+    let expected = [
+        ["active", "grid", "null"],
+        ["active", "grid-light", "null"],
+        ["active", "grid-light", "cover"],
+        ["stopping", "grid-light", "cover"],
+        ["uploading", "grid-light", "cover"],
+    ];
+    assert_eq!(views, expected, "a view that is there already is no change");
+}
+
+#[tokio::test]
+async fn a_room_that_livekit_has_closed_ends_its_own_recording_and_no_later_one() {
+    let world = World::new(Setting::new("until_stop")).await;
+    let finished =
+        async |sid: &str| world.handle.room_finished(&room(), &RoomSid(sid.to_owned())).await.unwrap();
+    assert!(!finished("RM_fake").await, "nothing is recorded");
+    let id = world.start_recording().await;
+    world.until(&id, |row| row.first_media_at.is_some()).await;
+    assert!(!finished("RM_earlier").await);
+    assert!(!finished("").await);
+    assert!(world.handle.active(&room()).await.unwrap().is_some());
+
+    assert!(finished("RM_fake").await);
+    assert!(!finished("RM_fake").await, "it has ended by now");
+    let row = world.ended(&id).await;
+    assert_eq!((row.phase, row.error), (Phase::Complete, None));
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ use crate::ids::{EgressId, RoomName, WebhookId};
 use crate::options::RecordingOptions;
 use crate::store::{
     DeliveryRow, DeliveryState, DeliveryStatus, Ending, Inserted, NewRecording, Outcome, WebhookRow,
+    WebhookSource,
 };
 use crate::webhook::event::egress_ended;
 use crate::webhook::sender::DELIVERY_HEADER;
@@ -72,6 +73,7 @@ async fn register(store: &Store, url: &str) -> WebhookId {
         secret: "whsec".into(),
         events: vec!["*".to_owned()],
         created_at: Timestamp::now(),
+        source: WebhookSource::Api,
     };
     store.insert_webhook(row).await.unwrap();
     webhook
@@ -146,6 +148,29 @@ async fn a_delivery_that_was_answered_500_is_made_again_with_the_same_id() {
     assert_eq!(delivery.state.status(), DeliveryStatus::Delivered);
     let id = |request| header(request, DELIVERY_HEADER).unwrap().to_owned();
     assert_eq!(id(&first), id(&second));
+}
+
+/// The waits are the documented ones: nothing is due a moment before.
+#[tokio::test]
+async fn a_receiver_that_answers_500_three_times_is_told_at_the_fourth_after_5_s_30_s_and_5_min() {
+    let (listener, url) = receiver().await;
+    let outbox = Outbox::to(&url).await;
+    let mut now = Timestamp::now();
+    for wait_s in [5, 30, 300] {
+        let deliver = outbox.deliver(TargetPolicy::AnyAddress, now);
+        let (_, delivery) = tokio::join!(answer(&listener, ERROR), deliver);
+        let DeliveryState::Pending { next_attempt_at } = delivery.state else { panic!("{delivery:?}") };
+        let noted = delivery.attempts.last().unwrap();
+        let wait = next_attempt_at.duration_since(noted.at + noted.took);
+        assert!((wait_s * 1000 - 1..wait_s * 2000).contains(&wait.as_millis()), "{wait_s} s: {wait:?}");
+        let just_before = next_attempt_at - Duration::from_millis(1);
+        assert!(outbox.store.due_deliveries(just_before, 10).await.unwrap().is_empty());
+        now = next_attempt_at;
+    }
+    let deliver = outbox.deliver(TargetPolicy::AnyAddress, now);
+    let (_, delivery) = tokio::join!(answer(&listener, OK), deliver);
+    assert_eq!(delivery.state.status(), DeliveryStatus::Delivered);
+    assert_eq!(statuses(&delivery), [Some(500), Some(500), Some(500), Some(200)]);
 }
 
 #[tokio::test]

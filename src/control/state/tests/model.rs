@@ -22,6 +22,7 @@ fn every_input(now: Duration) -> Vec<Input> {
         Input::NoSuccessor,
         Input::StopTimedOut,
         Input::StopRequested,
+        Input::RoomClosed,
         Input::DiskExhausted,
         Input::Uploaded(Some(saved())),
         Input::Uploaded(None),
@@ -73,7 +74,7 @@ impl Witness {
         }
         match input {
             Input::WorkerExited { .. } => self.worker = Worker::Gone,
-            Input::StopRequested | Input::DiskExhausted => self.end_wanted = true,
+            Input::StopRequested | Input::RoomClosed | Input::DiskExhausted => self.end_wanted = true,
             Input::Uploaded(_) => self.uploaded |= self.finishing == 1,
             _ => {}
         }

@@ -20,7 +20,7 @@ use crate::media::{EncodedSample, Size, StreamKind, StreamSetup};
 use crate::mp4::{FragmentWriter, MovieConfig, SpoolReader};
 use crate::options::{AskedOptions, RecordingOptions};
 use crate::storage::{Folder, Storage};
-use crate::store::{NewRecording, RecordingRow, Store, WebhookRow};
+use crate::store::{NewRecording, RecordingRow, Store, WebhookRow, WebhookSource};
 
 /// Far more than anything here takes; a test that gets there has failed.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -85,15 +85,7 @@ impl World {
     pub async fn new(setting: Setting) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Store::open(&folder.path().join("egressd.db")).unwrap();
-        let webhook = WebhookId::random();
-        let row = WebhookRow {
-            id: webhook.clone(),
-            url: "http://127.0.0.1:9/".into(),
-            secret: "secret".into(),
-            events: vec!["egress_ended".into()],
-            created_at: jiff::Timestamp::now(),
-        };
-        store.insert_webhook(row).await.unwrap();
+        let webhook = register(&store, &["egress_ended"]).await;
         Self::start(setting, folder, store, webhook).await
     }
 
@@ -234,6 +226,17 @@ impl World {
         deliveries.into_iter().map(|delivery| delivery.body).collect()
     }
 
+    /// Another webhook, for these events.
+    pub async fn webhook_for(&self, events: &[&str]) -> WebhookId {
+        register(&self.store, events).await
+    }
+
+    /// The events that wait to be delivered to it.
+    pub async fn told_to(&self, webhook: &WebhookId) -> Vec<serde_json::Value> {
+        let deliveries = self.store.all_deliveries(webhook).await.into_iter();
+        deliveries.map(|delivery| serde_json::from_str(&delivery.body).unwrap()).collect()
+    }
+
     pub fn file(&self, row: &RecordingRow) -> Vec<u8> {
         let saved = row.saved.as_ref().expect("a file");
         std::fs::read(self.recordings.join(&saved.key)).unwrap()
@@ -279,6 +282,20 @@ impl World {
     pub async fn gone(&mut self) {
         (&mut self.supervisor).await.unwrap();
     }
+}
+
+async fn register(store: &Store, events: &[&str]) -> WebhookId {
+    let id = WebhookId::random();
+    let row = WebhookRow {
+        id: id.clone(),
+        url: "http://127.0.0.1:9/".into(),
+        secret: "secret".into(),
+        events: events.iter().map(|&event| event.to_owned()).collect(),
+        created_at: jiff::Timestamp::now(),
+        source: WebhookSource::Api,
+    };
+    store.insert_webhook(row).await.unwrap();
+    id
 }
 
 pub fn room() -> RoomName {

@@ -1,0 +1,71 @@
+//! Owns what is made of LiveKit's own webhooks: a room that is finished ends its recording at once.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Request, State};
+use serde::{Deserialize, Serialize};
+
+use crate::api::gate;
+use crate::api::livekit::LivekitKey;
+use crate::api::problem::Problem;
+use crate::api::recorder::Recorder;
+use crate::ids::{RoomName, RoomSid};
+
+/// The one event that is of use here; everything else is noticed by those who are in the room.
+const ROOM_FINISHED: &str = "room_finished";
+
+#[derive(Clone)]
+pub struct LivekitHook {
+    pub recorder: Arc<dyn Recorder>,
+    pub key: LivekitKey,
+    pub body_limit: usize,
+}
+
+/// What became of it.
+#[derive(Serialize)]
+pub struct HookAnswer {
+    /// Whether a recording was ended by it.
+    ended: bool,
+}
+
+/// Of LiveKit's `WebhookEvent`, as JSON.
+#[derive(Deserialize)]
+struct Event {
+    #[serde(default)]
+    event: String,
+    room: Option<Room>,
+}
+
+#[derive(Deserialize)]
+struct Room {
+    #[serde(default)]
+    sid: String,
+    #[serde(default)]
+    name: String,
+}
+
+pub async fn hear(
+    State(hook): State<LivekitHook>,
+    request: Request<Body>,
+) -> Result<Json<HookAnswer>, Problem> {
+    let (head, body) = request.into_parts();
+    let claim = hook.key.claim(&head.headers)?;
+    let body = gate::read_body(&head.headers, body, hook.body_limit).await?;
+    claim.verify(&body)?;
+    let event: Event = serde_json::from_slice(&body)
+        .map_err(|error| Problem::bad_request(format!("The body is no event of LiveKit's: {error}")))?;
+    let ended = match finished_room(event) {
+        Some((room, sid)) => hook.recorder.room_finished(&room, &sid).await?,
+        None => false,
+    };
+    Ok(Json(HookAnswer { ended }))
+}
+
+/// A room whose name no recording can have is none of ours.
+fn finished_room(event: Event) -> Option<(RoomName, RoomSid)> {
+    let Event { event, room } = event;
+    let Room { sid, name } = room.filter(|_| event == ROOM_FINISHED)?;
+    Some((name.parse().ok()?, RoomSid(sid)))
+}
