@@ -37,3 +37,5 @@ pub mod telemetry;
 pub mod failpoint;
 
 pub mod serve;
+
+pub mod health;

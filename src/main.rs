@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use egressd::config::Config;
 use egressd::demo::{DemoArgs, PublishArgs};
-use egressd::{demo, serve, telemetry, worker};
+use egressd::health::HealthArgs;
+use egressd::{demo, health, serve, telemetry, worker};
 use tokio::runtime::{Builder, Runtime};
 
 /// sysexits.h: somebody is to try again, here by starting the service again on the same data.
@@ -22,6 +23,8 @@ struct Args {
 enum Command {
     /// Runs the service, configured by environment variables or the file that EGRESSD_CONFIG names.
     Serve,
+    /// Asks the running service how it is; the exit code is 0 if it could start a recording now.
+    Health(HealthArgs),
     /// Starts what it needs locally, records moving test participants, says where the file is.
     Demo(DemoArgs),
     /// Publishes test participants into a room.
@@ -71,6 +74,9 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
                 serve::Left::Nothing => ExitCode::SUCCESS,
                 serve::Left::Work => ExitCode::from(EX_TEMPFAIL),
             });
+        }
+        Command::Health(args) => {
+            return Ok(if health::run(args).await? { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         Command::Demo(args) => {
             // Its progress is what a user reads; faults are told at its end.
