@@ -35,6 +35,7 @@ const FAULTY_UDP: Options = Options {
     takes: Takes::Whole,
     network: Network::Faulty { seed: 7, feedback: Feedback::Estimate },
     signalling: Signalling::Relayed,
+    livekit_tells: false,
     settings: &[],
     disk: None,
 };

@@ -24,6 +24,10 @@ mod preview;
 
 mod webhook;
 
+mod harm;
+
+mod closing;
+
 mod upload;
 
 mod outage;

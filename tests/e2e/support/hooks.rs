@@ -59,16 +59,22 @@ impl Receiver {
 
     /// The first delivery, waited for at most `limit`.
     pub async fn first(&self, limit: Duration) -> Delivery {
+        self.until(1, limit).await;
+        self.all().remove(0)
+    }
+
+    /// Waits for so many deliveries, at most `limit`.
+    pub async fn until(&self, number: usize, limit: Duration) {
         let arrived = tokio::time::timeout(limit, async {
             loop {
                 let notified = self.inbox.arrived.notified();
-                if let Some(delivery) = self.all().first() {
-                    return delivery.clone();
+                if self.all().len() >= number {
+                    return;
                 }
                 notified.await;
             }
         });
-        arrived.await.unwrap_or_else(|_| panic!("no webhook within {limit:?}"))
+        arrived.await.unwrap_or_else(|_| panic!("no {number} webhooks within {limit:?}"));
     }
 
     pub fn all(&self) -> Vec<Delivery> {

@@ -21,6 +21,8 @@ pub mod rest;
 
 pub mod hooks;
 
+pub mod hostile;
+
 pub mod probe;
 
 pub mod grid;

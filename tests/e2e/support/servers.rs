@@ -51,11 +51,19 @@ impl LiveKit {
     pub const SECRET: &str = "an-end-to-end-test-secret-of-livekit";
 
     pub async fn start(folder: &Path, network: Network) -> Self {
+        Self::start_telling(folder, network, None).await
+    }
+
+    /// One that posts webhooks of its own to `hook`.
+    pub async fn start_telling(folder: &Path, network: Network, hook: Option<&str>) -> Self {
         let port = free_tcp_port();
         let media_port = faults::free_port();
         let media_tcp_port = free_tcp_port();
-        fs::write(folder.join(Self::CONFIG), Self::config(port, (media_tcp_port, media_port), network))
-            .expect("the test's folder can be written to");
+        let mut config = Self::config(port, (media_tcp_port, media_port), network);
+        if let Some(url) = hook {
+            config.push_str(&format!("webhook: {{api_key: {}, urls: [\"{url}\"]}}\n", Self::KEY));
+        }
+        fs::write(folder.join(Self::CONFIG), config).expect("the test's folder can be written to");
         let process = Self::run(folder, port).await;
         let faults = match network {
             Network::Direct => None,
@@ -143,6 +151,13 @@ impl LiveKit {
         let grants = VideoGrants { room_create: true, ..Default::default() };
         self.call("CreateRoom", grants, json!({"name": room})).await;
         room
+    }
+
+    /// LiveKit's id of the room that has this name now.
+    pub async fn room_sid(&self, room: &str) -> String {
+        let grants = VideoGrants { room_list: true, ..Default::default() };
+        let rooms = self.call("ListRooms", grants, json!({"names": [room]})).await;
+        rooms["rooms"][0]["sid"].as_str().unwrap_or_else(|| panic!("no room {room}: {rooms}")).to_owned()
     }
 
     /// Closes the room and sends everybody away.

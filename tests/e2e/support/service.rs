@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::process::{Process, free_tcp_port};
+use super::process::Process;
 use super::procfs;
 use super::rest::Caller;
 use super::servers::{LiveKit, Minio};
@@ -23,9 +23,14 @@ impl Service {
     pub const KEY: &str = "an-api-key";
     pub const SECRET: &str = "an-end-to-end-test-secret-of-egressd";
 
-    /// `settings` are those of this test, besides where everything is.
-    pub async fn start(folder: &Path, livekit_url: &str, minio: &Minio, settings: &[(&str, &OsStr)]) -> Self {
-        let port = free_tcp_port();
+    /// On this port. `settings` are those of this test, besides where everything is.
+    pub async fn start(
+        folder: &Path,
+        port: u16,
+        livekit_url: &str,
+        minio: &Minio,
+        settings: &[(&str, &OsStr)],
+    ) -> Self {
         let environment = Self::environment(folder, livekit_url, (port, minio.port()), settings);
         let process = Self::run(folder, port, &environment, None).await;
         Self { process, port, folder: folder.to_owned(), environment }
@@ -110,6 +115,15 @@ impl Service {
 
     pub fn caller(&self) -> Caller {
         Caller::new(format!("http://127.0.0.1:{}", self.port), Self::KEY, Self::SECRET)
+    }
+
+    /// Where LiveKit's own webhooks go.
+    pub fn livekit_hook(&self) -> String {
+        Self::livekit_hook_at(self.port)
+    }
+
+    pub fn livekit_hook_at(port: u16) -> String {
+        format!("http://127.0.0.1:{port}/livekit/webhook")
     }
 
     /// Process ids of the recordings' workers: the service's children.

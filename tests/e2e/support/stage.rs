@@ -13,6 +13,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use super::disk::SmallDisk;
 use super::participants::{Crowd, Participants};
 use super::probe::Recording;
+use super::process::free_tcp_port;
 use super::rest::{Answer, Caller};
 use super::servers::{LiveKit, Minio, Network};
 use super::service::Service;
@@ -50,6 +51,8 @@ pub struct Options {
     pub takes: Takes,
     pub network: Network,
     pub signalling: Signalling,
+    /// LiveKit posts its own webhooks to egressd.
+    pub livekit_tells: bool,
     /// egressd's settings, by name.
     pub settings: &'static [(&'static str, &'static str)],
     /// Bytes of the disk that egressd's folder is on; a part of the machine's disk if there is no other (see
@@ -71,6 +74,7 @@ impl Options {
         takes: Takes::Half,
         network: Network::Direct,
         signalling: Signalling::Direct,
+        livekit_tells: false,
         settings: &[],
         disk: None,
     };
@@ -110,7 +114,9 @@ impl Stage {
         };
         let turn = HALVES.acquire_many(halves).await.expect("it is never closed");
         let folder = Folder::new(room);
-        let livekit = LiveKit::start(folder.path(), options.network).await;
+        let port = free_tcp_port();
+        let hook = options.livekit_tells.then(|| Service::livekit_hook_at(port));
+        let livekit = LiveKit::start_telling(folder.path(), options.network, hook.as_deref()).await;
         let minio = Minio::start(folder.path()).await;
         let signalling = match options.signalling {
             Signalling::Direct => None,
@@ -125,7 +131,7 @@ impl Stage {
             settings.push(("EGRESSD_LIVEKIT_CA_FILE", relay.ca_file().as_os_str()));
         }
         let disk = options.disk.and_then(|bytes| SmallDisk::mount(&Service::data_in(folder.path()), bytes));
-        let service = Service::start(folder.path(), &url, &minio, &settings).await;
+        let service = Service::start(folder.path(), port, &url, &minio, &settings).await;
         match options.network {
             Network::Direct => {}
             Network::Ipv6 => livekit.ipv6().aim_at(service.id()),
