@@ -32,6 +32,8 @@ pub mod api;
 
 pub mod demo;
 
+pub mod check;
+
 pub mod telemetry;
 
 pub mod failpoint;

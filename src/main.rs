@@ -3,10 +3,11 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use egressd::check::{CheckArgs, Verdict};
 use egressd::config::Config;
 use egressd::demo::{DemoArgs, PublishArgs};
 use egressd::health::HealthArgs;
-use egressd::{demo, health, serve, telemetry, worker};
+use egressd::{check, demo, health, serve, telemetry, worker};
 use tokio::runtime::{Builder, Runtime};
 
 /// sysexits.h: somebody is to try again, here by starting the service again on the same data.
@@ -25,6 +26,8 @@ enum Command {
     Serve,
     /// Asks the running service how it is; the exit code is 0 if it could start a recording now.
     Health(HealthArgs),
+    /// Says what works and what does not: configuration, LiveKit, store, encoders, this machine.
+    Check(CheckArgs),
     /// Starts what it needs locally, records moving test participants, says where the file is.
     Demo(DemoArgs),
     /// Publishes test participants into a room.
@@ -77,6 +80,14 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Health(args) => {
             return Ok(if health::run(args).await? { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+        Command::Check(args) => {
+            // What goes wrong is told in words; what libraries have to say of it would stand between them.
+            telemetry::init("off")?;
+            return Ok(match check::run(args).await? {
+                Verdict::Usable => ExitCode::SUCCESS,
+                Verdict::Unusable => ExitCode::FAILURE,
+            });
         }
         Command::Demo(args) => {
             // Its progress is what a user reads; faults are told at its end.

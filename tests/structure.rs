@@ -60,7 +60,7 @@ const LIVES_IN: &[(&[&str], &[&str])] = &[
     (&["livekit_signaling", "livekit_protocol", "livekit_net", "str0m"], &["room/"]),
     (&["tokio_rustls", "rustls_native_certs", "tokio_tungstenite"], &["room/"]),
     // Asking LiveKit whether a room exists takes a token, too, and its webhooks carry one.
-    (&["livekit_token"], &["room/", "control/livekit.rs", "api/livekit.rs"]),
+    (&["livekit_token"], &["room/", "control/livekit.rs", "control/livekit/", "api/livekit.rs"]),
     (&["gst", "gst_app", "gst_video", "gstreamer"], &["decode/", "encode/", "demo/clips.rs", "demo/clips/"]),
     (&["aws_"], &["storage/s3.rs", "storage/s3/"]),
     (&["axum"], &["api/"]),

@@ -62,6 +62,6 @@ mod fakes;
 mod tests;
 
 pub use composer::{ComposeError, ComposeOptions, Composer, Tick, VideoTrack};
-pub use decor::WatermarkFault;
+pub use decor::{WatermarkFault, installed_fonts};
 pub use figures::{Freeze, VideoCounters, VideoFigures};
 pub use voice::VoiceCounters;

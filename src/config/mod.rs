@@ -4,6 +4,7 @@
 //! pure ([`Config::from_sources`]); only [`Config::load`] looks at the process. Contract: whoever has
 //! a `Config` has one without faults, and all faults are told at once. Secrets never show.
 
+mod examined;
 mod sections;
 mod sources;
 mod stores;
@@ -22,6 +23,7 @@ use crate::options::RecordingOptions;
 use crate::storage::StorageConfig;
 use crate::webhook::{StaticWebhook, TargetPolicy};
 
+pub use examined::{Examined, Parts};
 pub use sources::{ConfigErrors, Fault};
 
 use sources::Sources;

@@ -88,6 +88,13 @@ impl<'a> Sources<'a> {
         ConfigErrors::none_of(self.faults).map(|()| value)
     }
 
+    /// What `read` makes of its settings, and whether nothing in them is wrong.
+    pub fn part<T>(&mut self, read: impl FnOnce(&mut Self) -> T) -> (T, bool) {
+        let before = self.faults.len();
+        let part = read(self);
+        (part, self.faults.len() == before)
+    }
+
     /// The setting without white space around it. An empty one counts as not set: that is what
     /// `NAME=` in an env file and `${NAME:-}` in a compose file mean.
     pub fn get(&self, name: &str) -> Option<String> {

@@ -394,3 +394,24 @@ fn going_on_after_a_restart_can_be_switched_off_and_grace_be_given() {
     assert_eq!(config.recording.resume_within, Duration::ZERO);
     assert_eq!(config.shutdown_grace, Duration::from_secs(90));
 }
+
+#[test]
+fn the_good_parts_of_a_faulty_configuration_can_be_looked_at() {
+    let env = [&REQUIRED[2..], &MINIO, &[("MINIO_PORT", "nine"), ("LOG_LEVEL", "loud")]].concat();
+    let find = |name: &str| env.iter().find(|set| set.0 == name).map(|set| set.1.to_owned());
+    let examined = Examined::from_sources(find, None);
+    let names: BTreeSet<_> = examined.faults.iter().map(|fault| fault.name.as_str()).collect();
+    assert_eq!(names, BTreeSet::from(["API_KEY", "API_SECRET", "LOG_LEVEL", "MINIO_PORT"]));
+    assert_eq!(examined.set, 8);
+    let parts = examined.parts.expect("there is no file");
+    assert!(parts.livekit.is_some() && parts.recording.is_some());
+    assert!(parts.api.is_none() && parts.storage.is_none());
+}
+
+#[test]
+fn nothing_is_believed_of_a_configuration_whose_file_cannot_be_read() {
+    let find = |name: &str| REQUIRED.iter().find(|set| set.0 == name).map(|set| set.1.to_owned());
+    let examined = Examined::from_sources(find, Some("api_secret = hush"));
+    assert_eq!(examined.faults[0].name, "EGRESSD_CONFIG");
+    assert!(examined.parts.is_none());
+}

@@ -6,6 +6,9 @@
 /// What a recording is taken to need at least: nine participants in 1280x720, decoded on the processor.
 const LEAST: Cost = Cost { cores: 0.35, bytes: 200 << 20 };
 
+/// More need not be counted: other things end first.
+const BEARS_MAX: usize = 10_000;
+
 /// What a recording takes.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Cost {
@@ -59,6 +62,16 @@ impl Load {
             return Err(Shortage::Processors);
         }
         Ok(())
+    }
+
+    /// How many recordings may run at a time besides what the machine does now, as far as this one knows.
+    pub fn bears(&self, percent: u32) -> usize {
+        let none_of_ours = Self { workers: Vec::new(), ..self.clone() };
+        let one_more = |running: &usize| none_of_ours.admits(*running, percent).is_ok();
+        match none_of_ours.admits(0, percent) {
+            Ok(()) => 1 + (1..BEARS_MAX).take_while(one_more).count(),
+            Err(_) => 0,
+        }
     }
 
     /// What one more is going to take.
@@ -132,6 +145,16 @@ mod tests {
     fn where_nothing_runs_busy_processors_are_no_reason_but_memory_is() {
         assert_eq!(load((2.0, 2.0), (8.0, 2.0), &[]).admits(0, 90), Ok(()));
         assert_eq!(load((2.0, 0.0), (8.0, 7.1), &[]).admits(0, 90), Err(Shortage::Memory));
+    }
+
+    #[test]
+    fn as_many_are_borne_as_would_be_admitted_one_after_the_other() {
+        // 3.6 processors at 0.35 each; 7.2 GiB at 200 MiB each.
+        assert_eq!(load((4.0, 0.0), (8.0, 0.0), &[]).bears(90), 10);
+        assert_eq!(load((64.0, 0.0), (2.0, 0.0), &[]).bears(100), 10);
+        assert_eq!(load((2.0, 2.0), (8.0, 0.0), &[]).bears(90), 1, "where nothing runs, one is admitted");
+        assert_eq!(load((2.0, 0.0), (1.0, 1.0), &[]).bears(90), 0);
+        assert_eq!(Load::default().bears(90), BEARS_MAX);
     }
 
     #[test]

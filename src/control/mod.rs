@@ -34,11 +34,13 @@ mod upload_status;
 mod vigil;
 mod workforce;
 
-pub use capacity::{Load, Shortage};
+pub use capacity::{Load, Pool, Shortage};
 pub use catalogue::{FileUrl, ListedRecording, Listing, RecordingState};
 pub use error::ControlError;
 pub use handle::{ActiveRecording, Handle, StartStatus, Started};
-pub use livekit::{Livekit, LivekitError};
+pub use livekit::{Answered, Livekit, LivekitError};
+pub use machine::{free_bytes, sample};
+pub use meter::{Meter, Sample};
 pub use monitor::{Monitor, Outlook};
 pub use overview::Overview;
 pub use process::WorkerProgram;

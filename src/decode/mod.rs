@@ -22,7 +22,7 @@ mod turns;
 
 pub use decoder::TrackDecoder;
 pub use error::DecodeError;
-pub use trial::available;
+pub use trial::{available, try_each};
 
 use crate::media::{Picture, Sound};
 

@@ -27,10 +27,17 @@ pub async fn available() -> &'static [Codec] {
     AVAILABLE.get_or_init(try_all).await
 }
 
-/// All at the same time: most of it is loading libraries.
+/// Every codec that a track may have, Opus last, with what came of its trial. All at the same time: most of it is
+/// loading libraries.
+pub async fn try_each() -> Vec<(Codec, Result<(), DecodeError>)> {
+    let all = Codec::VIDEO.into_iter().chain([Codec::Opus]);
+    let outcomes = join_all(all.clone().map(decodes)).await;
+    all.zip(outcomes).collect()
+}
+
 async fn try_all() -> Vec<Codec> {
-    let outcomes = join_all(Codec::VIDEO.map(decodes)).await;
-    let available = Codec::VIDEO.into_iter().zip(outcomes).filter_map(|(codec, outcome)| {
+    let outcomes = Codec::VIDEO.into_iter().zip(join_all(Codec::VIDEO.map(decodes)).await);
+    let available = outcomes.filter_map(|(codec, outcome)| {
         let logged =
             |error: &DecodeError| tracing::warn!(%codec, %error, "tracks in this codec cannot be shown");
         outcome.inspect_err(logged).ok().map(|()| codec)
@@ -38,7 +45,7 @@ async fn try_all() -> Vec<Codec> {
     available.collect()
 }
 
-/// Whether the codec's keyframe becomes a picture.
+/// Whether the codec's keyframe becomes a picture, or its packet sound.
 async fn decodes(codec: Codec) -> Result<(), DecodeError> {
     let wake = Arc::new(Notify::new());
     let mut decoder = TrackDecoder::start(codec, "trial", Arc::clone(&wake))?;
@@ -46,9 +53,9 @@ async fn decodes(codec: Codec) -> Result<(), DecodeError> {
     let picture = async {
         loop {
             match decoder.try_next() {
-                Some(Decoded::Picture(_)) => return Ok(()),
+                Some(Decoded::Picture(_) | Decoded::Sound(_)) => return Ok(()),
                 Some(Decoded::Failed(error)) => return Err(error),
-                Some(Decoded::KeyframeWanted | Decoded::Sound(_)) => {}
+                Some(Decoded::KeyframeWanted) => {}
                 None if decoder.caught_up() => return Err(DecodeError::NoPicture { codec }),
                 None => wake.notified().await,
             }
@@ -84,5 +91,12 @@ mod tests {
     #[tokio::test]
     async fn every_codec_can_be_decoded_where_all_plugins_are() {
         assert_eq!(try_all().await, Codec::VIDEO);
+    }
+
+    #[tokio::test]
+    async fn sound_is_tried_as_well() {
+        let (codec, outcome) = try_each().await.pop().unwrap();
+        assert_eq!(codec, Codec::Opus);
+        outcome.unwrap();
     }
 }

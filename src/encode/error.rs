@@ -16,4 +16,8 @@ pub enum EncodeError {
     NoCodecData { stream: StreamKind },
     #[error("the frame cannot be made a JPEG")]
     Jpeg(#[from] image::ImageError),
+    #[error("of {pushed} pictures {pictures} came out")]
+    Lost { pushed: u32, pictures: u32 },
+    #[error("the encoders do not come to an end")]
+    Stuck,
 }

@@ -17,11 +17,13 @@ mod start;
 mod still;
 #[cfg(test)]
 mod tests;
+mod trial;
 
 pub use encoder::Encoder;
 pub use error::EncodeError;
 pub use start::StreamStart;
 pub use still::jpeg;
+pub use trial::trial;
 
 use crate::media::{EncodedSample, Size, StreamSetup};
 

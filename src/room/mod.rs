@@ -41,6 +41,7 @@ mod websocket;
 pub use error::RoomError;
 pub use roster::PublishedTrack;
 pub use session::{Joined, Session, join};
+pub use tls::is_tls_fault;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};

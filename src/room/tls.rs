@@ -43,6 +43,23 @@ pub fn explained(error: &io::Error) -> String {
     }
 }
 
+/// Whether an error, or a cause of it, is one of TLS: somebody answered, but not as somebody who is trusted.
+pub fn is_tls_fault(error: &(dyn std::error::Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if error.is::<TlsError>() {
+            return true;
+        }
+        // What is inside of an I/O error is not its source.
+        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        if inner.is_some_and(|inner| is_tls_fault(inner)) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
 fn add_file(file: &Path, roots: &mut RootCertStore) -> Result<(), RoomError> {
     let unusable = |reason: String| RoomError::CaFile { file: file.to_owned(), reason };
     let certificates: Vec<CertificateDer> = CertificateDer::pem_file_iter(file)
@@ -67,6 +84,15 @@ mod tests {
         std::fs::write(&file, contents).unwrap();
         let Err(error) = connector(Some(&file)) else { panic!("{contents:?} was taken") };
         error.to_string()
+    }
+
+    #[test]
+    fn a_fault_of_tls_is_found_wherever_it_is_wrapped() {
+        let untrusted = || TlsError::General("not trusted".into());
+        let wrapped = io::Error::other(io::Error::other(untrusted()));
+        assert!(is_tls_fault(&untrusted()) && is_tls_fault(&wrapped));
+        assert!(is_tls_fault(&RoomError::Tls(untrusted())));
+        assert!(!is_tls_fault(&io::Error::other(io::Error::from(io::ErrorKind::ConnectionRefused))));
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub enum Action {
     Put { key: ObjectKey },
     Find { key: ObjectKey },
     Presign { key: ObjectKey },
+    Read { key: ObjectKey },
+    Remove { key: ObjectKey },
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -125,6 +127,8 @@ impl fmt::Display for Action {
             Self::Put { key } => write!(f, "store {key}"),
             Self::Find { key } => write!(f, "look for {key}"),
             Self::Presign { key } => write!(f, "make a URL for {key}"),
+            Self::Read { key } => write!(f, "read {key}"),
+            Self::Remove { key } => write!(f, "remove {key}"),
         }
     }
 }

@@ -20,6 +20,7 @@ use super::checksum::{Checksum, Summing};
 use super::error::{Action, StorageError};
 use super::key::ObjectKey;
 use super::parts::Cutting;
+use super::trial::{self, Step, Tried};
 use super::upload::{HeldPart, HeldParts, Upload, random_mark};
 use super::{Found, Storage, UrlTerms};
 
@@ -46,6 +47,20 @@ impl Folder {
         self.path(key).with_file_name(hidden).join(upload_id)
     }
 
+    async fn read_back(&self, key: &ObjectKey) -> Result<(), StorageError> {
+        let path = self.path(key);
+        let read = move || match fs::read(path)? == trial::TEXT {
+            true => Ok(()),
+            false => Err(io::Error::new(io::ErrorKind::InvalidData, "what is read is not what was written")),
+        };
+        blocking(Action::Read { key: key.clone() }, read).await
+    }
+
+    async fn remove(&self, key: &ObjectKey) -> Result<(), StorageError> {
+        let path = self.path(key);
+        blocking(Action::Remove { key: key.clone() }, move || fs::remove_file(path)).await
+    }
+
     fn place(&self) -> String {
         format!("the folder {}", self.root.display())
     }
@@ -68,6 +83,23 @@ impl Storage for Folder {
             // Only a write tells: permission bits say nothing of read-only mounts and quotas.
             new_file_in(&root)?.write_all(b"egressd")
         }))
+    }
+
+    fn try_out(&self) -> BoxFuture<'_, Vec<Tried>> {
+        Box::pin(async move {
+            let reached = self.ensure_ready().await;
+            if reached.is_err() {
+                return vec![Tried::new(Step::Reach, reached)];
+            }
+            let key = trial::key();
+            let written = self.put(&key, Body::of_bytes(trial::TEXT)).await;
+            let mut tried = vec![Tried::new(Step::Reach, reached), Tried::new(Step::Write, written)];
+            if tried[1].is_good() {
+                tried.push(Tried::new(Step::Read, self.read_back(&key).await));
+                tried.push(Tried::new(Step::Remove, self.remove(&key).await));
+            }
+            tried
+        })
     }
 
     fn begin<'a>(&'a self, key: &'a ObjectKey) -> BoxFuture<'a, Result<Arc<dyn Upload>, StorageError>> {

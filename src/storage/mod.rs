@@ -13,6 +13,7 @@ pub mod parts;
 mod s3;
 #[cfg(test)]
 pub mod testing;
+mod trial;
 mod upload;
 
 use std::path::PathBuf;
@@ -28,6 +29,7 @@ pub use folder::Folder;
 pub use key::{InvalidKey, ObjectKey};
 pub use parts::{Cutting, MAX_PARTS, MIN_PART_SIZE};
 pub use s3::{DEFAULT_REGION, S3, S3Config};
+pub use trial::{Step, Tried};
 pub use upload::{HeldPart, Upload};
 
 /// What every object is: the recorder writes nothing but MP4.
@@ -82,6 +84,9 @@ pub trait Storage: Send + Sync {
 
     /// Makes sure that objects can be stored: the bucket or folder exists, or is created.
     fn ensure_ready(&self) -> BoxFuture<'_, Result<(), StorageError>>;
+
+    /// Tries everything that a recording needs of it, with an object of its own that is removed again. Creates no bucket.
+    fn try_out(&self) -> BoxFuture<'_, Vec<Tried>>;
 
     /// Begins an upload in parts. Nothing is visible under `key` until it is completed.
     fn begin<'a>(&'a self, key: &'a ObjectKey) -> BoxFuture<'a, Result<Arc<dyn Upload>, StorageError>>;

@@ -9,6 +9,7 @@
 mod fault;
 mod listing;
 mod sending;
+mod trial;
 mod upload;
 
 use std::sync::{Arc, OnceLock};
@@ -32,6 +33,7 @@ use super::body::Body;
 use super::error::{Action, StorageError};
 use super::key::ObjectKey;
 use super::parts::Cutting;
+use super::trial::Tried;
 use super::upload::{Upload, random_mark};
 use super::{CONTENT_TYPE, Found, Reading, Storage, UrlTerms};
 
@@ -148,6 +150,15 @@ impl S3 {
         Self { client, patience: Patience { attempt, slowest_link: u64::MAX }, ..Self::new(config) }
     }
 
+    /// Whether the bucket is there for us. Not HeadBucket: the answer to HEAD has no body, so it could not say what is
+    /// wrong.
+    async fn list_one(&self) -> Result<(), StorageError> {
+        let request = self.client.list_objects_v2().bucket(&self.bucket);
+        let answer = request.max_keys(1).send().await;
+        let place = || Action::Reach { place: self.describe() };
+        answer.map(drop).map_err(|error| Fault::from(error).during(place()))
+    }
+
     async fn create_bucket(&self) -> Result<(), StorageError> {
         let mut request = self.client.create_bucket().bucket(&self.bucket);
         if self.region != DEFAULT_REGION {
@@ -241,14 +252,15 @@ impl Storage for S3 {
 
     fn ensure_ready(&self) -> BoxFuture<'_, Result<(), StorageError>> {
         Box::pin(async {
-            // Not HeadBucket: the answer to HEAD has no body, so it could not say what is wrong.
-            let request = self.client.list_objects_v2().bucket(&self.bucket);
-            match request.max_keys(1).send().await.map_err(Fault::from) {
-                Ok(_) => Ok(()),
-                Err(fault) if fault.has_code(fault::NO_BUCKET) => self.create_bucket().await,
-                Err(fault) => Err(fault.during(Action::Reach { place: self.describe() })),
+            match self.list_one().await {
+                Err(StorageError::BucketGone { .. }) => self.create_bucket().await,
+                other => other,
             }
         })
+    }
+
+    fn try_out(&self) -> BoxFuture<'_, Vec<Tried>> {
+        Box::pin(trial::try_out(self))
     }
 
     fn begin<'a>(&'a self, key: &'a ObjectKey) -> BoxFuture<'a, Result<Arc<dyn Upload>, StorageError>> {

@@ -59,6 +59,11 @@ impl Store {
         Ok(Self { connection: Arc::new(Mutex::new(schema::open(path)?)), deliveries_added: Arc::default() })
     }
 
+    /// Whether there is a database that this version can use. Changes nothing. Blocks.
+    pub fn look(path: &Path) -> Result<(), StoreError> {
+        schema::look(path)
+    }
+
     /// Whether the database answers, for health checks.
     pub async fn ping(&self) -> Result<(), StoreError> {
         self.read("ping", |tx| tx.query_row("SELECT 1", [], |_| Ok(()))).await

@@ -8,7 +8,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::StoreError;
 
@@ -31,12 +31,25 @@ pub fn open(path: &Path) -> Result<Connection, StoreError> {
     let mut connection = Connection::open(path).map_err(failed)?;
     configure(&connection).map_err(failed)?;
     let found = user_version(&connection).map_err(failed)?;
-    let known = MIGRATIONS.len();
-    if found > known {
-        return Err(StoreError::FromTheFuture { path: path.to_owned(), found, known });
-    }
+    check_version(path, found)?;
     migrate(&mut connection, found).map_err(failed)?;
     Ok(connection)
+}
+
+/// Whether there is a database at `path` that this version can use. Changes nothing, its schema neither.
+pub fn look(path: &Path) -> Result<(), StoreError> {
+    let failed = |source| StoreError::Open { path: path.to_owned(), source };
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
+    connection.busy_timeout(BUSY_TIMEOUT).map_err(failed)?;
+    check_version(path, user_version(&connection).map_err(failed)?)
+}
+
+fn check_version(path: &Path, found: usize) -> Result<(), StoreError> {
+    match MIGRATIONS.len() {
+        known if found > known => Err(StoreError::FromTheFuture { path: path.to_owned(), found, known }),
+        _ => Ok(()),
+    }
 }
 
 /// SQLite would create the file with the umask's permissions; it gives its WAL the file's own.

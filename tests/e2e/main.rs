@@ -38,6 +38,8 @@ mod kills;
 
 mod terminate;
 
+mod check;
+
 mod leftovers;
 
 mod successor;

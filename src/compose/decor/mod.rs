@@ -15,5 +15,6 @@ mod watermark;
 pub(super) use label::{draw_border, initials_panel, name_tag, notice_panel};
 pub(super) use stamp::Stamp;
 pub(super) use text::Lettering;
+pub use text::installed_fonts;
 pub use watermark::WatermarkFault;
 pub(super) use watermark::load as load_watermark;

@@ -40,6 +40,11 @@ pub(super) struct Style {
     pub colour: [u8; 3],
 }
 
+/// How many fonts this machine has.
+pub fn installed_fonts() -> usize {
+    FontSystem::new().db().len()
+}
+
 impl Lettering {
     /// Looks for fonts now; whether there are any.
     pub(in super::super) fn load(&mut self) -> bool {

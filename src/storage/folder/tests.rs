@@ -189,3 +189,17 @@ async fn a_file_has_no_url() {
     let url = folder.presigned_get(&key, terms).await;
     assert_eq!(url.expect("an answer"), None);
 }
+
+#[tokio::test]
+async fn a_trial_leaves_no_file() {
+    let (_dir, folder) = folder();
+    let tried = folder.try_out().await;
+    assert!(tried.len() == 4 && tried.iter().all(Tried::is_good), "{tried:?}");
+    assert_eq!(files(&folder), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_trial_of_a_folder_that_cannot_be_says_so_and_ends() {
+    let tried = Folder::new("/proc/nowhere").try_out().await;
+    assert!(matches!(&tried[..], [Tried { step: Step::Reach, outcome: Err(_) }]), "{tried:?}");
+}

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::storage::testing::minio::{Minio, free_address};
-use crate::storage::{Checksum, MIN_PART_SIZE, Source};
+use crate::storage::{Checksum, MIN_PART_SIZE, Source, Step};
 
 const A_MINUTE: Duration = Duration::from_secs(60);
 
@@ -355,4 +355,27 @@ async fn a_url_says_whether_a_browser_is_to_save_the_file() {
     };
     assert_eq!(disposition(Reading::Play).await, None);
     assert_eq!(disposition(Reading::Save).await.as_deref(), Some("attachment"));
+}
+
+#[tokio::test]
+async fn a_trial_goes_through_everything_and_leaves_nothing() {
+    let (_minio, s3) = bucket("tried").await;
+    let tried = s3.try_out().await;
+    let steps: Vec<_> = tried.iter().map(|tried| tried.step).collect();
+    assert_eq!(steps, [Step::Reach, Step::Write, Step::Read, Step::Parts, Step::Remove]);
+    assert!(tried.iter().all(Tried::is_good), "{tried:?}");
+    let left = s3.client.list_objects_v2().bucket(&s3.bucket).send().await.expect("a list");
+    assert_eq!(left.contents().len(), 0);
+}
+
+#[tokio::test]
+async fn a_trial_creates_no_bucket() {
+    let (minio, _) = bucket("other").await;
+    let missing = S3::new(&minio.config("missing"));
+    for _ in 0..2 {
+        let tried = missing.try_out().await;
+        let [Tried { step: Step::Reach, outcome: Err(StorageError::BucketGone { .. }) }] = &tried[..] else {
+            panic!("{tried:?}");
+        };
+    }
 }

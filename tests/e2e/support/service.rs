@@ -74,8 +74,12 @@ impl Service {
         command.envs(dies_at.map(|moment| ("EGRESSD_FAIL_AT", moment)));
         let mut process = Process::start("egressd", &mut command, folder);
         let health = format!("http://127.0.0.1:{port}/v1/health");
+        // Whether it is well is for the tests to say; but it must have looked.
         process
-            .until(async || reqwest::get(&health).await.is_ok_and(|answer| answer.status().is_success()))
+            .until(async || {
+                let Ok(answer) = reqwest::get(&health).await else { return false };
+                answer.text().await.is_ok_and(|text| !text.contains("not known yet"))
+            })
             .await;
         process
     }
@@ -111,6 +115,18 @@ impl Service {
             ("EGRESSD_MAX_LOAD_PERCENT", "100000".as_ref()),
         ];
         all.iter().chain(settings).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    /// `egressd check --json` with the same settings, but for these; its exit code, and what it prints.
+    pub fn check(&self, settings: &[(&str, &str)]) -> (Option<i32>, String) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_egressd"));
+        command.args(["check", "--json"]).env_remove("EGRESSD_CONFIG").env_remove("REDIS_URL");
+        command
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            .envs(settings.iter().copied());
+        let done = command.output().expect("egressd can be started");
+        assert_eq!(String::from_utf8_lossy(&done.stderr), "", "only findings are told");
+        (done.status.code(), String::from_utf8(done.stdout).expect("JSON is UTF-8"))
     }
 
     pub fn caller(&self) -> Caller {

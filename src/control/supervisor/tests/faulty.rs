@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures_util::future::BoxFuture;
 
 use crate::storage::{
-    Action, Body, Cutting, Folder, Found, ObjectKey, Storage, StorageError, Upload, UrlTerms,
+    Action, Body, Cutting, Folder, Found, ObjectKey, Storage, StorageError, Tried, Upload, UrlTerms,
 };
 
 pub struct Faulty {
@@ -47,6 +47,10 @@ impl Storage for Faulty {
 
     fn ensure_ready(&self) -> BoxFuture<'_, Result<(), StorageError>> {
         self.folder.ensure_ready()
+    }
+
+    fn try_out(&self) -> BoxFuture<'_, Vec<Tried>> {
+        self.folder.try_out()
     }
 
     fn begin<'a>(&'a self, key: &'a ObjectKey) -> BoxFuture<'a, Result<Arc<dyn Upload>, StorageError>> {

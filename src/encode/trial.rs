@@ -1,0 +1,78 @@
+//! Whether this machine can encode at all: a second of a recording is made, once, of pictures and sound of our own. An
+//! element that is there may still lack its library, or refuse the settings.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+
+use super::error::EncodeError;
+use super::{EncodeSettings, Encoded, Encoder};
+use crate::media::{AUDIO_CHANNELS, AUDIO_RATE, StreamKind};
+
+/// It takes a fifth of a second where the machine has nothing else to do.
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// Makes a second of a recording; how long that took.
+pub async fn trial(settings: EncodeSettings) -> Result<Duration, EncodeError> {
+    let begun = Instant::now();
+    let made = tokio::time::timeout(DEADLINE, a_second(settings)).await;
+    made.unwrap_or(Err(EncodeError::Stuck)).map(|()| begun.elapsed())
+}
+
+async fn a_second(settings: EncodeSettings) -> Result<(), EncodeError> {
+    let wake = Arc::new(Notify::new());
+    let mut encoder = Encoder::start(settings, Arc::clone(&wake))?;
+    let sound = vec![0; AUDIO_RATE as usize / settings.frame_rate as usize * AUDIO_CHANNELS as usize];
+    let (mut pushed, mut pictures) = (0, 0);
+    loop {
+        while pushed < settings.frame_rate && encoder.ready() {
+            encoder.push(&picture(settings, pushed), &sound)?;
+            pushed += 1;
+            if pushed == settings.frame_rate {
+                encoder.finish();
+            }
+        }
+        match encoder.try_next() {
+            Some(Encoded::Sample(sample)) => pictures += u32::from(sample.stream == StreamKind::Video),
+            Some(Encoded::Setup(_)) => {}
+            Some(Encoded::End) if pictures == pushed => return Ok(()),
+            Some(Encoded::End) => return Err(EncodeError::Lost { pushed, pictures }),
+            Some(Encoded::Failed(error)) => return Err(error),
+            None => wake.notified().await,
+        }
+    }
+}
+
+/// Stripes that move: a plain picture would cost nothing.
+fn picture(settings: EncodeSettings, number: u32) -> Vec<u8> {
+    let (width, height) = (settings.size.width as usize, settings.size.height as usize);
+    let row: Vec<u8> = (0..width).map(|x| ((x + 4 * number as usize) % 256) as u8).collect();
+    let mut picture = row.repeat(height);
+    picture.resize(width * height * 3 / 2, 128);
+    picture
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::Size;
+
+    const SMALL: EncodeSettings = EncodeSettings {
+        size: Size { width: 128, height: 128 },
+        frame_rate: 30,
+        video_kbps: 500,
+        audio_kbps: 64,
+    };
+
+    #[tokio::test]
+    async fn a_machine_with_all_plugins_makes_a_second() {
+        trial(SMALL).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_no_encoder_takes_is_an_error_and_no_endless_wait() {
+        let tiny = EncodeSettings { size: Size { width: 4, height: 4 }, ..SMALL };
+        assert!(trial(tiny).await.is_err());
+    }
+}
