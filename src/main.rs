@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use egressd::check::{CheckArgs, Verdict};
 use egressd::config::Config;
+use egressd::control::TRIAL_COMMAND;
 use egressd::demo::{DemoArgs, PublishArgs};
 use egressd::health::HealthArgs;
 use egressd::{check, demo, health, serve, telemetry, worker};
@@ -33,6 +34,9 @@ enum Command {
     /// Publishes test participants into a room.
     #[command(hide = true)]
     Publish(PublishArgs),
+    /// Makes a second of a recording, for the service that wants to know whether it could; says why not.
+    #[command(name = TRIAL_COMMAND, hide = true)]
+    TryEncoders,
     /// One recording, for the service that started it.
     #[command(hide = true)]
     Worker,
@@ -97,6 +101,12 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Publish(args) => {
             telemetry::init(&telemetry::inherited_level("warn"))?;
             demo::publish(args).await?;
+        }
+        Command::TryEncoders => {
+            if let Err(error) = check::try_encoders().await {
+                println!("{:#}", anyhow::Error::new(error));
+                return Ok(ExitCode::FAILURE);
+            }
         }
         Command::Worker => {
             telemetry::init(&telemetry::inherited_level("info"))?;

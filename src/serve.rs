@@ -23,8 +23,9 @@ use tokio_util::sync::CancellationToken;
 use crate::api::{self, ApiKey, ApiKeys, ApiSettings, ApiState, ConsoleSettings, LivekitKey, RateLimit};
 use crate::config::Config;
 use crate::control::{
-    ControlError, Fallback, Handle, Limits, Livekit, LivekitAccess, LivekitError, Monitor, Outlook,
-    RetryPolicy, Shared, Shutdown, Stores, Supervisor, Uploads, WorkerProgram, Workforce,
+    ControlError, EncoderLookout, Fallback, Handle, Known, Limits, Livekit, LivekitAccess, LivekitError,
+    LivekitLookout, Monitor, Outlook, RetryPolicy, Shared, Shutdown, Stores, Supervisor, Uploads,
+    WorkerProgram, Workforce,
 };
 use crate::storage::{self, Storage, StorageConfig};
 use crate::store::{Store, StoreError};
@@ -102,21 +103,28 @@ pub async fn run(config: Config) -> Result<Left, ServeError> {
     let watched = Watched { workforce, outlook };
     let webhooks = Registry::new(store.clone(), config.webhook.targets)?;
     webhooks.adopt(config.webhook.fixed.clone(), Timestamp::now()).await?;
-    let (handle, supervisor) = supervisor(&config, store.clone(), stores, watched).await?;
+    let (handle, supervisor, lookouts) = supervisor(&config, store.clone(), stores, watched).await?;
     let deliverer = Deliverer::new(store.clone(), config.webhook.targets)?;
     let listener = listen(&config).await?;
     let api = api_state(config, handle, webhooks, telemetry::count()?);
-    let service = Service::start(Parts { monitor, deliverer, supervisor, listener, api });
+    let service = Service::start(Parts { monitor, lookouts, deliverer, supervisor, listener, api });
     service.end_after(signals, &store).await
 }
 
 /// What a service is made of.
 struct Parts {
     monitor: Monitor,
+    lookouts: Lookouts,
     deliverer: Deliverer,
     supervisor: Supervisor,
     listener: TcpListener,
     api: ApiState,
+}
+
+/// Who looks whether a recording could be started.
+struct Lookouts {
+    livekit: LivekitLookout,
+    encoders: EncoderLookout,
 }
 
 /// What the monitor looks at, and what it says.
@@ -128,6 +136,7 @@ struct Watched {
 /// The running parts, each with its own off switch.
 struct Service {
     monitor: Part<()>,
+    lookouts: [Part<()>; 2],
     deliverer: Part<()>,
     supervisor: JoinHandle<()>,
     shutdown: Shutdown,
@@ -160,10 +169,14 @@ impl Part<()> {
 
 impl Service {
     fn start(parts: Parts) -> Self {
-        let Parts { monitor, deliverer, supervisor, listener, api } = parts;
+        let Parts { monitor, lookouts, deliverer, supervisor, listener, api } = parts;
         let shutdown = Shutdown::default();
         Self {
             monitor: Part::start(|off| monitor.run(off)),
+            lookouts: [
+                Part::start(|off| lookouts.livekit.run(off)),
+                Part::start(|off| lookouts.encoders.run(off)),
+            ],
             deliverer: Part::start(|off| deliverer.run(off)),
             supervisor: tokio::spawn(supervisor.run(shutdown.clone())),
             shutdown,
@@ -188,6 +201,9 @@ impl Service {
         deliver_what_is_due(store).await;
         self.deliverer.end().await;
         self.monitor.end().await;
+        for lookout in self.lookouts {
+            lookout.end().await;
+        }
         api_result(result)?;
         Ok(left(store).await?)
     }
@@ -313,7 +329,7 @@ async fn supervisor(
     store: Store,
     stores: Stores,
     watched: Watched,
-) -> Result<(Handle, Supervisor), ServeError> {
+) -> Result<(Handle, Supervisor, Lookouts), ServeError> {
     let livekit = &config.livekit;
     let access = LivekitAccess {
         url: livekit.url.clone(),
@@ -323,12 +339,18 @@ async fn supervisor(
         give_up_after: livekit.reconnect_timeout,
     };
     let rooms = Livekit::new(&livekit.http_url(), &access)?;
+    let program = WorkerProgram::this_executable().map_err(ServeError::Program)?;
+    let (livekit_known, encoders_known) = (Known::of("LiveKit"), Known::of("encoders"));
+    let lookouts = Lookouts {
+        livekit: LivekitLookout { livekit: rooms.clone(), known: livekit_known.clone() },
+        encoders: EncoderLookout { program: program.path.clone(), known: encoders_known.clone() },
+    };
     let shared = Shared {
         store,
         stores,
         livekit: access,
         rooms,
-        program: WorkerProgram::this_executable().map_err(ServeError::Program)?,
+        program,
         spool_dir: config.data_dir.spool(),
         max_recordings: config.recording.max_recordings,
         resume_within: config.recording.resume_within,
@@ -336,6 +358,9 @@ async fn supervisor(
         workforce: watched.workforce,
         outlook: watched.outlook,
         max_load_percent: config.recording.max_load_percent.get(),
+        livekit_known,
+        encoders_known,
+        closed: CancellationToken::new(),
         idle_timeout: config.recording.idle_timeout,
         disabled_codecs: config.recording.disabled_codecs.clone(),
         defaults: config.recording.defaults.clone(),
@@ -343,7 +368,8 @@ async fn supervisor(
         retry: RetryPolicy::default(),
         uploads: Uploads::default(),
     };
-    Ok(Supervisor::new(shared).await?)
+    let (handle, supervisor) = Supervisor::new(shared).await?;
+    Ok((handle, supervisor, lookouts))
 }
 
 async fn listen(config: &Config) -> Result<TcpListener, ServeError> {

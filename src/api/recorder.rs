@@ -6,8 +6,8 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
 pub use crate::control::{
-    ActiveRecording, FileUrl, ListedRecording, Listing, Overview, Reading, RecordingState, Space,
-    StartStatus, Started, Trouble, UploadStatus, UrlTerms,
+    ActiveRecording, FileUrl, ListedRecording, Listing, Overview, Readiness, Reading, RecordingState, Space,
+    Standing, StartStatus, Started, Trouble, UploadStatus, UrlTerms,
 };
 use crate::ids::{EgressId, RoomName, RoomSid};
 use crate::options::{AskedOptions, ViewChange};
@@ -58,6 +58,9 @@ pub trait Recorder: Send + Sync + 'static {
 
     /// The newest frame of a recording that takes in media, as JPEG.
     fn preview<'a>(&'a self, id: &'a EgressId) -> BoxFuture<'a, Result<Bytes, RecorderError>>;
+
+    /// Whether a recording could be started now. Cheap: anybody may ask.
+    fn readiness(&self) -> BoxFuture<'_, Result<Readiness, RecorderError>>;
 
     /// All recordings together, and what they wait for.
     fn overview(&self) -> BoxFuture<'_, Result<Overview, RecorderError>>;

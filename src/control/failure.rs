@@ -70,7 +70,9 @@ impl Verdict {
         match (reason, error) {
             (_, Some(error)) => Self::Failed(Failure::Reported(error)),
             (EndReason::DiskFull, None) => Self::Failed(Failure::DiskFull),
-            (EndReason::Failed, None) => Self::Failed(Failure::Reported("no reason given".into())),
+            (EndReason::EncodersFailed | EndReason::Failed, None) => {
+                Self::Failed(Failure::Reported("no reason given".into()))
+            }
             (
                 EndReason::Stopped
                 | EndReason::RoomClosed

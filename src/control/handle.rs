@@ -9,7 +9,8 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
 use super::error::ControlError;
-use super::overview::Overview;
+use super::overview::{self, Overview};
+use super::readiness::{Places, Readiness};
 use super::recording::{NoPreview, Noted, Wish};
 use super::shared::Shared;
 use super::supervisor::BACK_SOON;
@@ -126,6 +127,24 @@ impl Handle {
             Some(Err(NoPreview::NoFrame)) => Err(ControlError::NoFrame),
             Some(Err(NoPreview::Failed)) => Err(ControlError::NoPreview),
         }
+    }
+
+    /// Whether a recording could be started now. Asks the database only; of everything else the last that is known counts.
+    pub async fn readiness(&self) -> Result<Readiness, ControlError> {
+        self.store.ping().await?;
+        let Shared { closed, livekit_known, encoders_known, outlook, uploads, .. } = self.shared.as_ref();
+        let places = match self.shared.has_room() {
+            _ if closed.is_cancelled() => Places::Ending,
+            Ok(()) => Places::Free,
+            Err(shortage) => Places::Short(shortage),
+        };
+        Ok(Readiness {
+            livekit: livekit_known.now(),
+            encoders: encoders_known.now(),
+            space: *outlook.space.borrow(),
+            places,
+            store_trouble: overview::store_trouble(&uploads.all()).cloned(),
+        })
     }
 
     /// All recordings, and what they wait for.

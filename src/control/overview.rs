@@ -14,12 +14,10 @@ pub struct Overview {
     pub space: Space,
 }
 
-impl Overview {
-    /// What keeps uploads from going on, if anything does: that which has done so for the longest time.
-    pub fn store_trouble(&self) -> Option<&Trouble> {
-        let troubles = self.uploads.iter().filter_map(|(_, status)| status.trouble.as_ref());
-        troubles.min_by_key(|trouble| trouble.since)
-    }
+/// What keeps uploads from going on, if anything does: that which has done so for the longest time.
+pub fn store_trouble(uploads: &[(EgressId, UploadStatus)]) -> Option<&Trouble> {
+    let troubles = uploads.iter().filter_map(|(_, status)| status.trouble.as_ref());
+    troubles.min_by_key(|trouble| trouble.since)
 }
 
 #[cfg(test)]
@@ -35,9 +33,9 @@ mod tests {
             Some(Trouble { reason: format!("since {second}"), since, attempts: 1 })
         };
         let upload = |trouble| (EgressId::random(), UploadStatus { trouble, ..UploadStatus::default() });
-        let mut overview = Overview { uploads: vec![upload(None)], ..Overview::default() };
-        assert_eq!(overview.store_trouble(), None);
-        overview.uploads.extend([upload(trouble(9)), upload(trouble(7))]);
-        assert_eq!(overview.store_trouble().map(|t| t.reason.as_str()), Some("since 7"));
+        let mut uploads = vec![upload(None)];
+        assert_eq!(store_trouble(&uploads), None);
+        uploads.extend([upload(trouble(9)), upload(trouble(7))]);
+        assert_eq!(store_trouble(&uploads).map(|t| t.reason.as_str()), Some("since 7"));
     }
 }

@@ -34,7 +34,7 @@ use super::workforce::Place;
 use crate::failpoint::FailPoint;
 use crate::ids::RoomSid;
 use crate::store::RecordingRow;
-use crate::worker::messages::{Event, Resume};
+use crate::worker::messages::{EndReason, Event, Resume};
 
 use crew::Crew;
 use previews::Previews;
@@ -237,6 +237,9 @@ impl Recording {
             }
             Output::Event(Event::FirstMedia) => Input::FirstMedia,
             Output::Event(Event::Progress { final_bytes, ticks }) => {
+                if final_bytes > 0 {
+                    self.shared.encoders_known.good();
+                }
                 self.crew.vigil().into_iter().for_each(|vigil| vigil.progress(ticks, final_bytes, now));
                 Input::Progress { final_bytes }
             }
@@ -251,6 +254,9 @@ impl Recording {
             Output::Event(Event::Report { report }) => return self.records.keep(&self.row, *report).await,
             Output::Event(Event::Ended { reason, ticks, final_bytes, error }) => {
                 tracing::info!(%reason, ticks, final_bytes, error, "recorded");
+                if reason == EndReason::EncodersFailed {
+                    self.shared.encoders_known.bad("the encoders failed in a recording");
+                }
                 Input::WorkerEnded { reason, error }
             }
             Output::Exited(exit) => {

@@ -2,14 +2,19 @@
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::SecretString;
+use tokio_util::sync::CancellationToken;
 
+use super::capacity::Shortage;
 use super::livekit::Livekit;
 use super::monitor::Outlook;
 use super::process::WorkerProgram;
 use super::retry::RetryPolicy;
+use super::space::Space;
+use super::standing::Known;
 use super::transfer::Stores;
 use super::upload_status::Uploads;
 use super::vigil::Patience;
@@ -50,6 +55,12 @@ pub struct Shared {
     pub outlook: Outlook,
     /// How much of the machine may be used before starts are refused.
     pub max_load_percent: u32,
+    /// What is known of LiveKit.
+    pub livekit_known: Known,
+    /// What is known of the encoders. Workers tell.
+    pub encoders_known: Known,
+    /// Cancelled once no new recordings are taken in.
+    pub closed: CancellationToken,
 }
 
 /// The LiveKit server, as workers join it.
@@ -93,6 +104,20 @@ impl Default for Limits {
 }
 
 impl Shared {
+    /// Whether there is room for one more recording, without harm to those that run.
+    pub fn has_room(&self) -> Result<(), Shortage> {
+        match *self.outlook.space.borrow() {
+            Space::Ample => {}
+            Space::Short | Space::Exhausted => return Err(Shortage::Disk),
+        }
+        let (load, places) = (Arc::clone(&self.outlook.load.borrow()), self.workforce.places());
+        load.admits(places, self.max_load_percent)?;
+        match self.max_recordings.is_some_and(|max| places >= max.get() as usize) {
+            true => Err(Shortage::Places),
+            false => Ok(()),
+        }
+    }
+
     pub fn spool_of(&self, id: &EgressId) -> PathBuf {
         self.spool_dir.join(format!("{id}.mp4"))
     }

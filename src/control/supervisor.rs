@@ -22,7 +22,6 @@ use super::recording::{Origin, Recording, Wish};
 use super::recovery::Prospect;
 use super::shared::Shared;
 use super::shutdown::Shutdown;
-use super::space::Space;
 use super::upload::Orphans;
 use super::workforce::Place;
 use super::{key, recovery};
@@ -163,14 +162,8 @@ impl Supervisor {
 
     /// A place for one more recording, if none that runs is harmed by it.
     fn place(&self) -> Result<Place, Shortage> {
-        let Shared { workforce, outlook, max_recordings, max_load_percent, .. } = self.shared.as_ref();
-        match *outlook.space.borrow() {
-            Space::Ample => {}
-            Space::Short | Space::Exhausted => return Err(Shortage::Disk),
-        }
-        let load = Arc::clone(&outlook.load.borrow());
-        load.admits(workforce.places(), *max_load_percent)?;
-        workforce.take_place(*max_recordings).ok_or(Shortage::Places)
+        self.shared.has_room()?;
+        self.shared.workforce.take_place(self.shared.max_recordings).ok_or(Shortage::Places)
     }
 
     /// Two starts of one room may have raced for the last place.
@@ -240,6 +233,7 @@ impl Supervisor {
 
     async fn end(mut self, shutdown: &Shutdown) {
         self.door = Door::Closed;
+        self.shared.closed.cancel();
         let mut ending = Ending::Draining { until: Instant::now() + self.shared.shutdown_grace };
         tracing::info!(recordings = self.running.len(), "no new recordings, those that run are waited for");
         while !self.tasks.is_empty() {

@@ -5,7 +5,8 @@ use futures_util::future::BoxFuture;
 
 use crate::api::{Recorder, RecorderError};
 use crate::control::{
-    ActiveRecording, ControlError, FileUrl, Handle, Listing, Overview, RecordingState, Started, UrlTerms,
+    ActiveRecording, ControlError, FileUrl, Handle, Listing, Overview, Readiness, RecordingState, Started,
+    UrlTerms,
 };
 use crate::ids::{EgressId, RoomName, RoomSid};
 use crate::options::{AskedOptions, ViewChange};
@@ -66,6 +67,10 @@ impl Recorder for ControlRecorder {
 
     fn preview<'a>(&'a self, id: &'a EgressId) -> BoxFuture<'a, Result<Bytes, RecorderError>> {
         Box::pin(async move { Ok(self.0.preview(id).await?) })
+    }
+
+    fn readiness(&self) -> BoxFuture<'_, Result<Readiness, RecorderError>> {
+        Box::pin(async move { Ok(self.0.readiness().await?) })
     }
 
     fn overview(&self) -> BoxFuture<'_, Result<Overview, RecorderError>> {

@@ -6,6 +6,7 @@ use std::fmt::Write;
 use std::io;
 use std::path::PathBuf;
 
+use super::messages::EndReason;
 use super::spool::SpoolError;
 use crate::compose::ComposeError;
 use crate::encode::EncodeError;
@@ -41,9 +42,22 @@ pub enum WorkerError {
 }
 
 impl WorkerError {
-    /// There is no place left for the spool.
-    pub fn is_disk_full(&self) -> bool {
-        matches!(self, Self::Spool(error) if error.is_disk_full())
+    /// What the service is to make of it.
+    pub fn reason(&self) -> EndReason {
+        match self {
+            Self::Spool(error) if error.is_disk_full() => EndReason::DiskFull,
+            Self::Encode(_) | Self::EncoderStuck | Self::SampleBeforeSetup | Self::SecondSetup => {
+                EndReason::EncodersFailed
+            }
+            Self::Room(_)
+            | Self::Compose(_)
+            | Self::Spool(_)
+            | Self::ReadSpool { .. }
+            | Self::DamagedSpool(_)
+            | Self::OtherSetup
+            | Self::OutOfStep { .. }
+            | Self::Zero { .. } => EndReason::Failed,
+        }
     }
 }
 

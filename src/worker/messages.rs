@@ -133,6 +133,8 @@ pub enum EndReason {
     DiskFull,
     /// Standard input ended: the service is gone.
     ParentGone,
+    /// The encoders cannot be made to work; an error says so.
+    EncodersFailed,
     Failed,
 }
 
@@ -165,6 +167,7 @@ impl fmt::Display for EndReason {
             Self::MaxSize => "maximum size reached",
             Self::DiskFull => "disk full",
             Self::ParentGone => "service gone",
+            Self::EncodersFailed => "encoders failed",
             Self::Failed => "failed",
         })
     }

@@ -68,7 +68,7 @@ pub async fn record(spec: WorkerSpec, commands: &mut Commands, events: &mut Even
     match Recording::start(spec, events).await {
         Ok(recording) => recording.run(commands, events).await,
         Err(error) => {
-            let reason = if error.is_disk_full() { EndReason::DiskFull } else { EndReason::Failed };
+            let reason = error.reason();
             let error = report(&error);
             tracing::error!(error, "recording could not start");
             Event::Ended { reason, ticks: before.ticks, final_bytes: before.bytes, error: Some(error) }
@@ -199,12 +199,12 @@ impl Recording {
     }
 
     fn fail(&mut self, error: &WorkerError) {
-        let reason = report(error);
-        tracing::error!(error = reason, "recording failed");
+        let sentence = report(error);
+        tracing::error!(error = sentence, "recording failed");
         self.leave.cancel();
         // Why the spool's thread has gone is known when it is joined.
         let is_known = !matches!(error, WorkerError::Spool(SpoolError::Gone));
-        self.ending = Some(Ending { reason: EndReason::Failed, error: is_known.then_some(reason) });
+        self.ending = Some(Ending { reason: error.reason(), error: is_known.then_some(sentence) });
     }
 
     async fn finish(mut self, events: &mut Events) -> Event {
@@ -217,7 +217,7 @@ impl Recording {
         let (final_bytes, outcome) = file.finish(encoder, &wake).await;
         let mut ending = ending.unwrap_or(Ending { reason: EndReason::Failed, error: None });
         if let Err(error) = outcome {
-            ending.reason = if error.is_disk_full() { EndReason::DiskFull } else { EndReason::Failed };
+            ending.reason = error.reason();
             let error = report(&error);
             tracing::error!(error, "file not finished");
             ending.error.get_or_insert(error);

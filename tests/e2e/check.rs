@@ -16,6 +16,8 @@ pub const NO_PLUGINS: [(&str, &str); 2] =
 
 /// Subject, grade, and words of what it says or advises.
 type Expected<'a> = (&'a str, &'a str, &'a str);
+/// Settings that are wrong, and what comes of it.
+type Case<'a> = (&'a [(&'a str, &'a str)], &'a [Expected<'a>]);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deployment_that_works_is_good_and_stays_as_it_is() {
@@ -42,7 +44,7 @@ async fn every_fault_is_named_and_the_rest_is_checked_all_the_same() {
         (format!("ws://127.0.0.1:{nobody}"), format!("ws://127.0.0.1:{}", stage.minio.port()));
     let livekit_port = stage.livekit.port().to_string();
     let tls = format!("wss://127.0.0.1:{livekit_port}");
-    let cases: &[(&[(&str, &str)], &[Expected])] = &[
+    let cases: &[Case] = &[
         (
             &[("LIVEKIT_URL_INTERNAL", &nowhere), ("MINIO_PORT", &nobody)],
             &[("livekit", "fault", "refused"), ("store", "fault", "refused"), ("encoders", "ok", "H.264")],

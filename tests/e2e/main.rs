@@ -40,6 +40,8 @@ mod terminate;
 
 mod check;
 
+mod health;
+
 mod leftovers;
 
 mod successor;

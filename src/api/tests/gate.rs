@@ -56,8 +56,9 @@ async fn the_health_check_needs_no_key() {
     let answer = api.with_headers("GET", "/v1/health", "", "").await;
     // A store that is away stands in nobody's way: recordings wait for it.
     let expected = concat!(
-        r#"{"status":"degraded","components":{"database":{"status":"ok"},"#,
-        r#""store":{"status":"degraded","reason":"the store does not answer"},"disk":{"status":"ok"}}}"#,
+        r#"{"status":"degraded","components":{"database":{"status":"ok"},"livekit":{"status":"ok"},"#,
+        r#""encoders":{"status":"ok"},"store":{"status":"degraded","reason":"the store does not answer"},"#,
+        r#""disk":{"status":"ok"},"capacity":{"status":"ok"}}}"#,
     );
     assert_eq!((answer.status, &*answer.body), (200, expected));
 }

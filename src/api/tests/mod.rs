@@ -26,10 +26,11 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use super::recorder::{
-    FileUrl, ListedRecording, Listing, Overview, Position, Reading, RecordingQuery, Trouble, UploadStatus,
-    UrlTerms,
+    FileUrl, ListedRecording, Listing, Overview, Position, Readiness, Reading, RecordingQuery, Space,
+    Standing, Trouble, UploadStatus, UrlTerms,
 };
 use super::*;
+use crate::control::Places;
 use crate::ids::{EgressId, RoomName, RoomSid};
 use crate::media::{Corner, Decorations, FitChoice, Layout, Theme, View, Watermark};
 use crate::options::{AskedOptions, RecordingOptions, ViewChange};
@@ -151,6 +152,17 @@ impl Recorder for InMemory {
             _ => Err(RecorderError::NoSuchRecording),
         };
         async { preview }.boxed()
+    }
+
+    fn readiness(&self) -> BoxFuture<'_, Result<Readiness, RecorderError>> {
+        let ready = Readiness {
+            livekit: Standing::Good,
+            encoders: Standing::Good,
+            space: Space::Ample,
+            places: Places::Free,
+            store_trouble: stuck_upload().trouble,
+        };
+        async { Ok(ready) }.boxed()
     }
 
     fn overview(&self) -> BoxFuture<'_, Result<Overview, RecorderError>> {

@@ -38,6 +38,7 @@ fn every_input(now: Duration) -> Vec<Input> {
             EndReason::MaxSize,
             EndReason::DiskFull,
             EndReason::ParentGone,
+            EndReason::EncodersFailed,
             EndReason::Failed,
         ]
         .map(ended_well),

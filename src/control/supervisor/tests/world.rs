@@ -9,11 +9,12 @@ use bytes::Bytes;
 use tempfile::TempDir;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use super::livekit::FakeLivekit;
 use crate::control::{
-    ControlError, Handle, Limits, LivekitAccess, Load, Outlook, RetryPolicy, Shared, Shutdown, Space, Stores,
-    Supervisor, Trouble, UploadStatus, Uploads, WorkerProgram, Workforce,
+    ControlError, Handle, Known, Limits, LivekitAccess, Load, Outlook, RetryPolicy, Shared, Shutdown, Space,
+    Stores, Supervisor, Trouble, UploadStatus, Uploads, WorkerProgram, Workforce,
 };
 use crate::ids::{EgressId, RoomName, WebhookId};
 use crate::media::{EncodedSample, Size, StreamKind, StreamSetup};
@@ -133,6 +134,9 @@ impl World {
             uploads: Uploads::default(),
             outlook: Outlook { load: load.subscribe(), space: space.subscribe() },
             max_load_percent: 90,
+            livekit_known: Known::of("LiveKit"),
+            encoders_known: Known::of("encoders"),
+            closed: CancellationToken::new(),
         };
         let (handle, supervisor) = Supervisor::new(shared).await.unwrap();
         let shutdown = Shutdown::default();
