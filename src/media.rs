@@ -229,6 +229,10 @@ pub enum Layout {
     SingleSpeaker,
 }
 
+impl Layout {
+    pub const ALL: [Self; 3] = [Self::Grid, Self::Speaker, Self::SingleSpeaker];
+}
+
 /// The background.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -236,6 +240,10 @@ pub enum Theme {
     #[default]
     Dark,
     Light,
+}
+
+impl Theme {
+    pub const ALL: [Self; 2] = [Self::Dark, Self::Light];
 }
 
 /// How pictures are put into their cells.
@@ -247,6 +255,10 @@ pub enum FitChoice {
     ByShape,
     Cover,
     Contain,
+}
+
+impl FitChoice {
+    pub const ALL: [Self; 3] = [Self::ByShape, Self::Cover, Self::Contain];
 }
 
 /// What may be drawn on and around the tiles; nothing by default.
@@ -281,6 +293,10 @@ pub enum Corner {
     BottomLeft,
     #[default]
     BottomRight,
+}
+
+impl Corner {
+    pub const ALL: [Self; 4] = [Self::TopLeft, Self::TopRight, Self::BottomLeft, Self::BottomRight];
 }
 
 /// A decoded picture, the moment it was captured, and how it must be turned.

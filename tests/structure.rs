@@ -63,7 +63,9 @@ const LIVES_IN: &[(&[&str], &[&str])] = &[
     (&["livekit_token"], &["room/", "control/livekit.rs", "control/livekit/", "api/livekit.rs"]),
     (&["gst", "gst_app", "gst_video", "gstreamer"], &["decode/", "encode/", "demo/clips.rs", "demo/clips/"]),
     (&["aws_"], &["storage/s3.rs", "storage/s3/"]),
-    (&["axum"], &["api/"]),
+    (&["axum", "utoipa_axum"], &["api/"]),
+    // A report is answered as it is.
+    (&["utoipa"], &["api/", "report.rs"]),
     (&["rusqlite"], &["store/"]),
     // The demo tells what is in its file.
     (&["mp4_atom"], &["mp4/", "demo/contents.rs"]),

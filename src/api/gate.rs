@@ -76,10 +76,13 @@ pub async fn read_body(headers: &HeaderMap, body: Body, limit: usize) -> Result<
         }
         Ok(read.into())
     };
-    timeout(BODY_TIMEOUT, read).await.unwrap_or_else(|_| Err(broken_body()))
+    timeout(BODY_TIMEOUT, read).await.unwrap_or_else(|_| {
+        let detail = format!("The body did not arrive within {} seconds", BODY_TIMEOUT.as_secs());
+        Err(Problem::new(Kind::TooSlow, detail))
+    })
 }
 
-/// The caller went away, broke the encoding or was too slow.
+/// The caller went away or broke the encoding.
 fn broken_body() -> Problem {
     Problem::bad_request("The body did not arrive as a whole")
 }

@@ -12,6 +12,7 @@ mod cors;
 pub mod fuzzing;
 mod gate;
 mod livekit;
+mod openapi;
 mod problem;
 mod rate_limit;
 mod recorder;

@@ -11,9 +11,12 @@ use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa::openapi::schema::Object;
 
 use super::auth::AuthError;
 use super::livekit::NotLivekit;
+use super::openapi::schemas;
 use super::recorder::RecorderError;
 use crate::webhook::WebhookError;
 
@@ -26,6 +29,8 @@ pub enum Kind {
     BadRequest,
     /// The contract has no type of its own for it.
     MethodNotAllowed,
+    /// Nor for this.
+    TooSlow,
     Unauthorized,
     Forbidden,
     NotFound,
@@ -38,11 +43,31 @@ pub enum Kind {
 }
 
 impl Kind {
+    const ALL: [Self; 11] = [
+        Self::BadRequest,
+        Self::MethodNotAllowed,
+        Self::TooSlow,
+        Self::Unauthorized,
+        Self::Forbidden,
+        Self::NotFound,
+        Self::Conflict,
+        Self::PayloadTooLarge,
+        Self::RateLimited,
+        Self::Unavailable,
+        Self::Internal,
+    ];
+
+    fn r#type(self) -> String {
+        let (slug, _) = self.entry();
+        format!("https://rtcstack.dev/errors/{slug}")
+    }
+
     /// The last part of the type, and the status.
     fn entry(self) -> (&'static str, StatusCode) {
         match self {
             Self::BadRequest => ("bad-request", StatusCode::BAD_REQUEST),
             Self::MethodNotAllowed => ("bad-request", StatusCode::METHOD_NOT_ALLOWED),
+            Self::TooSlow => ("bad-request", StatusCode::REQUEST_TIMEOUT),
             Self::Unauthorized => ("unauthorized", StatusCode::UNAUTHORIZED),
             Self::Forbidden => ("forbidden", StatusCode::FORBIDDEN),
             Self::NotFound => ("not-found", StatusCode::NOT_FOUND),
@@ -53,6 +78,21 @@ impl Kind {
             Self::Internal => ("internal", StatusCode::INTERNAL_SERVER_ERROR),
         }
     }
+}
+
+pub const CONTENT_TYPE_OF_PROBLEMS: &str = "application/problem+json";
+
+/// What is written of a problem.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub struct Body {
+    #[schema(schema_with = types)]
+    r#type: String,
+    title: &'static str,
+    #[schema(schema_with = statuses)]
+    status: u16,
+    /// What is wrong, in a sentence.
+    detail: String,
 }
 
 /// An answer that is an error.
@@ -94,23 +134,16 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        #[derive(Serialize)]
-        struct Body {
-            r#type: String,
-            title: &'static str,
-            status: u16,
-            detail: String,
-        }
-        let (slug, status) = self.kind.entry();
+        let (_, status) = self.kind.entry();
         let body = Body {
-            r#type: format!("https://rtcstack.dev/errors/{slug}"),
+            r#type: self.kind.r#type(),
             title: status.canonical_reason().unwrap_or_default(),
             status: status.as_u16(),
             detail: self.detail,
         };
         let body = serde_json::to_string(&body).expect("strings and a number are always valid JSON");
         let mut headers = HeaderMap::new();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE_OF_PROBLEMS));
         if let Some(wait) = self.retry_after {
             headers.insert(RETRY_AFTER, whole_seconds(wait).into());
         }
@@ -212,6 +245,17 @@ impl From<WebhookError> for Problem {
             WebhookError::CorruptFilter { .. } | WebhookError::Store(_) => Self::internal(&error),
         }
     }
+}
+
+fn types() -> Object {
+    let mut types: Vec<String> = Kind::ALL.into_iter().map(Kind::r#type).collect();
+    types.dedup();
+    schemas::words(types)
+}
+
+fn statuses() -> Object {
+    let statuses = Kind::ALL.map(|kind| kind.entry().1.as_u16());
+    schemas::whole(400..=599).enum_values(Some(statuses)).build()
 }
 
 fn whole_seconds(wait: Duration) -> u64 {

@@ -12,6 +12,8 @@ pub enum Destination {
 }
 
 impl Destination {
+    pub const ALL: [Self; 2] = [Self::Primary, Self::Fallback];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Primary => "primary",
@@ -24,7 +26,7 @@ impl FromStr for Destination {
     type Err = UnknownDestination;
 
     fn from_str(word: &str) -> Result<Self, UnknownDestination> {
-        let known = [Self::Primary, Self::Fallback].into_iter().find(|known| known.as_str() == word);
+        let known = Self::ALL.into_iter().find(|known| known.as_str() == word);
         known.ok_or_else(|| UnknownDestination(word.to_owned()))
     }
 }

@@ -40,11 +40,17 @@ pub enum EventFilter {
 }
 
 impl EventFilter {
-    const ALL: &str = "*";
+    const EVERYTHING: &str = "*";
+    pub const ALL: [Self; 4] = [
+        Self::All,
+        Self::Only(EventName::EgressStarted),
+        Self::Only(EventName::EgressUpdated),
+        Self::Only(EventName::EgressEnded),
+    ];
 
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::All => Self::ALL,
+            Self::All => Self::EVERYTHING,
             Self::Only(name) => name.as_str(),
         }
     }
@@ -58,7 +64,7 @@ impl FromStr for EventFilter {
     type Err = UnknownEvent;
 
     fn from_str(word: &str) -> Result<Self, UnknownEvent> {
-        if word == Self::ALL {
+        if word == Self::EVERYTHING {
             return Ok(Self::All);
         }
         let name = EventName::ALL.into_iter().find(|name| name.as_str() == word);

@@ -21,5 +21,8 @@ pub use deliver::Deliverer;
 pub use error::WebhookError;
 pub use event::{EventFilter, EventName};
 pub use fixed::StaticWebhook;
-pub use registry::{NewWebhook, Registered, Registry, Trial, Webhook, WebhookChange, check_url};
+pub use registry::{
+    MAX_SECRET_BYTES, MAX_URL_BYTES, NewWebhook, Registered, Registry, Trial, Webhook, WebhookChange,
+    check_url,
+};
 pub use target::TargetPolicy;

@@ -16,8 +16,8 @@ use crate::store::{DeliveryId, Store, WebhookRow, WebhookSource, WebhookUpdate};
 /// As many may be registered by calls: each can have attempts under way at the same time.
 const MAX_WEBHOOKS: usize = 100;
 /// Longer than any address that somebody means, and than any key that makes HMAC-SHA256 stronger.
-const MAX_URL_BYTES: usize = 2048;
-const MAX_SECRET_BYTES: usize = 1024;
+pub const MAX_URL_BYTES: usize = 2048;
+pub const MAX_SECRET_BYTES: usize = 1024;
 
 /// 32 characters of `[A-Za-z0-9]` are 190 bits, more than a key for HMAC-SHA256 needs.
 const SECRET_LEN: usize = 32;

@@ -5,10 +5,13 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use jiff::Timestamp;
 use serde::Serialize;
+use utoipa::openapi::path::{Parameter, ParameterIn};
+use utoipa::{IntoParams, ToSchema};
 
 use super::query::{Bounds, Query};
 use super::recording::millis;
-use super::{cursor, path};
+use super::{cursor, path, query};
+use crate::api::openapi::schemas;
 use crate::api::problem::Problem;
 use crate::ids::EgressId;
 use crate::store::{AttemptRow, DeliveryPage, DeliveryQuery, DeliveryRow, DeliveryState, DeliveryStatus};
@@ -17,14 +20,19 @@ use crate::webhook::Registry;
 /// Deliveries on a page.
 const LIMIT: Bounds = Bounds { least: 1, most: 100, default: 20 };
 
-#[derive(Serialize)]
+/// What `list` takes out of its query.
+struct ListQuery;
+
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct DeliveryList {
     deliveries: Vec<DeliveryEntry>,
+    /// Where the next page begins; `null` on the last one.
+    #[schema(required)]
     next_cursor: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct DeliveryAnswer {
     #[serde(flatten)]
     entry: DeliveryEntry,
@@ -33,32 +41,55 @@ pub struct DeliveryAnswer {
 }
 
 /// A delivery without its body.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct DeliveryEntry {
+    #[schema(schema_with = schemas::delivery_id)]
     id: String,
     event: String,
+    #[schema(schema_with = schemas::egress_id)]
     egress_id: EgressId,
+    #[schema(schema_with = schemas::delivery_status)]
     status: &'static str,
+    #[schema(schema_with = schemas::time)]
     created_at: String,
     /// While it is pending.
+    #[schema(required, schema_with = schemas::time_or_null)]
     next_attempt_at: Option<String>,
     /// Once it is not.
+    #[schema(required, schema_with = schemas::time_or_null)]
     finished_at: Option<String>,
     attempts: Vec<AttemptAnswer>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct AttemptAnswer {
+    #[schema(schema_with = schemas::time)]
     at: String,
     duration_ms: u64,
     /// What the receiver answered, if it did.
+    #[schema(required)]
     status_code: Option<u16>,
     /// Why it did not succeed; null if it did.
+    #[schema(required)]
     reason: Option<String>,
 }
 
+/// Lists a webhook's deliveries, newest first.
+#[utoipa::path(
+    get,
+    path = "/v1/webhooks/{id}/deliveries",
+    operation_id = "listDeliveries",
+    tag = "webhooks",
+    params(path::Webhook, ListQuery),
+    responses(
+        (status = 200, description = "A page of them.", body = DeliveryList),
+        (status = 400, description = "A key of the query is unknown or wrong; or the body did not arrive as a whole."),
+        (status = 404, description = "There is no such webhook."),
+        (status = 500, description = "The service failed."),
+    )
+)]
 pub async fn list(
     State(registry): State<Registry>,
     path::Webhook(webhook): path::Webhook,
@@ -81,6 +112,19 @@ pub async fn list(
     }))
 }
 
+/// Shows a delivery with its body and every attempt that was made.
+#[utoipa::path(
+    get,
+    path = "/v1/webhooks/{id}/deliveries/{deliveryId}",
+    operation_id = "showDelivery",
+    tag = "webhooks",
+    params(path::Delivery),
+    responses(
+        (status = 200, description = "The delivery.", body = DeliveryAnswer),
+        (status = 404, description = "There is no such webhook, or it has no such delivery."),
+        (status = 500, description = "The service failed."),
+    )
+)]
 pub async fn show(
     State(registry): State<Registry>,
     path::Delivery { webhook, id }: path::Delivery,
@@ -88,13 +132,36 @@ pub async fn show(
     Ok(Json(registry.delivery(&webhook, &id).await?.into()))
 }
 
-/// It is sent after the answer.
+/// Sends a delivery again, after the answer.
+#[utoipa::path(
+    post,
+    path = "/v1/webhooks/{id}/deliveries/{deliveryId}/resend",
+    operation_id = "resendDelivery",
+    tag = "webhooks",
+    params(path::Delivery),
+    responses(
+        (status = 202, description = "It will be sent; the delivery as it is until then.", body = DeliveryAnswer),
+        (status = 404, description = "There is no such webhook, or it has no such delivery."),
+        (status = 500, description = "The service failed."),
+    )
+)]
 pub async fn resend(
     State(registry): State<Registry>,
     path::Delivery { webhook, id }: path::Delivery,
 ) -> Result<(StatusCode, Json<DeliveryAnswer>), Problem> {
     let row = registry.resend(&webhook, &id, Timestamp::now()).await?;
     Ok((StatusCode::ACCEPTED, Json(row.into())))
+}
+
+impl IntoParams for ListQuery {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let cursor = schemas::text().description(Some("The `nextCursor` of the answer before."));
+        vec![
+            query::parameter("status", schemas::delivery_status()),
+            query::parameter("limit", LIMIT.described()),
+            query::parameter("cursor", cursor),
+        ]
+    }
 }
 
 fn status(word: &str) -> Result<DeliveryStatus, Problem> {

@@ -10,6 +10,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::api::problem::Problem;
 use crate::api::recorder::{Readiness, Recorder, Space, Standing};
@@ -17,7 +18,7 @@ use crate::api::recorder::{Readiness, Recorder, Space, Standing};
 /// A database on a disk that does not answer is none.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum Level {
     Ok,
@@ -26,13 +27,13 @@ enum Level {
     Unavailable,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Health {
     status: Level,
     components: Components,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Components {
     database: Component,
     livekit: Component,
@@ -42,13 +43,26 @@ struct Components {
     capacity: Component,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct Component {
     status: Level,
+    /// Only where it is not well.
+    #[schema(value_type = String, required = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
 }
 
+/// Whether recordings can be started.
+#[utoipa::path(
+    get,
+    path = "/v1/health",
+    operation_id = "showHealth",
+    tag = "service",
+    responses(
+        (status = 200, description = "They can.", body = Health),
+        (status = 503, description = "They cannot; the component says why.", body = Health),
+    )
+)]
 pub async fn show(State(recorder): State<Arc<dyn Recorder>>) -> (StatusCode, Json<Health>) {
     let health = match tokio::time::timeout(PATIENCE, recorder.readiness()).await {
         Ok(Ok(readiness)) => Health::of(&readiness),

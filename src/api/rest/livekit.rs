@@ -6,6 +6,7 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::api::gate;
 use crate::api::livekit::LivekitKey;
@@ -24,21 +25,23 @@ pub struct LivekitHook {
 }
 
 /// What became of it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct HookAnswer {
     /// Whether a recording was ended by it.
     ended: bool,
 }
 
 /// Of LiveKit's `WebhookEvent`, as JSON.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = LivekitEvent)]
 struct Event {
     #[serde(default)]
     event: String,
     room: Option<Room>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = LivekitRoom)]
 struct Room {
     #[serde(default)]
     sid: String,
@@ -46,6 +49,20 @@ struct Room {
     name: String,
 }
 
+/// Takes a webhook of LiveKit's: a room that is finished ends its recording at once.
+#[utoipa::path(
+    post,
+    path = "/livekit/webhook",
+    operation_id = "hearLivekit",
+    tag = "service",
+    request_body(content = Event, content_type = "application/webhook+json"),
+    responses(
+        (status = 200, description = "It was understood.", body = HookAnswer),
+        (status = 400, description = "The body is no event of LiveKit's, or did not arrive as a whole."),
+        (status = 500, description = "The service failed."),
+        (status = 503, description = "The service is ending."),
+    )
+)]
 pub async fn hear(
     State(hook): State<LivekitHook>,
     request: Request<Body>,

@@ -25,6 +25,17 @@ pub struct Metrics {
     pub handle: PrometheusHandle,
 }
 
+/// Figures for Prometheus.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    operation_id = "showMetrics",
+    tag = "service",
+    responses(
+        (status = 200, description = "Prometheus' text format.", body = String, content_type = "text/plain"),
+        (status = 500, description = "The service failed."),
+    )
+)]
 pub async fn show(State(state): State<Metrics>) -> Result<impl IntoResponse, Problem> {
     let overview = state.recorder.overview().await?;
     set(&overview, Timestamp::now());

@@ -1,5 +1,6 @@
 //! Owns the routes of the REST API, and what is answered where there is none.
 
+mod bodies;
 mod cursor;
 mod deliveries;
 #[cfg(fuzzing)]
@@ -18,13 +19,19 @@ mod webhooks;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::header::CONTENT_TYPE;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{get, post};
+use axum::response::IntoResponse;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::gate::{self, Gate};
 use super::problem::{Kind, Problem};
-use super::{ApiState, console, cors};
+use super::recorder::Recorder;
+use super::{ApiState, console, cors, openapi};
+use crate::webhook::Registry;
 use livekit::LivekitHook;
 use metrics::Metrics;
 
@@ -37,47 +44,93 @@ pub fn router(state: ApiState) -> Router {
     let console = settings.console.as_ref().map(console::router).unwrap_or_default();
     let origins: Arc<[String]> = settings.cors_origins.into();
 
-    let recordings = Router::new()
-        .route("/v1/rooms/{room}/recording/start", post(recording::start))
-        .route("/v1/rooms/{room}/recording/stop", post(recording::stop))
-        .route("/v1/rooms/{room}/recording", get(recording::show).patch(recording::change))
-        .route("/v1/recordings", get(recordings::list))
-        .route("/v1/recordings/{id}", get(recordings::show))
-        .route("/v1/recordings/{id}/url", get(recordings::url))
-        .route("/v1/recordings/{id}/preview.jpg", get(recordings::preview))
-        .with_state(Arc::clone(&recorder));
-    let health = recorder;
-    let webhooks = Router::new()
-        .route("/v1/webhooks", post(webhooks::register).get(webhooks::list))
-        .route(
-            "/v1/webhooks/{id}",
-            get(webhooks::show).put(webhooks::replace).patch(webhooks::change).delete(webhooks::remove),
-        )
-        .route("/v1/webhooks/{id}/test", post(webhooks::try_out))
-        .route("/v1/webhooks/{id}/deliveries", get(deliveries::list))
-        .route("/v1/webhooks/{id}/deliveries/{delivery}", get(deliveries::show))
-        .route("/v1/webhooks/{id}/deliveries/{delivery}/resend", post(deliveries::resend))
-        .with_state(webhooks);
-    let metrics = Router::new().route("/metrics", get(metrics::show)).with_state(metrics);
-    let signed = recordings
-        .merge(webhooks)
-        .merge(metrics)
+    let signed = recording_calls()
+        .with_state(Arc::clone(&recorder))
+        .merge(webhook_calls().with_state(webhooks))
+        .merge(metrics_call().with_state(metrics));
+    let (signed, _) = signed.split_for_parts();
+    let signed = signed
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
         // The gate has a limit of its own, and leaves a body in memory.
         .layer(DefaultBodyLimit::disable())
         .layer(from_fn_with_state(gate, gate::pass));
-    let open = Router::new()
-        .route("/v1/health", get(health::show))
-        .method_not_allowed_fallback(method_not_allowed)
-        .with_state(health);
+    let open =
+        health_call().with_state(recorder).merge(document_call().with_state(Document(document().into())));
+    let (open, _) = open.split_for_parts();
+    let open = open.method_not_allowed_fallback(method_not_allowed);
     // LiveKit signs with its own key; the body is read and limited as the gate's.
-    let from_livekit = Router::new()
-        .route("/livekit/webhook", post(livekit::hear))
-        .method_not_allowed_fallback(method_not_allowed)
-        .layer(DefaultBodyLimit::disable())
-        .with_state(hook);
+    let (from_livekit, _) = livekit_call().with_state(hook).split_for_parts();
+    let from_livekit =
+        from_livekit.method_not_allowed_fallback(method_not_allowed).layer(DefaultBodyLimit::disable());
     open.merge(console).merge(from_livekit).merge(signed).layer(from_fn_with_state(origins, cors::check))
+}
+
+/// The OpenAPI document of all of them.
+pub fn document() -> String {
+    let mut signed = recording_calls().into_openapi();
+    signed.merge(webhook_calls().into_openapi());
+    signed.merge(metrics_call().into_openapi());
+    openapi::signed(&mut signed);
+    let mut open = health_call().into_openapi();
+    open.merge(document_call().into_openapi());
+    openapi::open(&mut open);
+    let mut from_livekit = livekit_call().into_openapi();
+    openapi::from_livekit(&mut from_livekit);
+    openapi::text(openapi::empty().merge_from(signed).merge_from(open).merge_from(from_livekit))
+}
+
+fn recording_calls() -> OpenApiRouter<Arc<dyn Recorder>> {
+    OpenApiRouter::new()
+        .routes(routes!(recording::start))
+        .routes(routes!(recording::stop))
+        .routes(routes!(recording::show, recording::change))
+        .routes(routes!(recordings::list))
+        .routes(routes!(recordings::show))
+        .routes(routes!(recordings::url))
+        .routes(routes!(recordings::preview))
+}
+
+fn webhook_calls() -> OpenApiRouter<Registry> {
+    OpenApiRouter::new()
+        .routes(routes!(webhooks::register, webhooks::list))
+        .routes(routes!(webhooks::show, webhooks::replace, webhooks::change, webhooks::remove))
+        .routes(routes!(webhooks::try_out))
+        .routes(routes!(deliveries::list))
+        .routes(routes!(deliveries::show))
+        .routes(routes!(deliveries::resend))
+}
+
+fn metrics_call() -> OpenApiRouter<Metrics> {
+    OpenApiRouter::new().routes(routes!(metrics::show))
+}
+
+fn livekit_call() -> OpenApiRouter<LivekitHook> {
+    OpenApiRouter::new().routes(routes!(livekit::hear))
+}
+
+fn health_call() -> OpenApiRouter<Arc<dyn Recorder>> {
+    OpenApiRouter::new().routes(routes!(health::show))
+}
+
+fn document_call() -> OpenApiRouter<Document> {
+    OpenApiRouter::new().routes(routes!(show_document))
+}
+
+/// The text of the OpenAPI document.
+#[derive(Clone)]
+struct Document(Bytes);
+
+/// This document.
+#[utoipa::path(
+    get,
+    path = "/v1/openapi.json",
+    operation_id = "showOpenApi",
+    tag = "service",
+    responses((status = 200, description = "OpenAPI 3.1.", content_type = "application/json", body = serde_json::Value))
+)]
+async fn show_document(State(Document(text)): State<Document>) -> impl IntoResponse {
+    ([(CONTENT_TYPE, "application/json")], text)
 }
 
 async fn not_found() -> Problem {

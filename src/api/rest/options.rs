@@ -130,8 +130,10 @@ fn watermark_as_said(details: &Object) -> Result<AskedWatermark, Problem> {
     Ok(AskedWatermark::On { corner, opacity })
 }
 
+/// 30.0 is a whole number, too: JSON makes no difference.
 fn number(value: &Value) -> Option<u32> {
-    value.as_u64().and_then(|number| number.try_into().ok())
+    let number = value.as_f64().filter(|number| number.fract() == 0.0)?;
+    (0.0..=f64::from(u32::MAX)).contains(&number).then_some(number as u32)
 }
 
 fn expected(key: &str, what: &str) -> Problem {

@@ -2,7 +2,12 @@
 
 use axum::extract::{FromRequestParts, Path};
 use axum::http::request::Parts;
+use utoipa::IntoParams;
+use utoipa::openapi::Required;
+use utoipa::openapi::path::{Parameter, ParameterIn};
+use utoipa::openapi::schema::Object;
 
+use crate::api::openapi::schemas;
 use crate::api::problem::{Kind, Problem};
 use crate::ids::{EgressId, RoomName, WebhookId};
 use crate::store::DeliveryId;
@@ -65,6 +70,35 @@ impl<S: Send + Sync> FromRequestParts<S> for Delivery {
             id: id.parse().map_err(|_| Problem::no_such_delivery())?,
         })
     }
+}
+
+impl IntoParams for Room {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        vec![parameter("roomId", schemas::room_name())]
+    }
+}
+
+impl IntoParams for Recording {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        vec![parameter("egressId", schemas::egress_id())]
+    }
+}
+
+impl IntoParams for Webhook {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        vec![parameter("id", schemas::webhook_id())]
+    }
+}
+
+impl IntoParams for Delivery {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        vec![parameter("id", schemas::webhook_id()), parameter("deliveryId", schemas::delivery_id())]
+    }
+}
+
+fn parameter(name: &str, schema: Object) -> Parameter {
+    let parameter = Parameter::builder().name(name).parameter_in(ParameterIn::Path);
+    parameter.required(Required::True).schema(Some(schema)).build()
 }
 
 /// The one segment of a route that varies.

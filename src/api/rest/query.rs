@@ -6,8 +6,12 @@ use std::str::FromStr;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use percent_encoding::percent_decode_str;
+use utoipa::openapi::path::{Parameter, ParameterIn};
+use utoipa::openapi::schema::ObjectBuilder;
+use utoipa::openapi::{RefOr, Required, Schema};
 
 use super::json::unknown_key;
+use crate::api::openapi::schemas;
 use crate::api::problem::Problem;
 
 /// The keys of a query with their values, percent-decoded, in the order given. No key is there twice.
@@ -74,6 +78,18 @@ pub struct Bounds {
     pub least: u32,
     pub most: u32,
     pub default: u32,
+}
+
+impl Bounds {
+    pub fn described(self) -> ObjectBuilder {
+        schemas::whole(self.least..=self.most).default(Some(self.default.into()))
+    }
+}
+
+/// How a key of a query is described; every one may be left out.
+pub fn parameter(name: &str, schema: impl Into<RefOr<Schema>>) -> Parameter {
+    let parameter = Parameter::builder().name(name).parameter_in(ParameterIn::Query);
+    parameter.required(Required::False).schema(Some(schema)).build()
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Query {

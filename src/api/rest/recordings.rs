@@ -11,10 +11,14 @@ use axum::extract::State;
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::IntoResponse;
 use serde::Serialize;
+use utoipa::openapi::path::{Parameter, ParameterIn};
+use utoipa::openapi::schema::ObjectBuilder;
+use utoipa::{IntoParams, ToSchema};
 
 use super::query::{Bounds, Query};
 use super::recording::millis;
-use super::{cursor, path};
+use super::{cursor, path, query};
+use crate::api::openapi::schemas;
 use crate::api::problem::Problem;
 use crate::api::recorder::{
     FileUrl, ListedRecording, Listing, Reading, Recorder, RecordingQuery, RecordingState, Trouble,
@@ -31,89 +35,136 @@ const LIMIT: Bounds = Bounds { least: 1, most: 100, default: 20 };
 /// Seconds that a URL is good for; seven days are the most that S3 signs.
 const EXPIRES_IN: Bounds = Bounds { least: 1, most: 7 * 24 * 60 * 60, default: 60 * 60 };
 
-#[derive(Serialize)]
+/// What `list` takes out of its query.
+struct ListQuery;
+
+/// What `url` takes out of its query.
+struct UrlQuery;
+
+#[derive(Serialize, ToSchema)]
 pub struct RecordingAnswer {
     #[serde(flatten)]
     entry: EntryAnswer,
+    /// What it has been like so far.
+    #[schema(required)]
     quality: Option<QualityReport>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ListAnswer {
     recordings: Vec<EntryAnswer>,
+    /// Where the next page begins; `null` on the last one.
+    #[schema(required)]
     next_cursor: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct UrlAnswer {
+    #[schema(schema_with = schemas::url)]
     url: String,
+    #[schema(schema_with = schemas::time)]
     expires_at: String,
 }
 
 /// A recording without its quality report.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct EntryAnswer {
+    #[schema(schema_with = schemas::egress_id)]
     egress_id: EgressId,
+    #[schema(schema_with = schemas::room_name)]
     room_id: RoomName,
+    #[schema(schema_with = schemas::phase)]
     status: &'static str,
+    #[schema(schema_with = schemas::time)]
     started_at: String,
     /// When the first media came.
+    #[schema(required, schema_with = schemas::time_or_null)]
     active_at: Option<String>,
+    #[schema(required, schema_with = schemas::time_or_null)]
     ended_at: Option<String>,
     options: OptionsAnswer,
+    /// The object's key, once it is in the store.
+    #[schema(required)]
     file: Option<String>,
+    /// Whole seconds of media.
     duration: u64,
+    /// Bytes of the object.
     size: u64,
+    /// Of a failed recording, a sentence.
+    #[schema(required)]
     error: Option<String>,
+    #[schema(required)]
     upload: Option<UploadAnswer>,
 }
 
 /// Bytes of media on their way to the store.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct UploadAnswer {
+    #[schema(schema_with = schemas::destination)]
     store: &'static str,
     stored_bytes: u64,
     waiting_bytes: u64,
+    #[schema(required, schema_with = schemas::time_or_null)]
     waiting_since: Option<String>,
+    #[schema(required)]
     trouble: Option<TroubleAnswer>,
 }
 
 /// What the upload waits for.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct TroubleAnswer {
     reason: String,
+    #[schema(schema_with = schemas::time)]
     since: String,
     attempts: u32,
 }
 
 /// In the words of a start.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct OptionsAnswer {
+    #[schema(schema_with = schemas::look)]
     layout: &'static str,
+    #[schema(required, schema_with = schemas::fit_or_null)]
     fit: Option<FitChoice>,
     width: u32,
     height: u32,
     framerate: u32,
     video_bitrate: u32,
     audio_bitrate: u32,
+    #[schema(required)]
     max_duration_seconds: Option<u32>,
     name_tags: bool,
     initials: bool,
     speaker_border: bool,
+    #[schema(required)]
     watermark: Option<WatermarkAnswer>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct WatermarkAnswer {
+    #[schema(schema_with = schemas::corner)]
     position: Corner,
     opacity: f32,
 }
 
+/// All that is known about a recording, past ones included.
+#[utoipa::path(
+    get,
+    path = "/v1/recordings/{egressId}",
+    operation_id = "showRecording",
+    tag = "recordings",
+    params(path::Recording),
+    responses(
+        (status = 200, description = "Its state.", body = RecordingAnswer),
+        (status = 404, description = "There is no such recording."),
+        (status = 500, description = "The service failed."),
+    )
+)]
 pub async fn show(
     State(recorder): State<Arc<dyn Recorder>>,
     path::Recording(id): path::Recording,
@@ -122,6 +173,19 @@ pub async fn show(
     Ok(Json(found.ok_or_else(Problem::no_such_recording)?.into()))
 }
 
+/// Lists recordings, newest first.
+#[utoipa::path(
+    get,
+    path = "/v1/recordings",
+    operation_id = "listRecordings",
+    tag = "recordings",
+    params(ListQuery),
+    responses(
+        (status = 200, description = "A page of them.", body = ListAnswer),
+        (status = 400, description = "A key of the query is unknown or wrong; or the body did not arrive as a whole."),
+        (status = 500, description = "The service failed."),
+    )
+)]
 pub async fn list(
     State(recorder): State<Arc<dyn Recorder>>,
     mut query: Query,
@@ -143,6 +207,21 @@ pub async fn list(
     }))
 }
 
+/// An address from which anybody can read the finished file for a while.
+#[utoipa::path(
+    get,
+    path = "/v1/recordings/{egressId}/url",
+    operation_id = "showRecordingUrl",
+    tag = "recordings",
+    params(path::Recording, UrlQuery),
+    responses(
+        (status = 200, description = "The address.", body = UrlAnswer),
+        (status = 400, description = "A key of the query is unknown or wrong; or the body did not arrive as a whole."),
+        (status = 404, description = "There is no such recording, or no file of it that has an address."),
+        (status = 409, description = "The recording is not finished."),
+        (status = 500, description = "The service failed."),
+    )
+)]
 pub async fn url(
     State(recorder): State<Arc<dyn Recorder>>,
     path::Recording(id): path::Recording,
@@ -156,7 +235,22 @@ pub async fn url(
     Ok(Json(UrlAnswer { url, expires_at: millis(expires_at) }))
 }
 
-/// Nobody keeps it: the next one is another.
+/// The newest frame of a recording that takes in media. Nobody keeps it: the next one is another.
+#[utoipa::path(
+    get,
+    path = "/v1/recordings/{egressId}/preview.jpg",
+    operation_id = "showRecordingPreview",
+    tag = "recordings",
+    params(path::Recording),
+    responses(
+        (status = 200, description = "The picture.", content_type = "image/jpeg", body = Vec<u8>),
+        (status = 400, description = "The query has a key; or the body did not arrive as a whole."),
+        (status = 404, description = "There is no such recording."),
+        (status = 409, description = "It takes in no media, or no frame has been made yet."),
+        (status = 500, description = "The service failed."),
+        (status = 503, description = "No picture could be made in time."),
+    )
+)]
 pub async fn preview(
     State(recorder): State<Arc<dyn Recorder>>,
     path::Recording(id): path::Recording,
@@ -172,6 +266,28 @@ fn phases(word: &str) -> Result<Phases, Problem> {
         let words = Phases::words().collect::<Vec<_>>().join(", ");
         Problem::bad_request(format!("status must be one of {words}"))
     })
+}
+
+impl IntoParams for ListQuery {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let cursor = schemas::text().description(Some("The `nextCursor` of the answer before."));
+        vec![
+            query::parameter("roomId", schemas::room_name()),
+            query::parameter("status", schemas::words(Phases::words())),
+            query::parameter("limit", LIMIT.described()),
+            query::parameter("cursor", cursor),
+        ]
+    }
+}
+
+impl IntoParams for UrlQuery {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        let download = ObjectBuilder::from(schemas::truth()).default(Some(false.into()));
+        vec![
+            query::parameter("expiresIn", EXPIRES_IN.described().description(Some("Seconds."))),
+            query::parameter("download", download),
+        ]
+    }
 }
 
 impl From<RecordingState> for RecordingAnswer {

@@ -8,48 +8,74 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde_json::Value;
+use utoipa::ToSchema;
+use utoipa::openapi::schema::{Array, ArrayBuilder};
 
+use super::bodies::{WebhookBody, WebhookChangeBody};
 use super::json::{object, unknown_key};
 use super::path;
 use super::recording::millis;
+use crate::api::openapi::schemas;
 use crate::api::problem::Problem;
 use crate::ids::WebhookId;
 use crate::store::WebhookSource;
 use crate::webhook::event::UnknownEvent;
 use crate::webhook::{EventFilter, NewWebhook, Registered, Registry, Trial, Webhook, WebhookChange};
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WebhookAnswer {
+    #[schema(schema_with = schemas::webhook_id)]
     id: WebhookId,
+    #[schema(schema_with = schemas::url)]
     url: String,
+    #[schema(schema_with = events)]
     events: Vec<&'static str>,
+    #[schema(schema_with = schemas::time)]
     created_at: String,
     /// Only where it is true: the configuration sets it, and calls cannot change it.
+    #[schema(required = false)]
     #[serde(rename = "static", skip_serializing_if = "std::ops::Not::not")]
     is_static: bool,
     /// Only in the answer to a registration that gave none.
+    #[schema(value_type = String, required = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<String>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct WebhookList {
     webhooks: Vec<WebhookAnswer>,
 }
 
 /// What became of a `test` event.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TrialAnswer {
     delivered: bool,
     /// What the receiver answered, if it did.
+    #[schema(required)]
     status_code: Option<u16>,
     /// Only where it was not delivered.
+    #[schema(value_type = String, required = false)]
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
 }
 
+/// Registers a webhook. Without a secret one is made, which is in this answer only.
+#[utoipa::path(
+    post,
+    path = "/v1/webhooks",
+    operation_id = "registerWebhook",
+    tag = "webhooks",
+    request_body = WebhookBody,
+    responses(
+        (status = 201, description = "It is registered.", body = WebhookAnswer),
+        (status = 400, description = "The body is not as described or did not arrive as a whole, or the url leads where none may."),
+        (status = 409, description = "There are as many webhooks as may be."),
+        (status = 500, description = "The service failed."),
+    )
+)]
 pub async fn register(
     State(registry): State<Registry>,
     body: Bytes,
@@ -61,12 +87,36 @@ pub async fn register(
     Ok((StatusCode::CREATED, Json(answer)))
 }
 
+/// Lists webhooks.
+#[utoipa::path(
+    get,
+    path = "/v1/webhooks",
+    operation_id = "listWebhooks",
+    tag = "webhooks",
+    responses(
+        (status = 200, description = "All of them.", body = WebhookList),
+        (status = 500, description = "The service failed."),
+    )
+)]
 pub async fn list(State(registry): State<Registry>) -> Result<Json<WebhookList>, Problem> {
     let webhooks = registry.list().await?;
     let webhooks = webhooks.into_iter().map(WebhookAnswer::from).collect();
     Ok(Json(WebhookList { webhooks }))
 }
 
+/// Shows a webhook.
+#[utoipa::path(
+    get,
+    path = "/v1/webhooks/{id}",
+    operation_id = "showWebhook",
+    tag = "webhooks",
+    params(path::Webhook),
+    responses(
+        (status = 200, description = "The webhook.", body = WebhookAnswer),
+        (status = 404, description = "There is no such webhook."),
+        (status = 500, description = "The service failed."),
+    )
+)]
 pub async fn show(
     State(registry): State<Registry>,
     path::Webhook(id): path::Webhook,
@@ -74,8 +124,23 @@ pub async fn show(
     Ok(Json(registry.get(&id).await?.into()))
 }
 
-/// All of it becomes as the body says, but for the secret where the body has none: nobody can read it back, and
-/// another one would have to reach the receiver first.
+/// Sets all of a webhook, but for the secret where the body has none: nobody can read it back, and another one would
+/// have to reach the receiver first.
+#[utoipa::path(
+    put,
+    path = "/v1/webhooks/{id}",
+    operation_id = "replaceWebhook",
+    tag = "webhooks",
+    params(path::Webhook),
+    request_body = WebhookBody,
+    responses(
+        (status = 200, description = "The webhook as it is now.", body = WebhookAnswer),
+        (status = 400, description = "The body is not as described or did not arrive as a whole, or the url leads where none may."),
+        (status = 409, description = "The webhook is set by the service's configuration."),
+        (status = 404, description = "There is no such webhook."),
+        (status = 500, description = "The service failed."),
+    )
+)]
 pub async fn replace(
     State(registry): State<Registry>,
     path::Webhook(id): path::Webhook,
@@ -86,7 +151,22 @@ pub async fn replace(
     Ok(Json(registry.change(&id, change).await?.into()))
 }
 
-/// Only what the body has becomes different.
+/// Changes of a webhook what the body has.
+#[utoipa::path(
+    patch,
+    path = "/v1/webhooks/{id}",
+    operation_id = "changeWebhook",
+    tag = "webhooks",
+    params(path::Webhook),
+    request_body = WebhookChangeBody,
+    responses(
+        (status = 200, description = "The webhook as it is now.", body = WebhookAnswer),
+        (status = 400, description = "The body is not as described or did not arrive as a whole, or the url leads where none may."),
+        (status = 409, description = "The webhook is set by the service's configuration."),
+        (status = 404, description = "There is no such webhook."),
+        (status = 500, description = "The service failed."),
+    )
+)]
 pub async fn change(
     State(registry): State<Registry>,
     path::Webhook(id): path::Webhook,
@@ -99,6 +179,19 @@ pub async fn change(
     Ok(Json(registry.change(&id, change).await?.into()))
 }
 
+/// Sends a `test` event now.
+#[utoipa::path(
+    post,
+    path = "/v1/webhooks/{id}/test",
+    operation_id = "testWebhook",
+    tag = "webhooks",
+    params(path::Webhook),
+    responses(
+        (status = 200, description = "What became of it.", body = TrialAnswer),
+        (status = 404, description = "There is no such webhook."),
+        (status = 500, description = "The service failed."),
+    )
+)]
 pub async fn try_out(
     State(registry): State<Registry>,
     path::Webhook(id): path::Webhook,
@@ -106,6 +199,20 @@ pub async fn try_out(
     Ok(Json(registry.try_out(&id, Timestamp::now()).await?.into()))
 }
 
+/// Removes a webhook, with what was still to be delivered to it.
+#[utoipa::path(
+    delete,
+    path = "/v1/webhooks/{id}",
+    operation_id = "removeWebhook",
+    tag = "webhooks",
+    params(path::Webhook),
+    responses(
+        (status = 204, description = "It is gone."),
+        (status = 404, description = "There is no such webhook."),
+        (status = 409, description = "The webhook is set by the service's configuration."),
+        (status = 500, description = "The service failed."),
+    )
+)]
 pub async fn remove(
     State(registry): State<Registry>,
     path::Webhook(id): path::Webhook,
@@ -178,4 +285,8 @@ fn filters(value: Value) -> Result<Vec<EventFilter>, Problem> {
 fn filter(word: Value) -> Result<EventFilter, Problem> {
     let word = string("each of events", word)?;
     word.parse().map_err(|error: UnknownEvent| Problem::bad_request(format!("events: {error}")))
+}
+
+fn events() -> Array {
+    ArrayBuilder::new().items(schemas::event()).build()
 }

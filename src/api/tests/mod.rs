@@ -4,6 +4,7 @@
 mod console;
 mod dashboard;
 mod deliveries;
+mod document;
 mod gate;
 mod livekit;
 mod recording;
@@ -304,11 +305,14 @@ impl Api {
         let mut text = String::new();
         connection.read_to_string(&mut text).await.unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        Answer {
+        let answer = Answer {
             status: head.split(' ').nth(1).unwrap().parse().unwrap(),
             head: head.to_lowercase(),
             body: body.to_owned(),
-        }
+        };
+        let mut line = request.split(' ');
+        document::check(line.next().unwrap(), line.next().unwrap(), &answer);
+        answer
     }
 
     async fn with_headers(&self, method: &str, target: &str, headers: &str, body: &str) -> Answer {

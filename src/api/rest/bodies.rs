@@ -1,0 +1,92 @@
+//! Owns what the OpenAPI document says about the bodies that calls take. Who reads them is `options` and `webhooks`; a
+//! test holds both to the same keys and limits.
+
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{AdditionalProperties, ArrayBuilder, ObjectBuilder, OneOfBuilder, Schema};
+use utoipa::{PartialSchema, ToSchema};
+
+use crate::api::openapi::schemas;
+use crate::options::{AUDIO_KBPS, FRAME_RATES, PIXELS_MAX, SIDES, VIDEO_KBPS};
+use crate::webhook::{MAX_SECRET_BYTES, MAX_URL_BYTES};
+
+/// What a recording is to be like. Every key is optional.
+pub struct StartBody;
+
+/// What is to look different.
+pub struct ViewBody;
+
+/// A webhook as it is to be.
+pub struct WebhookBody;
+
+/// What of a webhook is to be different.
+pub struct WebhookChangeBody;
+
+impl ToSchema for StartBody {}
+impl ToSchema for ViewBody {}
+impl ToSchema for WebhookBody {}
+impl ToSchema for WebhookChangeBody {}
+
+impl PartialSchema for StartBody {
+    fn schema() -> RefOr<Schema> {
+        let side = || schemas::whole(SIDES).multiple_of(Some(2)).build();
+        let size =
+            format!("width times height is at most {PIXELS_MAX}. What is left out is as the service has it.");
+        closed()
+            .description(Some(size))
+            .property("layout", schemas::asked_look())
+            .property("fit", schemas::fit())
+            .property("width", side())
+            .property("height", side())
+            .property("framerate", schemas::whole(FRAME_RATES))
+            .property("videoBitrate", schemas::whole(VIDEO_KBPS).description(Some("kbit/s")))
+            .property("audioBitrate", schemas::whole(AUDIO_KBPS).description(Some("kbit/s")))
+            .property("maxDurationSeconds", schemas::whole(1..=u32::MAX))
+            .property("nameTags", schemas::truth())
+            .property("initials", schemas::truth())
+            .property("speakerBorder", schemas::truth())
+            .property("watermark", watermark())
+            .property("audioOnly", schemas::only(false))
+            .property("videoOnly", schemas::only(false))
+            .into()
+    }
+}
+
+impl PartialSchema for ViewBody {
+    fn schema() -> RefOr<Schema> {
+        closed()
+            .property("layout", schemas::asked_look())
+            .property("fit", schemas::fit_or_null())
+            .min_properties(Some(1))
+            .into()
+    }
+}
+
+impl PartialSchema for WebhookBody {
+    fn schema() -> RefOr<Schema> {
+        webhook().required("url").required("events").into()
+    }
+}
+
+impl PartialSchema for WebhookChangeBody {
+    fn schema() -> RefOr<Schema> {
+        webhook().min_properties(Some(1)).into()
+    }
+}
+
+fn watermark() -> Schema {
+    let placed = closed().property("position", schemas::corner()).property("opacity", schemas::opacity());
+    OneOfBuilder::new().item(schemas::truth()).item(placed).into()
+}
+
+fn webhook() -> ObjectBuilder {
+    let events = ArrayBuilder::new().items(schemas::event()).min_items(Some(1));
+    closed()
+        .property("url", ObjectBuilder::from(schemas::url()).max_length(Some(MAX_URL_BYTES)))
+        .property("secret", schemas::text().min_length(Some(1)).max_length(Some(MAX_SECRET_BYTES)))
+        .property("events", events)
+}
+
+/// An object that takes no other keys.
+fn closed() -> ObjectBuilder {
+    ObjectBuilder::new().additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false)))
+}
