@@ -28,6 +28,8 @@ mod harm;
 
 mod closing;
 
+mod console;
+
 mod upload;
 
 mod outage;

@@ -105,6 +105,17 @@ test("a wrong clock, a wrong key and a wrong secret are told apart", () => {
   assert.equal(failure(refusal(404, "No such room in LiveKit", 0)), "No such room in LiveKit.");
 });
 
+test("the pace is learned from the service", async () => {
+  const pace = new Pace();
+  const api = await open({ pace });
+  answer = { status: 200, headers: {}, body: '{"calls":1000,"seconds":60}' };
+  requests.length = 0;
+  await api.learnPace();
+  assert.equal(requests[0].url, "/console/pace.json");
+  assert.equal(requests[0].headers["x-api-key"], undefined);
+  assert.equal(pace.spacing(1), 1000);
+});
+
 test("the service's clock is learned from its answers", async () => {
   const api = await open();
   answer = { status: 200, headers: { date: new Date(Date.now() + 60_000).toUTCString() }, body: "{}" };

@@ -33,4 +33,4 @@ pub mod disk;
 
 mod procfs;
 
-mod tools;
+pub mod tools;

@@ -130,7 +130,12 @@ impl Service {
     }
 
     pub fn caller(&self) -> Caller {
-        Caller::new(format!("http://127.0.0.1:{}", self.port), Self::KEY, Self::SECRET)
+        Caller::new(self.address(""), Self::KEY, Self::SECRET)
+    }
+
+    /// Where this path is.
+    pub fn address(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.port)
     }
 
     /// Where LiveKit's own webhooks go.

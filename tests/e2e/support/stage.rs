@@ -3,6 +3,7 @@
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use reqwest::Method;
@@ -18,6 +19,7 @@ use super::rest::{Answer, Caller};
 use super::servers::{LiveKit, Minio, Network};
 use super::service::Service;
 use super::signalling::SignallingRelay;
+use super::tools;
 
 /// Media in real time and encoders that take a core: two such tests at once would measure the machine. Two of those
 /// that take a half of it may run beside one another.
@@ -168,6 +170,18 @@ impl Stage {
     /// As many participants of egressd's own, none of whom is in the room yet.
     pub fn crowd(&self, crowd: Crowd) -> Participants {
         Participants::start_crowd(self.folder.path(), &self.livekit, self.room, crowd)
+    }
+
+    /// Somebody at the web console, to be run; screenshots go into the test's folder.
+    pub fn console(&self) -> Command {
+        let mut command = tools::node("console.mjs");
+        command
+            .args(["--url", &self.service.address("/console"), "--key", Service::KEY, "--room", self.room])
+            .arg("--shots")
+            .arg(self.folder.path())
+            .env("API_SECRET", Service::SECRET)
+            .env("EGRESSD_CHROMIUM", tools::chromium());
+        command
     }
 
     /// What is between egressd and LiveKit's signalling port.
