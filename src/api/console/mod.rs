@@ -8,7 +8,6 @@ mod files;
 
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::{Path, State};
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LOCATION, REFERRER_POLICY,
@@ -17,9 +16,13 @@ use axum::http::header::{
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Json, Router};
+use serde::Serialize;
 
 use self::files::{File, PAGE};
+use super::ApiSettings;
 use super::problem::{Kind, Problem};
+use super::rate_limit::RateLimit;
 
 /// What the console has to know of the service that it comes from.
 #[derive(Debug, Clone, Default)]
@@ -36,12 +39,15 @@ const OPENER: (HeaderName, HeaderValue) =
 const RESOURCE: (HeaderName, HeaderValue) =
     (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin"));
 
-/// The console's routes; none of them is signed.
-pub fn router<S: Clone + Send + Sync + 'static>(settings: &ConsoleSettings) -> Router<S> {
-    let policy = HeaderValue::from_str(&policy(&settings.stores)).expect("sources hold printable ASCII only");
+/// The console's routes; none of them is signed. Without a console there are none.
+pub fn router(settings: &ApiSettings) -> Router {
+    let Some(console) = &settings.console else { return Router::new() };
+    let policy = HeaderValue::from_str(&policy(&console.stores)).expect("sources hold printable ASCII only");
+    let pace = Pace::of(settings.rate_limit);
     Router::new()
         .route("/console", get(page))
         .route("/console/", get(to_page))
+        .route("/console/pace.json", get(async move || Json(pace)))
         .route("/console/{file}", get(file))
         .method_not_allowed_fallback(method_not_allowed)
         .with_state(Policy(Arc::new(policy)))
@@ -50,6 +56,19 @@ pub fn router<S: Clone + Send + Sync + 'static>(settings: &ConsoleSettings) -> R
 /// The `Content-Security-Policy`.
 #[derive(Clone)]
 struct Policy(Arc<HeaderValue>);
+
+/// What an API key may do, so that the console can do less.
+#[derive(Clone, Copy, Serialize)]
+struct Pace {
+    calls: usize,
+    seconds: f64,
+}
+
+impl Pace {
+    fn of(limit: RateLimit) -> Self {
+        Self { calls: limit.max, seconds: limit.window.as_secs_f64() }
+    }
+}
 
 async fn page(State(policy): State<Policy>, headers: HeaderMap) -> Response {
     answer(&PAGE, &policy, &headers)

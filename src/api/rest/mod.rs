@@ -41,7 +41,7 @@ pub fn router(state: ApiState) -> Router {
     let metrics = Metrics { recorder: Arc::clone(&recorder), handle: metrics };
     let gate = Arc::new(Gate::new(&settings));
     let hook = LivekitHook { recorder: Arc::clone(&recorder), key: livekit, body_limit: settings.body_limit };
-    let console = settings.console.as_ref().map(console::router).unwrap_or_default();
+    let console = console::router(&settings);
     let origins: Arc<[String]> = settings.cors_origins.into();
 
     let signed = recording_calls()

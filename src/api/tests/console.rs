@@ -28,6 +28,13 @@ async fn the_page_needs_no_key_and_forbids_what_it_does_not_need() {
 }
 
 #[tokio::test]
+async fn the_page_can_learn_what_a_key_may_do() {
+    let api = Api::with_limit(RateLimit { max: 7, window: Duration::from_millis(1500) }).await;
+    let pace = api.with_headers("GET", "/console/pace.json", "", "").await;
+    assert_eq!((pace.status, pace.body.as_str()), (200, r#"{"calls":7,"seconds":1.5}"#));
+}
+
+#[tokio::test]
 async fn a_file_that_a_browser_has_is_not_sent_again() {
     let api = Api::start().await;
     let first = api.with_headers("GET", "/console/console.css", "", "").await;

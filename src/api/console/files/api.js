@@ -68,8 +68,13 @@ export class Api {
 
   /** Not signed. Answers with what it says, whether it is well or not. */
   async health() {
-    const response = await this.#fetch(new URL(this.#base + "/v1/health"), {});
-    return response.json();
+    return (await this.#fetch(new URL(this.#base + "/v1/health"), {})).json();
+  }
+
+  /** Learns what a key may do; not signed. */
+  async learnPace() {
+    const { calls, seconds } = await (await this.#fetch(new URL(this.#base + "/console/pace.json"), {})).json();
+    this.#pace.allow(calls, seconds);
   }
 
   async #send(method, path, body) {
@@ -116,14 +121,12 @@ export class Api {
     return String(seconds);
   }
 
-  /** What an answer tells beside what was asked: the service's clock, and what a key may do. */
+  /** What an answer tells beside what was asked: the service's clock. */
   #learn(headers) {
     const date = Date.parse(headers.get("date") ?? "");
     // It counts whole seconds, and is on its way for some time: half a second is the middle of what it may be.
     const off = date + 500 - Date.now();
     if (Math.abs(off - this.clockOffMs) > CLOCK_NOISE_MS) this.clockOffMs = off;
-    const policy = /q=(\d+);w=(\d+)/.exec(headers.get("ratelimit-policy") ?? "");
-    if (policy) this.#pace.allow(Number(policy[1]), Number(policy[2]));
   }
 
   async #problem(response) {

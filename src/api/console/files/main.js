@@ -132,6 +132,7 @@ async function signIn(form) {
   const pace = new Pace();
   const api = await Api.open({ key, secret, base: BASE, pace });
   const first = await api.get(RUNNING);
+  await api.learnPace();
   form.reset();
   byId("sign-in").hidden = true;
   byId("console").hidden = false;
