@@ -59,7 +59,8 @@ fn cause(error: &StorageError) -> String {
         StorageError::File { source, .. } => source.to_string(),
         StorageError::AlreadyExists { .. }
         | StorageError::UnknownUpload { .. }
-        | StorageError::MissingPart { .. } => sentence(error),
+        | StorageError::MissingPart { .. }
+        | StorageError::KeyRefused { .. } => sentence(error),
     }
 }
 
@@ -103,7 +104,8 @@ fn advice(step: Step, error: &StorageError, prefix: &str) -> String {
         | StorageError::NoBucket { .. }
         | StorageError::AlreadyExists { .. }
         | StorageError::UnknownUpload { .. }
-        | StorageError::MissingPart { .. } => not_s3(prefix),
+        | StorageError::MissingPart { .. }
+        | StorageError::KeyRefused { .. } => not_s3(prefix),
     }
 }
 

@@ -1,14 +1,23 @@
 //! The object key of a recording. Pure.
 //!
-//! Contract: `{room}/{startedAt in UTC}.mp4`; where a key is taken, `-2`, `-3` ... goes before `.mp4`.
+//! Contract: `{room}/{startedAt in UTC}.mp4`; where a key is taken, `-2`, `-3` ... goes before `.mp4`. A store that refuses
+//! the key itself gets a plain one.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use sha2::{Digest, Sha256};
 
 use crate::ids::RoomName;
 use crate::storage::{InvalidKey, ObjectKey};
 
+/// From this choice on, a key is spelled so that any store takes it. More recordings of one room do not begin in a
+/// second.
+pub const PLAIN: u32 = 1_000_001;
+
 const EXTENSION: &str = ".mp4";
+/// Bytes of a plain segment. File systems, and MinIO's on them, take names of 255 bytes, and some of those are for what
+/// is put before or behind them.
+const PLAIN_BYTES: usize = 200;
 
 /// The key that a recording of this room asks for.
 pub fn wanted(room: &RoomName, started_at: Timestamp) -> String {
@@ -18,6 +27,9 @@ pub fn wanted(room: &RoomName, started_at: Timestamp) -> String {
 
 /// The `n`th choice for a recording that was given `key`; the first is the key itself.
 pub fn nth_choice(key: &str, n: u32) -> Result<ObjectKey, InvalidKey> {
+    if n >= PLAIN {
+        return nth_choice(&plain(key), n - PLAIN + 1);
+    }
     if n <= 1 {
         return key.parse();
     }
@@ -28,6 +40,22 @@ pub fn nth_choice(key: &str, n: u32) -> Result<ObjectKey, InvalidKey> {
         Some(_) | None => (stem, 1_u32),
     };
     format!("{stem}-{}{EXTENSION}", first.saturating_add(n - 1)).parse()
+}
+
+/// The key with each of its segments spelled so that any store takes it; one of which that is true already stays.
+fn plain(key: &str) -> String {
+    key.split('/').map(plain_segment).collect::<Vec<_>>().join("/")
+}
+
+/// What is left out or replaced makes two rooms look alike: a hash of the segment tells them apart.
+fn plain_segment(segment: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "-_.".contains(c);
+    let mut spelled: String = segment.chars().map(|c| if is_plain(c) { c } else { '_' }).collect();
+    spelled.truncate(spelled.floor_char_boundary(PLAIN_BYTES));
+    match spelled == segment {
+        true => spelled,
+        false => format!("{spelled}~{}", hex::encode(&Sha256::digest(segment)[..4])),
+    }
 }
 
 /// Tells `...T10-00-00-2` from `...T10-00-00`: the time itself ends in two digits after a dash, and a
@@ -59,5 +87,26 @@ mod tests {
         let numbered = "room/2024-04-21T10-00-00-2.mp4";
         assert_eq!(choice(numbered, 1), numbered);
         assert_eq!(choice(numbered, 2), "room/2024-04-21T10-00-00-3.mp4");
+    }
+
+    #[test]
+    fn a_plain_key_is_one_that_any_store_takes() {
+        let choice = |key: &str, n| nth_choice(key, n).unwrap().to_string();
+        let name = "2024-04-21T10-00-00";
+        let dots = format!("..\\..\\evil/{name}.mp4");
+        assert_eq!(choice(&dots, 1), dots);
+        assert_eq!(choice(&dots, PLAIN), format!(".._.._evil~65592c3f/{name}.mp4"));
+        assert_eq!(choice(&dots, PLAIN + 1), format!(".._.._evil~65592c3f/{name}-2.mp4"));
+        let long = choice(&format!("{}/{name}.mp4", "\u{20ac}".repeat(85)), PLAIN);
+        assert!(long.split('/').all(|segment| segment.len() < 255), "{long}");
+        let usual = format!("Z\u{fc}rich-1/{name}.mp4");
+        assert_eq!(choice(&usual, PLAIN), usual);
+    }
+
+    #[test]
+    fn plain_keys_of_different_rooms_are_different() {
+        let spelled = |room: &str| nth_choice(&format!("{room}/x.mp4"), PLAIN).unwrap();
+        assert_ne!(spelled("a\\b"), spelled("a:b"));
+        assert_ne!(spelled(&"x".repeat(255)), spelled(&"x".repeat(256)));
     }
 }

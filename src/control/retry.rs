@@ -33,6 +33,8 @@ impl Default for RetryPolicy {
 pub enum Remedy {
     /// The key belongs to somebody else: take the next one.
     NextKey,
+    /// No such key can be in the store: take the one that any store takes.
+    PlainKey(Duration),
     /// What was uploaded in parts is lost: begin anew.
     BeginAnew(Duration),
     /// The store lacks what it had when the service started: have it made, then try again.
@@ -47,6 +49,7 @@ impl RetryPolicy {
         let pause = self.pause(faults);
         match error {
             UploadError::Storage(StorageError::AlreadyExists { .. }) => Remedy::NextKey,
+            UploadError::Storage(StorageError::KeyRefused { .. }) => Remedy::PlainKey(pause),
             UploadError::Storage(StorageError::UnknownUpload { .. }) => Remedy::BeginAnew(pause),
             UploadError::Storage(StorageError::BucketGone { .. }) => Remedy::Prepare(pause),
             // An object that is not ours is not overwritten, even if we have made it.

@@ -250,6 +250,14 @@ impl Transfer {
         self.place.choice += 1;
     }
 
+    /// Goes on under the key that any store takes, if it does not already.
+    pub fn plain_key(&mut self) {
+        if self.place.choice < key::PLAIN {
+            self.abandon();
+            self.place.choice = key::PLAIN;
+        }
+    }
+
     /// Forgets what was sent.
     pub fn begin_anew(&mut self) {
         self.flights = JoinSet::new();

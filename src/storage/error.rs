@@ -58,6 +58,10 @@ pub enum StorageError {
     )]
     Denied { action: Action, code: String, message: String },
 
+    /// Whatever is sent under this key: its length or its spelling is not allowed.
+    #[error("the store takes no object of the name {key} ({code})")]
+    KeyRefused { key: ObjectKey, code: String },
+
     /// The store understood and said no because of what was asked.
     #[error("the store refused to {action} ({code}: {message})")]
     Rejected { action: Action, code: String, message: String },
@@ -95,6 +99,7 @@ impl StorageError {
             | Self::NoBucket { .. }
             | Self::BucketGone { .. }
             | Self::Denied { .. }
+            | Self::KeyRefused { .. }
             | Self::Rejected { .. } => false,
         }
     }
@@ -111,6 +116,26 @@ fn is_transient_io(kind: io::ErrorKind) -> bool {
             | io::ErrorKind::QuotaExceeded
             | io::ErrorKind::StaleNetworkFileHandle
     )
+}
+
+impl Action {
+    /// The object that it is about.
+    pub fn key(&self) -> Option<&ObjectKey> {
+        match self {
+            Self::Reach { .. } | Self::Create { .. } => None,
+            Self::Begin { key }
+            | Self::Resume { key }
+            | Self::PutPart { key, .. }
+            | Self::Complete { key }
+            | Self::Abort { key }
+            | Self::ListUploads { key }
+            | Self::Put { key }
+            | Self::Find { key }
+            | Self::Read { key }
+            | Self::Remove { key }
+            | Self::Presign { key } => Some(key),
+        }
+    }
 }
 
 impl fmt::Display for Action {

@@ -400,7 +400,12 @@ async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> Result<T, StorageError> {
     let done = body::blocking(work).await;
-    done.map_err(|source| StorageError::File { action, source })
+    done.map_err(|source| match (source.kind(), action.key()) {
+        (io::ErrorKind::InvalidFilename, Some(key)) => {
+            StorageError::KeyRefused { key: key.clone(), code: source.kind().to_string() }
+        }
+        _ => StorageError::File { action, source },
+    })
 }
 
 #[cfg(test)]

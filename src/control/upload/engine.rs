@@ -60,9 +60,11 @@ impl Engine {
                 return Err(forgotten);
             }
             Remedy::NextKey => self.transfer.next_key(),
+            Remedy::PlainKey(_) if released == 0 => self.transfer.plain_key(),
             Remedy::BeginAnew(_) => self.transfer.begin_anew(),
             Remedy::Prepare(_) => self.transfer.prepare(),
-            Remedy::TryAgain(_) => {}
+            // A key under which the store holds media was not refused for what it is.
+            Remedy::PlainKey(_) | Remedy::TryAgain(_) => {}
             Remedy::GiveUp => return Err(error),
         }
         Ok(())

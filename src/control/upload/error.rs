@@ -74,6 +74,7 @@ fn storage_reason(error: &StorageError) -> String {
         StorageError::NotNow { code, .. } => format!("the store is not ready ({})", word(code)),
         StorageError::Denied { code, .. } => format!("the store refuses access ({})", word(code)),
         StorageError::Rejected { code, .. } => format!("the store refuses the upload ({})", word(code)),
+        StorageError::KeyRefused { .. } => "the store does not take the recording's name".into(),
         StorageError::NoBucket { code, .. } => {
             format!("the bucket does not exist and cannot be created ({})", word(code))
         }

@@ -93,7 +93,9 @@ impl Patience {
 impl Remedy {
     fn pause(self) -> Duration {
         match self {
-            Self::BeginAnew(pause) | Self::Prepare(pause) | Self::TryAgain(pause) => pause,
+            Self::PlainKey(pause) | Self::BeginAnew(pause) | Self::Prepare(pause) | Self::TryAgain(pause) => {
+                pause
+            }
             Self::NextKey | Self::GiveUp => Duration::ZERO,
         }
     }

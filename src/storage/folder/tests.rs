@@ -203,3 +203,13 @@ async fn a_trial_of_a_folder_that_cannot_be_says_so_and_ends() {
     let tried = Folder::new("/proc/nowhere").try_out().await;
     assert!(matches!(&tried[..], [Tried { step: Step::Reach, outcome: Err(_) }]), "{tried:?}");
 }
+
+#[tokio::test]
+async fn a_name_that_the_file_system_does_not_take_is_refused_as_a_name() {
+    let (_dir, folder) = folder();
+    let long = key(&format!("{}/x.mp4", "x".repeat(256)));
+    let put = folder.put(&long, body("small")).await;
+    assert!(matches!(put, Err(StorageError::KeyRefused { .. })), "{put:?}");
+    let begun = folder.begin(&long).await.map(|_| ());
+    assert!(matches!(begun, Err(StorageError::KeyRefused { .. })), "{begun:?}");
+}

@@ -29,6 +29,11 @@ const PASSING_CODES: [&str; 7] = [
     "SlowDownWrite",
 ];
 
+/// Answers that speak of the object's name: S3's, MinIO's, and that of a HEAD, which has no body to say more. It costs
+/// nothing to take another fault of such a request for one: a usual name is spelled the same in any case.
+const NAME_CODES: [&str; 4] =
+    ["KeyTooLongError", "XMinioInvalidObjectName", "XMinioInvalidResourceName", "status 400"];
+
 /// The one refusal that may be cured by creating something.
 pub(super) const NO_BUCKET: &str = "NoSuchBucket";
 
@@ -97,6 +102,9 @@ fn answered(action: Action, status: u16, code: String, message: String) -> Stora
     let passing = PASSING_CODES.contains(&code.as_str())
         || matches!(status, 408 | 429)
         || (status >= 500 && status != 501);
+    if let (400, true, Some(key)) = (status, NAME_CODES.contains(&code.as_str()), action.key()) {
+        return StorageError::KeyRefused { key: key.clone(), code };
+    }
     match status {
         _ if passing => StorageError::NotNow { action, code, message },
         _ if code == NO_BUCKET => StorageError::BucketGone { action },
@@ -163,6 +171,14 @@ mod tests {
         for (status, code) in cases {
             assert!(!error_of(status, code).is_transient(), "{status} {code}");
         }
+    }
+
+    #[test]
+    fn a_name_that_the_store_does_not_take_is_told_apart() {
+        for code in NAME_CODES {
+            assert!(matches!(error_of(400, code), StorageError::KeyRefused { .. }), "{code}");
+        }
+        assert!(matches!(error_of(400, "InvalidPart"), StorageError::Rejected { .. }));
     }
 
     fn no_bucket_after(status: u16, code: &str) -> StorageError {

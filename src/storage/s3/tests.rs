@@ -379,3 +379,24 @@ async fn a_trial_creates_no_bucket() {
         };
     }
 }
+
+#[tokio::test]
+async fn a_name_that_the_store_does_not_take_is_refused_as_a_name() {
+    let (_minio, s3) = bucket("names").await;
+    for room in ["x".repeat(256), "..\\..\\evil".to_owned()] {
+        let refused = key(&format!("{room}/x.mp4"));
+        let put = s3.put(&refused, body_of(&b"small"[..])).await;
+        assert!(matches!(put, Err(StorageError::KeyRefused { .. })), "{put:?}");
+        let found = s3.find(&refused).await;
+        assert!(matches!(found, Err(StorageError::KeyRefused { .. })), "{found:?}");
+        let in_parts = in_parts(&s3, &refused).await;
+        assert!(matches!(in_parts, Err(StorageError::KeyRefused { .. })), "{in_parts:?}");
+    }
+}
+
+/// MinIO says with the first part only that a name is too long.
+async fn in_parts(s3: &S3, key: &ObjectKey) -> Result<(), StorageError> {
+    let upload = s3.begin(key).await?;
+    upload.put_part(1, body_of(&b"small"[..])).await?;
+    upload.complete(Checksum::of(b"small")).await
+}
