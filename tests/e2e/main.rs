@@ -30,6 +30,8 @@ mod closing;
 
 mod console;
 
+mod contract;
+
 mod upload;
 
 mod outage;

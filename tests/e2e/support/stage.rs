@@ -30,6 +30,15 @@ static HALVES: Semaphore = Semaphore::const_new(2);
 const LIMIT: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(10);
 
+/// Nobody else takes this much of the machine as long as it is held.
+pub async fn turn(takes: Takes) -> SemaphorePermit<'static> {
+    let halves = match takes {
+        Takes::Whole => 2,
+        Takes::Half => 1,
+    };
+    HALVES.acquire_many(halves).await.expect("it is never closed")
+}
+
 pub struct Stage {
     // Fields are dropped in this order: participants first, the folder after all that write to it.
     pub participants: Participants,
@@ -110,11 +119,7 @@ impl Stage {
     }
 
     pub async fn open_with(room: &'static str, options: Options) -> Self {
-        let halves = match options.takes {
-            Takes::Whole => 2,
-            Takes::Half => 1,
-        };
-        let turn = HALVES.acquire_many(halves).await.expect("it is never closed");
+        let turn = turn(options.takes).await;
         let folder = Folder::new(room);
         let port = free_tcp_port();
         let hook = options.livekit_tells.then(|| Service::livekit_hook_at(port));

@@ -16,8 +16,19 @@ pub fn minio() -> PathBuf {
 
 /// A script of `tests/py`, to be given its arguments.
 pub fn python(script: &str) -> Command {
+    script_of("tests/py", script)
+}
+
+/// The suite of `tests/contract`, which starts servers of its own.
+pub fn contract() -> Command {
+    let mut command = script_of("tests", "contract");
+    command.env("EGRESSD_LIVEKIT_SERVER", livekit_server()).env("EGRESSD_MINIO", minio());
+    command
+}
+
+fn script_of(folder: &str, script: &str) -> Command {
     let mut command = Command::new(program("EGRESSD_PYTHON", ".cache/venv/bin/python", "python3"));
-    command.arg(project().join("tests/py").join(script)).env("PYTHONDONTWRITEBYTECODE", "1");
+    command.arg(project().join(folder).join(script)).env("PYTHONDONTWRITEBYTECODE", "1");
     command
 }
 
