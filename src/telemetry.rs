@@ -12,8 +12,9 @@ use tracing_subscriber::filter::ParseError;
 /// What processes without a configuration of their own go by; a worker inherits it from its service.
 pub const LEVEL_VARIABLE: &str = "LOG_LEVEL";
 
-/// Libraries that speak of every packet are held at `warn` unless the filter names them.
-const QUIET: &str = "str0m=warn,hyper=warn,aws=warn,livekit_signaling=warn";
+/// Libraries that speak of every packet are held at `warn` unless the filter names them; so is tungstenite, which writes
+/// down requests with the token in them.
+const QUIET: &str = "str0m=warn,hyper=warn,aws=warn,livekit_signaling=warn,tungstenite=warn";
 
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
