@@ -9,6 +9,7 @@ mod recorder;
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,11 +18,13 @@ use jiff::Timestamp;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{self, ApiKey, ApiKeys, ApiSettings, ApiState, ConsoleSettings, LivekitKey, RateLimit};
-use crate::config::Config;
+use crate::api::{
+    self, ApiKey, ApiKeys, ApiSettings, ApiState, ConsoleSettings, LivekitKey, Patience, RateLimit,
+};
+use crate::config::{Config, KeyPair};
 use crate::control::{
     ControlError, EncoderLookout, Fallback, Handle, Known, Limits, Livekit, LivekitAccess, LivekitError,
     LivekitLookout, Monitor, Outlook, RetryPolicy, Shared, Shutdown, Stores, Supervisor, Uploads,
@@ -70,7 +73,7 @@ pub enum ServeError {
     HttpClient(#[from] reqwest::Error),
     #[error("cannot listen on {address}")]
     Listen {
-        address: std::net::SocketAddr,
+        address: SocketAddr,
         #[source]
         source: io::Error,
     },
@@ -79,7 +82,7 @@ pub enum ServeError {
     #[error("cannot take signals")]
     Signals(#[source] io::Error),
     #[error("the API failed")]
-    Api(#[source] io::Error),
+    Api(#[source] JoinError),
 }
 
 /// What a service leaves behind that has ended.
@@ -105,9 +108,13 @@ pub async fn run(config: Config) -> Result<Left, ServeError> {
     webhooks.adopt(config.webhook.fixed.clone(), Timestamp::now()).await?;
     let (handle, supervisor, lookouts) = supervisor(&config, store.clone(), stores, watched).await?;
     let deliverer = Deliverer::new(store.clone(), config.webhook.targets)?;
-    let listener = listen(&config).await?;
+    let listener = listen(config.api.listen, "listening").await?;
+    let metrics = match config.api.metrics_listen {
+        Some(address) => Some(listen(address, "metrics").await?),
+        None => None,
+    };
     let api = api_state(config, handle, webhooks, telemetry::count()?);
-    let service = Service::start(Parts { monitor, lookouts, deliverer, supervisor, listener, api });
+    let service = Service::start(Parts { monitor, lookouts, deliverer, supervisor, listener, metrics, api });
     service.end_after(signals, &store).await
 }
 
@@ -118,6 +125,7 @@ struct Parts {
     deliverer: Deliverer,
     supervisor: Supervisor,
     listener: TcpListener,
+    metrics: Option<TcpListener>,
     api: ApiState,
 }
 
@@ -140,7 +148,9 @@ struct Service {
     deliverer: Part<()>,
     supervisor: JoinHandle<()>,
     shutdown: Shutdown,
-    api: Part<io::Result<()>>,
+    api: Part<()>,
+    /// Where they have a port of their own.
+    metrics: Option<Part<()>>,
 }
 
 struct Part<T> {
@@ -169,9 +179,14 @@ impl Part<()> {
 
 impl Service {
     fn start(parts: Parts) -> Self {
-        let Parts { monitor, lookouts, deliverer, supervisor, listener, api } = parts;
+        let Parts { monitor, lookouts, deliverer, supervisor, listener, metrics, api } = parts;
         let shutdown = Shutdown::default();
+        let metrics = metrics.map(|listener| {
+            let (recorder, figures) = (Arc::clone(&api.recorder), api.metrics.clone());
+            Part::start(|off| api::serve_metrics(listener, recorder, figures, off))
+        });
         Self {
+            metrics,
             monitor: Part::start(|off| monitor.run(off)),
             lookouts: [
                 Part::start(|off| lookouts.livekit.run(off)),
@@ -198,13 +213,16 @@ impl Service {
             Some(failed) => failed,
             None => self.api.task.await,
         };
+        if let Some(metrics) = self.metrics {
+            metrics.end().await;
+        }
         deliver_what_is_due(store).await;
         self.deliverer.end().await;
         self.monitor.end().await;
         for lookout in self.lookouts {
             lookout.end().await;
         }
-        api_result(result)?;
+        result.map_err(ServeError::Api)?;
         Ok(left(store).await?)
     }
 
@@ -233,11 +251,6 @@ async fn left(store: &Store) -> Result<Left, StoreError> {
     }
     tracing::warn!(recordings, deliveries, "left for the next start");
     Ok(Left::Work)
-}
-
-fn api_result(result: Result<io::Result<()>, tokio::task::JoinError>) -> Result<(), ServeError> {
-    let result = result.unwrap_or_else(|failed| Err(io::Error::other(failed)));
-    result.map_err(ServeError::Api)
 }
 
 /// What was written down by the last recordings goes out before the service ends, if it can.
@@ -372,19 +385,19 @@ async fn supervisor(
     Ok((handle, supervisor, lookouts))
 }
 
-async fn listen(config: &Config) -> Result<TcpListener, ServeError> {
-    let address = config.api.listen;
+async fn listen(address: SocketAddr, what: &str) -> Result<TcpListener, ServeError> {
     let fault = |source| ServeError::Listen { address, source };
     let listener = TcpListener::bind(address).await.map_err(fault)?;
     // With port 0 this line is the only place that names the port.
     let addr = listener.local_addr().map_err(fault)?;
-    tracing::info!(%addr, "listening on http://{addr}");
+    tracing::info!(%addr, "{what} on http://{addr}");
     Ok(listener)
 }
 
 fn api_state(config: Config, handle: Handle, webhooks: Registry, metrics: PrometheusHandle) -> ApiState {
     let console = config.api.console.then(|| ConsoleSettings { stores: endpoints(&config) });
-    let key = ApiKey { key: config.api.key, secret: config.api.secret };
+    let first = ApiKey { key: config.api.key, secret: config.api.secret };
+    let second = config.api.second.map(|KeyPair { key, secret }| ApiKey { key, secret });
     let livekit = LivekitKey { key: config.livekit.api_key, secret: config.livekit.api_secret };
     ApiState {
         livekit,
@@ -392,13 +405,17 @@ fn api_state(config: Config, handle: Handle, webhooks: Registry, metrics: Promet
         webhooks,
         metrics,
         settings: ApiSettings {
-            keys: ApiKeys::new(vec![key]),
+            keys: ApiKeys::new([first].into_iter().chain(second).collect()),
             rate_limit: RateLimit {
                 max: usize::try_from(config.api.rate_limit.max.get()).unwrap_or(usize::MAX),
                 window: config.api.rate_limit.window,
             },
             cors_origins: config.api.cors_origins,
             body_limit: ApiSettings::DEFAULT_BODY_LIMIT,
+            refuse_replays: config.api.refuse_replays,
+            metrics_here: config.api.metrics_listen.is_none(),
+            connections: usize::try_from(config.api.max_connections.get()).unwrap_or(usize::MAX),
+            patience: Patience::default(),
             console,
         },
     }

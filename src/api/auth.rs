@@ -15,7 +15,7 @@ pub const TIMESTAMP_HEADER: &str = "x-rtcstack-timestamp";
 pub const SIGNATURE_HEADER: &str = "x-rtcstack-signature";
 
 /// How far a timestamp may be off, either way.
-const MAX_SKEW_S: u64 = 300;
+pub const MAX_SKEW_S: u64 = 300;
 
 /// An API key and the secret that its requests are signed with.
 #[derive(Debug, Clone)]
@@ -38,7 +38,18 @@ pub struct Claim {
     key: KeyIndex,
     /// As sent: it is part of what was signed.
     timestamp: Vec<u8>,
+    /// The same, in Unix seconds.
+    seconds: i64,
     signature: Vec<u8>,
+}
+
+/// A request whose signature is right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verified {
+    pub key: KeyIndex,
+    /// Unix seconds.
+    pub timestamp: i64,
+    pub signature: [u8; 32],
 }
 
 /// Why a request is not let in. The messages are fit to be shown.
@@ -91,16 +102,18 @@ impl ApiKeys {
 impl Claim {
     /// Judges all that can be judged without the body.
     pub fn from_headers(headers: &HeaderMap, now: Timestamp, keys: &ApiKeys) -> Result<Self, AuthError> {
-        let header = |name, missing| {
-            let value = headers.get(name).map(|value| value.as_bytes().to_owned());
-            value.filter(|value| !value.is_empty()).ok_or(missing)
-        };
-        let key = header(KEY_HEADER, AuthError::KeyMissing)?;
-        let key = keys.find(&key).ok_or(AuthError::KeyWrong)?;
-        let timestamp = header(TIMESTAMP_HEADER, AuthError::TimestampMissing)?;
-        let signature = header(SIGNATURE_HEADER, AuthError::SignatureMissing)?;
-        check_timestamp(&timestamp, now)?;
-        Ok(Self { key, timestamp, signature })
+        let key = given(headers, KEY_HEADER).ok_or(AuthError::KeyMissing)?;
+        let key = keys.find(key).filter(|_| is_given_once(headers, KEY_HEADER)).ok_or(AuthError::KeyWrong)?;
+        let timestamp = given(headers, TIMESTAMP_HEADER).ok_or(AuthError::TimestampMissing)?;
+        let signature = given(headers, SIGNATURE_HEADER).ok_or(AuthError::SignatureMissing)?;
+        if !is_given_once(headers, TIMESTAMP_HEADER) {
+            return Err(AuthError::TimestampNotANumber);
+        }
+        let seconds = near(timestamp, now)?;
+        if !is_given_once(headers, SIGNATURE_HEADER) {
+            return Err(AuthError::SignatureWrong);
+        }
+        Ok(Self { key, timestamp: timestamp.to_owned(), seconds, signature: signature.to_owned() })
     }
 
     /// `target` is the path and query exactly as sent, still percent-encoded.
@@ -110,20 +123,31 @@ impl Claim {
         target: &str,
         body: &[u8],
         keys: &ApiKeys,
-    ) -> Result<KeyIndex, AuthError> {
+    ) -> Result<Verified, AuthError> {
         let ApiKey { secret, .. } = keys.0.get(self.key.0).ok_or(AuthError::KeyWrong)?;
         let expected = sign(secret, method, target, &self.timestamp, body);
         let sent = self.signature.strip_prefix(b"sha256=").unwrap_or(&self.signature);
         // Both are hexadecimal text; a length other than 64 is no secret.
-        if bool::from(expected.as_bytes().ct_eq(sent)) {
-            Ok(self.key)
+        if bool::from(hex::encode(expected).as_bytes().ct_eq(sent)) {
+            Ok(Verified { key: self.key, timestamp: self.seconds, signature: expected })
         } else {
             Err(AuthError::SignatureWrong)
         }
     }
 }
 
-fn check_timestamp(sent: &[u8], now: Timestamp) -> Result<(), AuthError> {
+/// A header without a value is none.
+fn given<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
+    headers.get(name).map(|value| value.as_bytes()).filter(|value| !value.is_empty())
+}
+
+/// Of two, whoever stands in between may have taken the other one for the right one.
+fn is_given_once(headers: &HeaderMap, name: &str) -> bool {
+    headers.get_all(name).iter().count() == 1
+}
+
+/// A timestamp in Unix seconds, if it is near enough.
+fn near(sent: &[u8], now: Timestamp) -> Result<i64, AuthError> {
     let digits = sent.strip_prefix(b"-").unwrap_or(sent);
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return Err(AuthError::TimestampNotANumber);
@@ -131,18 +155,18 @@ fn check_timestamp(sent: &[u8], now: Timestamp) -> Result<(), AuthError> {
     let seconds = std::str::from_utf8(sent).ok().and_then(|text| text.parse::<i64>().ok());
     // A whole number that no i64 holds is far from now.
     match seconds {
-        Some(seconds) if seconds.abs_diff(now.as_second()) <= MAX_SKEW_S => Ok(()),
+        Some(seconds) if seconds.abs_diff(now.as_second()) <= MAX_SKEW_S => Ok(seconds),
         Some(_) | None => Err(AuthError::TimestampTooFarOff),
     }
 }
 
-fn sign(secret: &SecretString, method: &Method, target: &str, timestamp: &[u8], body: &[u8]) -> String {
+fn sign(secret: &SecretString, method: &Method, target: &str, timestamp: &[u8], body: &[u8]) -> [u8; 32] {
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.expose_secret().as_bytes())
         .expect("HMAC takes keys of any length");
     let body_hash = hex::encode(Sha256::digest(body));
     let parts = [method.as_str().as_bytes(), target.as_bytes(), timestamp, body_hash.as_bytes()];
     mac.update(&parts.join(&b'\n'));
-    hex::encode(mac.finalize().into_bytes())
+    mac.finalize().into_bytes().into()
 }
 
 #[cfg(test)]
@@ -178,7 +202,7 @@ mod tests {
             (TIMESTAMP_HEADER, &NOW.to_string()),
             (SIGNATURE_HEADER, signature),
         ])?;
-        claim.verify(&method, target, body.as_bytes(), &keys())
+        claim.verify(&method, target, body.as_bytes(), &keys()).map(|verified| verified.key)
     }
 
     #[test]
@@ -216,13 +240,16 @@ mod tests {
             (TIMESTAMP_HEADER, &(NOW + 1).to_string()),
             (SIGNATURE_HEADER, START_SIGNATURE),
         ]);
-        assert_eq!(other_time.unwrap().verify(&Method::POST, START, b"", &keys()), wrong);
+        let judged = |claim: Result<Claim, AuthError>| {
+            claim.unwrap().verify(&Method::POST, START, b"", &keys()).map(|verified| verified.key)
+        };
+        assert_eq!(judged(other_time), wrong);
         let other_key = claim(&[
             (KEY_HEADER, "other"),
             (TIMESTAMP_HEADER, &NOW.to_string()),
             (SIGNATURE_HEADER, START_SIGNATURE),
         ]);
-        assert_eq!(other_key.unwrap().verify(&Method::POST, START, b"", &keys()), wrong);
+        assert_eq!(judged(other_key), wrong);
     }
 
     #[test]
@@ -254,6 +281,19 @@ mod tests {
         ];
         for (pairs, expected) in cases {
             assert_eq!(claim(pairs), Err(expected), "{pairs:?}");
+        }
+    }
+
+    #[test]
+    fn a_header_that_is_there_twice_is_wrong() {
+        let all =
+            [(KEY_HEADER, "key"), (TIMESTAMP_HEADER, "1713693600"), (SIGNATURE_HEADER, START_SIGNATURE)];
+        let wrong = [AuthError::KeyWrong, AuthError::TimestampNotANumber, AuthError::SignatureWrong];
+        for (again, wrong) in all.into_iter().zip(wrong) {
+            let mut headers = headers(&all);
+            headers.append(again.0, again.1.parse().unwrap());
+            let now = Timestamp::from_second(NOW).unwrap();
+            assert_eq!(Claim::from_headers(&headers, now, &keys()), Err(wrong));
         }
     }
 

@@ -16,10 +16,10 @@ mod openapi;
 mod problem;
 mod rate_limit;
 mod recorder;
+mod replays;
 mod rest;
+mod server;
 
-use std::future::IntoFuture;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,9 +34,11 @@ pub use rate_limit::RateLimit;
 pub use recorder::{ActiveRecording, Recorder, RecorderError, RecordingState, StartStatus, Started};
 
 use crate::webhook::Registry;
+use gate::BodyLimits;
+use server::Limits;
 
-/// How long open requests may still take once the service is to end.
-const SHUTDOWN_GRACE: Duration = Duration::from_secs(10);
+/// More than any number of collectors.
+const METRICS_CONNECTIONS: usize = 32;
 
 /// What the API is made of.
 pub struct ApiState {
@@ -58,27 +60,60 @@ pub struct ApiSettings {
     pub cors_origins: Vec<String>,
     /// Bytes of a request's body.
     pub body_limit: usize,
+    /// Whether a signature that was used before is refused.
+    pub refuse_replays: bool,
+    /// Whether the figures are here, or on a port of their own.
+    pub metrics_here: bool,
+    /// How many connections there may be.
+    pub connections: usize,
+    pub patience: Patience,
     /// The web console; `None`: there is none.
     pub console: Option<ConsoleSettings>,
 }
 
+/// How long others may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// For a request's head, the wait for it on a connection that is kept open included. Those who sign calls send a head
+    /// in one piece.
+    pub head: Duration,
+    /// For a request's body; a mebibyte takes a second on a slow line.
+    pub body: Duration,
+    /// For any part of an answer: only who reads nothing at all takes long.
+    pub answer: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        let [head, body, answer] = [10, 20, 20].map(Duration::from_secs);
+        Self { head, body, answer }
+    }
+}
+
 impl ApiSettings {
+    fn body_limits(&self) -> BodyLimits {
+        BodyLimits { bytes: self.body_limit, time: self.patience.body }
+    }
+
     /// The contract's default limit of a body.
     pub const DEFAULT_BODY_LIMIT: usize = 1024 * 1024;
 }
 
 /// Serves until it is cancelled; requests that are under way then are finished.
-pub async fn serve(listener: TcpListener, state: ApiState, cancel: CancellationToken) -> io::Result<()> {
-    let stop = cancel.clone().cancelled_owned();
-    let server = axum::serve(listener, rest::router(state)).with_graceful_shutdown(stop);
-    let deadline = async {
-        cancel.cancelled().await;
-        tokio::time::sleep(SHUTDOWN_GRACE).await;
-    };
-    tokio::select! {
-        result = server.into_future() => result,
-        () = deadline => Ok(()),
-    }
+pub async fn serve(listener: TcpListener, state: ApiState, cancel: CancellationToken) {
+    let limits = Limits { connections: state.settings.connections, patience: state.settings.patience };
+    server::serve(listener, rest::router(state), limits, cancel).await;
+}
+
+/// Serves the figures alone, to everybody.
+pub async fn serve_metrics(
+    listener: TcpListener,
+    recorder: Arc<dyn Recorder>,
+    metrics: PrometheusHandle,
+    cancel: CancellationToken,
+) {
+    let limits = Limits { connections: METRICS_CONNECTIONS, patience: Patience::default() };
+    server::serve(listener, rest::metrics_router(recorder, metrics), limits, cancel).await;
 }
 
 #[cfg(test)]

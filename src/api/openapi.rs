@@ -34,12 +34,16 @@ const SIGNING: [(&str, &str, &str); 3] = [
 ];
 
 /// What the way in answers whatever the call; the words for a call that says nothing itself.
-const AT_THE_GATE: [(&str, &str); 6] = [
+const AT_THE_GATE: [(&str, &str); 7] = [
     ("400", "The body did not arrive as a whole."),
     ("401", "The API key is missing or not known, or the timestamp or the signature is missing."),
-    ("403", "The signature is wrong, the timestamp is none or too far off, or the origin is not listed."),
+    (
+        "403",
+        "The signature is wrong or was used before, the timestamp is none or too far off, or the origin is not listed.",
+    ),
     ("408", "The body did not arrive in time."),
     ("413", "The body is too large."),
+    ("414", "The path and the query are too long."),
     ("429", "Too many requests with this API key."),
 ];
 
@@ -48,16 +52,18 @@ const LIVEKIT_TOKEN: (&str, &str, &str) =
     ("livekitToken", "authorization", "The token that LiveKit sends with its webhooks.");
 
 /// What is answered to LiveKit before its call is looked at.
-const TO_LIVEKIT: [(&str, &str); 5] = [
+const TO_LIVEKIT: [(&str, &str); 6] = [
     ("400", "The body did not arrive as a whole."),
     ("401", "The token is missing, not of this LiveKit server's key, or of another body."),
     ("403", "The origin is not listed."),
     ("408", "The body did not arrive in time."),
     ("413", "The body is too large."),
+    ("414", "The path and the query are too long."),
 ];
 
 /// What every call answers, signed or not.
-const IN_FRONT_OF_IT: [(&str, &str); 1] = [("403", "The origin is not listed.")];
+const IN_FRONT_OF_IT: [(&str, &str); 2] =
+    [("403", "The origin is not listed."), ("414", "The path and the query are too long.")];
 
 /// A document without calls.
 pub fn empty() -> OpenApi {

@@ -18,6 +18,7 @@ use super::auth::AuthError;
 use super::livekit::NotLivekit;
 use super::openapi::schemas;
 use super::recorder::RecorderError;
+use super::replays::ReplayError;
 use crate::webhook::WebhookError;
 
 /// When somebody should ask again who got no picture: its worker is busy, or another one is on its way.
@@ -31,6 +32,8 @@ pub enum Kind {
     MethodNotAllowed,
     /// Nor for this.
     TooSlow,
+    /// Nor for this.
+    TargetTooLong,
     Unauthorized,
     Forbidden,
     NotFound,
@@ -43,10 +46,11 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::BadRequest,
         Self::MethodNotAllowed,
         Self::TooSlow,
+        Self::TargetTooLong,
         Self::Unauthorized,
         Self::Forbidden,
         Self::NotFound,
@@ -67,6 +71,7 @@ impl Kind {
         match self {
             Self::BadRequest => ("bad-request", StatusCode::BAD_REQUEST),
             Self::MethodNotAllowed => ("bad-request", StatusCode::METHOD_NOT_ALLOWED),
+            Self::TargetTooLong => ("bad-request", StatusCode::URI_TOO_LONG),
             Self::TooSlow => ("bad-request", StatusCode::REQUEST_TIMEOUT),
             Self::Unauthorized => ("unauthorized", StatusCode::UNAUTHORIZED),
             Self::Forbidden => ("forbidden", StatusCode::FORBIDDEN),
@@ -172,6 +177,15 @@ impl From<NotLivekit> for Problem {
             NotLivekit::TokenMissing | NotLivekit::TokenWrong | NotLivekit::BodyWrong => {
                 Self::new(Kind::Unauthorized, error.to_string())
             }
+        }
+    }
+}
+
+impl From<ReplayError> for Problem {
+    fn from(error: ReplayError) -> Self {
+        match error {
+            ReplayError::Used | ReplayError::FromBefore => Self::new(Kind::Forbidden, error.to_string()),
+            ReplayError::Full { wait } => Self::new(Kind::RateLimited, error.to_string()).retry_after(wait),
         }
     }
 }

@@ -32,11 +32,16 @@ use sources::Sources;
 pub const FILE_VARIABLE: &str = "EGRESSD_CONFIG";
 
 /// Everything that can be set, as named in the environment. In the file the names are lower case.
-pub const SETTINGS: [&str; 56] = [
+pub const SETTINGS: [&str; 61] = [
     "API_HOST",
     "API_PORT",
     "API_KEY",
     "API_SECRET",
+    "EGRESSD_API_KEY_2",
+    "EGRESSD_API_SECRET_2",
+    "EGRESSD_API_MAX_CONNECTIONS",
+    "EGRESSD_REFUSE_REPLAYS",
+    "EGRESSD_METRICS_LISTEN",
     "CORS_ORIGINS",
     "RATE_LIMIT_MAX",
     "RATE_LIMIT_WINDOW_MS",
@@ -116,11 +121,26 @@ pub struct ApiConfig {
     pub key: SecretString,
     /// `API_SECRET`, which signs requests; required.
     pub secret: SecretString,
+    /// `EGRESSD_API_KEY_2` and `EGRESSD_API_SECRET_2`: another pair that is valid at the same time; default none.
+    pub second: Option<KeyPair>,
+    /// `EGRESSD_REFUSE_REPLAYS`: whether a signature that was used before is refused; default false.
+    pub refuse_replays: bool,
+    /// `EGRESSD_API_MAX_CONNECTIONS`: how many there may be; default 512.
+    pub max_connections: NonZeroU32,
+    /// `EGRESSD_METRICS_LISTEN`: an address and a port of their own for the metrics; default none.
+    pub metrics_listen: Option<SocketAddr>,
     /// `CORS_ORIGINS`: the origins that may call from a browser; default none.
     pub cors_origins: Vec<String>,
     pub rate_limit: RateLimit,
     /// `EGRESSD_CONSOLE`: whether there is a web console; default true.
     pub console: bool,
+}
+
+/// An API key and the secret that goes with it.
+#[derive(Clone, Debug)]
+pub struct KeyPair {
+    pub key: SecretString,
+    pub secret: SecretString,
 }
 
 /// So many requests in so long a time, for each API key.

@@ -10,7 +10,7 @@ use url::Url;
 
 use super::sources::Quote::{Hidden, Shown};
 use super::sources::Sources;
-use super::{ApiConfig, DataDir, LivekitConfig, LogLevel, RateLimit, RecordingConfig};
+use super::{ApiConfig, DataDir, KeyPair, LivekitConfig, LogLevel, RateLimit, RecordingConfig};
 use crate::media::{Codec, Decorations, TrackKind, View, Watermark};
 use crate::options::{
     CORNER_WORDS, FIT_WORDS, LAYOUT_WORDS, Look, OPACITIES, RecordingOptions, ViewChange, corner_from_word,
@@ -20,6 +20,8 @@ use crate::options::{
 const DEFAULT_API_PORT: u16 = 8080;
 const DEFAULT_RATE_LIMIT: NonZeroU32 = NonZeroU32::new(100).expect("not zero");
 const DEFAULT_RATE_WINDOW_MS: NonZeroU32 = NonZeroU32::new(60_000).expect("not zero");
+/// Far more than clients keep open, and few enough for the 1024 files that a process may have open where nobody says more.
+const DEFAULT_MAX_CONNECTIONS: NonZeroU32 = NonZeroU32::new(512).expect("not zero");
 const DEFAULT_DATA_DIR: &str = "./data";
 /// Long enough for everybody to drop out and come back, as after a network failure.
 const DEFAULT_IDLE_TIMEOUT_SECONDS: NonZeroU32 = NonZeroU32::new(300).expect("not zero");
@@ -42,12 +44,42 @@ pub fn api(sources: &mut Sources) -> ApiConfig {
         listen: SocketAddr::new(host, port(sources, "API_PORT", DEFAULT_API_PORT)),
         key: sources.required_secret("API_KEY", "the key that clients send as X-Api-Key"),
         secret: sources.required_secret("API_SECRET", "the secret that clients sign with"),
+        second: second_pair(sources),
+        refuse_replays: truth(sources, "EGRESSD_REFUSE_REPLAYS"),
+        max_connections: positive(sources, "EGRESSD_API_MAX_CONNECTIONS").unwrap_or(DEFAULT_MAX_CONNECTIONS),
+        metrics_listen: sources.optional(
+            "EGRESSD_METRICS_LISTEN",
+            (Shown, "an IP address and a port, such as 127.0.0.1:9090"),
+            parse::<SocketAddr>,
+        ),
         cors_origins: cors_origins(sources),
         rate_limit: RateLimit {
             max: positive(sources, "RATE_LIMIT_MAX").unwrap_or(DEFAULT_RATE_LIMIT),
             window: millis(positive(sources, "RATE_LIMIT_WINDOW_MS").unwrap_or(DEFAULT_RATE_WINDOW_MS)),
         },
         console: truth_or(sources, "EGRESSD_CONSOLE", true),
+    }
+}
+
+/// For the time in which clients go over from one pair to the other.
+fn second_pair(sources: &mut Sources) -> Option<KeyPair> {
+    const NAMES: [&str; 2] = ["EGRESSD_API_KEY_2", "EGRESSD_API_SECRET_2"];
+    let [key, secret] = NAMES.map(|name| sources.get(name));
+    match (key, secret) {
+        (Some(key), Some(_)) if sources.get("API_KEY").as_ref() == Some(&key) => {
+            sources.fault(NAMES[0], "must be another key than API_KEY");
+            None
+        }
+        (Some(key), Some(secret)) => Some(KeyPair { key: key.into(), secret: secret.into() }),
+        (None, None) => None,
+        (Some(_), None) => {
+            sources.fault(NAMES[1], format!("is not set, expected a secret, as {} is set", NAMES[0]));
+            None
+        }
+        (None, Some(_)) => {
+            sources.fault(NAMES[0], format!("is not set, expected a key, as {} is set", NAMES[1]));
+            None
+        }
     }
 }
 

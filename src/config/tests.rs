@@ -415,3 +415,24 @@ fn nothing_is_believed_of_a_configuration_whose_file_cannot_be_read() {
     assert_eq!(examined.faults[0].name, "EGRESSD_CONFIG");
     assert!(examined.parts.is_none());
 }
+
+#[test]
+fn a_second_key_pair_is_whole_and_another_one() {
+    let second = [("EGRESSD_API_KEY_2", "key-2"), ("EGRESSD_API_SECRET_2", "hush-2")];
+    let pair = good(with(&second)).api.second.expect("it is set");
+    assert_eq!((pair.key.expose_secret(), pair.secret.expose_secret()), ("key-2", "hush-2"));
+    assert!(good(with(&[])).api.second.is_none());
+    assert_eq!(faulty(with(&second[..1])), ["EGRESSD_API_SECRET_2"]);
+    assert_eq!(faulty(with(&second[1..])), ["EGRESSD_API_KEY_2"]);
+    assert_eq!(faulty(with(&[("EGRESSD_API_KEY_2", "key-1"), second[1]])), ["EGRESSD_API_KEY_2"]);
+}
+
+#[test]
+fn metrics_have_a_port_of_their_own_where_one_is_named() {
+    assert_eq!(good(with(&[])).api.metrics_listen, None);
+    let set = good(with(&[("EGRESSD_METRICS_LISTEN", "127.0.0.1:9090")])).api.metrics_listen;
+    assert_eq!(set.map(|address| address.to_string()).as_deref(), Some("127.0.0.1:9090"));
+    for wrong in ["9090", ":9090", "localhost:9090", "127.0.0.1"] {
+        assert_eq!(faulty(with(&[("EGRESSD_METRICS_LISTEN", wrong)])), ["EGRESSD_METRICS_LISTEN"], "{wrong}");
+    }
+}

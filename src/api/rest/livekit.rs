@@ -8,7 +8,7 @@ use axum::extract::{Request, State};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::api::gate;
+use crate::api::gate::{self, BodyLimits};
 use crate::api::livekit::LivekitKey;
 use crate::api::problem::Problem;
 use crate::api::recorder::Recorder;
@@ -21,7 +21,7 @@ const ROOM_FINISHED: &str = "room_finished";
 pub struct LivekitHook {
     pub recorder: Arc<dyn Recorder>,
     pub key: LivekitKey,
-    pub body_limit: usize,
+    pub body: BodyLimits,
 }
 
 /// What became of it.
@@ -69,7 +69,7 @@ pub async fn hear(
 ) -> Result<Json<HookAnswer>, Problem> {
     let (head, body) = request.into_parts();
     let claim = hook.key.claim(&head.headers)?;
-    let body = gate::read_body(&head.headers, body, hook.body_limit).await?;
+    let body = gate::read_body(&head.headers, body, hook.body).await?;
     claim.verify(&body)?;
     let event: Event = serde_json::from_slice(&body)
         .map_err(|error| Problem::bad_request(format!("The body is no event of LiveKit's: {error}")))?;

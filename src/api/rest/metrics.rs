@@ -33,6 +33,7 @@ pub struct Metrics {
     tag = "service",
     responses(
         (status = 200, description = "Prometheus' text format.", body = String, content_type = "text/plain"),
+        (status = 404, description = "The service has a port of its own for them."),
         (status = 500, description = "The service failed."),
     )
 )]

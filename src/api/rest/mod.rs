@@ -22,8 +22,9 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::header::CONTENT_TYPE;
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::IntoResponse;
+use metrics_exporter_prometheus::PrometheusHandle;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -40,15 +41,16 @@ pub fn router(state: ApiState) -> Router {
     let ApiState { recorder, webhooks, livekit, metrics, settings } = state;
     let metrics = Metrics { recorder: Arc::clone(&recorder), handle: metrics };
     let gate = Arc::new(Gate::new(&settings));
-    let hook = LivekitHook { recorder: Arc::clone(&recorder), key: livekit, body_limit: settings.body_limit };
+    let hook = LivekitHook { recorder: Arc::clone(&recorder), key: livekit, body: settings.body_limits() };
     let console = console::router(&settings);
     let origins: Arc<[String]> = settings.cors_origins.into();
 
-    let signed = recording_calls()
-        .with_state(Arc::clone(&recorder))
-        .merge(webhook_calls().with_state(webhooks))
-        .merge(metrics_call().with_state(metrics));
-    let (signed, _) = signed.split_for_parts();
+    let signed =
+        recording_calls().with_state(Arc::clone(&recorder)).merge(webhook_calls().with_state(webhooks));
+    let (mut signed, _) = signed.split_for_parts();
+    if settings.metrics_here {
+        signed = signed.merge(metrics_call().with_state(metrics).split_for_parts().0);
+    }
     let signed = signed
         .fallback(not_found)
         .method_not_allowed_fallback(method_not_allowed)
@@ -63,7 +65,20 @@ pub fn router(state: ApiState) -> Router {
     let (from_livekit, _) = livekit_call().with_state(hook).split_for_parts();
     let from_livekit =
         from_livekit.method_not_allowed_fallback(method_not_allowed).layer(DefaultBodyLimit::disable());
-    open.merge(console).merge(from_livekit).merge(signed).layer(from_fn_with_state(origins, cors::check))
+    open.merge(console)
+        .merge(from_livekit)
+        .merge(signed)
+        .layer(from_fn_with_state(origins, cors::check))
+        .layer(from_fn(gate::bound_target))
+}
+
+/// The figures alone, for a port of their own; nothing is signed there.
+pub fn metrics_router(recorder: Arc<dyn Recorder>, handle: PrometheusHandle) -> Router {
+    let (router, _) = metrics_call().with_state(Metrics { recorder, handle }).split_for_parts();
+    router
+        .fallback(not_found)
+        .method_not_allowed_fallback(method_not_allowed)
+        .layer(from_fn(gate::bound_target))
 }
 
 /// The OpenAPI document of all of them.

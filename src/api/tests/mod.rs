@@ -1,6 +1,7 @@
 //! The API over real connections, with a recorder in memory. Requests are written out byte by byte, so
 //! that what is signed and sent is what the test says.
 
+mod connections;
 mod console;
 mod dashboard;
 mod deliveries;
@@ -228,8 +229,13 @@ fn past_recording() -> RecordingState {
 }
 
 fn settings(rate_limit: RateLimit) -> ApiSettings {
-    let keys = vec![ApiKey { key: "key".into(), secret: "s3cr3t".into() }];
+    let pair = |key: &str, secret: &str| ApiKey { key: key.into(), secret: secret.into() };
+    let keys = vec![pair("key", "s3cr3t"), pair("second", "s3cr3t-2")];
     ApiSettings {
+        refuse_replays: false,
+        metrics_here: true,
+        connections: 100,
+        patience: Patience::default(),
         keys: ApiKeys::new(keys),
         rate_limit,
         cors_origins: vec!["https://app.example".to_owned()],
@@ -241,7 +247,7 @@ fn settings(rate_limit: RateLimit) -> ApiSettings {
 struct Api {
     address: SocketAddr,
     cancel: CancellationToken,
-    served: tokio::task::JoinHandle<io::Result<()>>,
+    served: tokio::task::JoinHandle<()>,
     store: Store,
     _dir: TempDir,
 }
@@ -359,10 +365,14 @@ impl Answer {
 }
 
 fn signed(method: &str, target: &str, body: &str) -> String {
+    signed_by("key", "s3cr3t", method, target, body)
+}
+
+fn signed_by(key: &str, secret: &str, method: &str, target: &str, body: &str) -> String {
     let now = Timestamp::now().as_second();
     let hash = hex::encode(Sha256::digest(body));
-    let mut mac = Hmac::<Sha256>::new_from_slice(b"s3cr3t").unwrap();
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
     mac.update(format!("{method}\n{target}\n{now}\n{hash}").as_bytes());
     let signature = hex::encode(mac.finalize().into_bytes());
-    format!("X-Api-Key: key\r\nX-RTCstack-Timestamp: {now}\r\nX-RTCstack-Signature: {signature}\r\n")
+    format!("X-Api-Key: {key}\r\nX-RTCstack-Timestamp: {now}\r\nX-RTCstack-Signature: {signature}\r\n")
 }
