@@ -27,6 +27,7 @@ async fn a_recording_is_started_watched_stopped_and_played_by_clicks() {
     assert_eq!(seen["noSuchRoom"], "No such room in LiveKit.");
     assert_eq!(seen["title"], ROOM);
     assert_eq!(seen["picture"], json!([1280, 720]));
+    assert_eq!(seen["people"], "\u{2068}ann\u{2069}");
     assert_eq!(seen["finished"], "Complete");
     assert_eq!(
         (&seen["film"]["videoWidth"], &seen["film"]["videoHeight"]),

@@ -76,7 +76,8 @@ async function watch() {
   const first = await picture.getAttribute("src");
   await page.waitForFunction((old) => document.querySelector(".card img").src !== old, first);
   seen.pictureChanged = true;
-  seen.facts = await text(".card .facts >> nth=0");
+  await page.getByText("1 participant ·").waitFor();
+  seen.people = await page.locator(".card .facts").first().getAttribute("title");
   await shot("running");
   await page.emulateMedia({ colorScheme: "dark" });
   await shot("running-dark");

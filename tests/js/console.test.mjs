@@ -7,6 +7,7 @@ import { after, before, test } from "node:test";
 
 import { Api, Problem, recordingOf } from "../../src/api/console/files/api.js";
 import { Pace } from "../../src/api/console/files/pace.js";
+import { present } from "../../src/api/console/files/previews.js";
 import { asked } from "../../src/api/console/files/start.js";
 import { bytes, clock, failure, format, name, span, upload } from "../../src/api/console/files/words.js";
 
@@ -171,6 +172,15 @@ test("sizes and times are said as people say them", () => {
   assert.deepEqual([-3, 0, 65.9, 3723].map(clock), ["0:00", "0:00", "1:05", "1:02:03"]);
   assert.deepEqual([4, 95, 7200, 200_000].map(span), ["4 s", "2 min", "2 h", "2 days"]);
   assert.equal(name("a\u202Eb"), "\u2068a\u202Eb\u2069");
+});
+
+test("those are in the room who were there when the report was made", () => {
+  const participants = [
+    { identity: "a", name: "Ann", fromMs: 0, toMs: 5000 },
+    { identity: "b", name: "", fromMs: 0, toMs: 5000 },
+    { identity: "c", name: "Cid", fromMs: 0, toMs: 4000 },
+  ];
+  assert.deepEqual(present({ file: { durationMs: 5000 }, participants }), ["Ann", "b"]);
 });
 
 test("a recording's line says what is in it and how far it is", () => {

@@ -5,6 +5,9 @@ import { byId, during, make, say, tell } from "./dom.js";
 import { happened, wentWrong } from "./notices.js";
 import { LAYOUTS, clock, failure, format, name, plural, upload } from "./words.js";
 
+/** Names that are shown where the pointer rests on their number. */
+const MOST_NAMES = 40;
+
 const STATUS = {
   starting: "Starting",
   active: "Recording",
@@ -53,16 +56,17 @@ export class Running {
       card = new Card(this.#api, entry);
       this.#cards.set(entry.egressId, card);
       this.#inPlace(card);
-      if (!entry.options.audioOnly) this.#watch(entry.egressId, card);
+      this.#watch(entry, card);
     }
     card.update(entry);
     if (!card.takesInMedia) this.#previews.remove(entry.egressId);
   }
 
-  #watch(egressId, card) {
+  #watch({ egressId, options }, card) {
     this.#previews.add(egressId, card.frame, {
-      show: (picture) => card.picture(picture),
+      show: options.audioOnly ? undefined : (picture) => card.picture(picture),
       fail: (problem) => card.noPicture(problem),
+      people: (names) => card.people(names),
     });
   }
 
@@ -105,6 +109,7 @@ class Card {
   #layout = make("select", {}, ...LAYOUTS.map(([value, text]) => make("option", { value, textContent: text })));
   #stop = make("button", { type: "button", className: "danger", textContent: "Stop" });
   #controls;
+  #people = null;
 
   constructor(api, entry) {
     this.#api = api;
@@ -162,11 +167,11 @@ class Card {
 
   /** What changes with the time alone. */
   tick() {
-    const { startedAt, options, participants, upload: progress } = this.#entry;
+    const { startedAt, options, upload: progress } = this.#entry;
     const now = this.#api.now();
     say(this.#age, clock((now - Date.parse(startedAt)) / 1000));
     this.#age.dateTime = startedAt;
-    const who = participants === undefined || participants === null ? [] : [plural(participants, "participant")];
+    const who = this.#people ? [plural(this.#people.length, "participant")] : [];
     say(this.#facts, [...who, format(options)].join(" · "));
     say(this.#upload, progress ? upload(progress, now) : "Nothing uploaded yet");
   }
@@ -177,6 +182,12 @@ class Card {
     this.#picture.hidden = false;
     this.#placeholder.hidden = true;
     if (old) URL.revokeObjectURL(old);
+  }
+
+  people(names) {
+    this.#people = names;
+    this.#facts.title = names.slice(0, MOST_NAMES).map(name).join(", ");
+    this.tick();
   }
 
   noPicture(problem) {
