@@ -9,7 +9,7 @@ import { Api, Problem, recordingOf } from "../../src/api/console/files/api.js";
 import { Pace } from "../../src/api/console/files/pace.js";
 import { present } from "../../src/api/console/files/previews.js";
 import { asked } from "../../src/api/console/files/start.js";
-import { bytes, clock, failure, format, name, span, upload } from "../../src/api/console/files/words.js";
+import { bytes, clock, failure, format, isPassing, name, span, upload } from "../../src/api/console/files/words.js";
 
 const SECRET = "s3cr3t ü";
 let server;
@@ -103,6 +103,9 @@ test("a wrong clock, a wrong key and a wrong secret are told apart", () => {
   assert.match(early, /^This computer's clock is 3 h ahead of the service's\./);
   assert.equal(failure(refusal(403, "X-RTCstack-Signature is wrong", 900)), "The secret does not belong to this API key.");
   assert.equal(failure(refusal(401, "X-Api-Key is not known", 0)), "The service does not know this API key.");
+  const replayed = refusal(403, "X-RTCstack-Signature was used before", 900);
+  assert.equal(failure(replayed), "X-RTCstack-Signature was used before.");
+  assert.deepEqual([replayed, refusal(403, "X-RTCstack-Signature is wrong", 0)].map(isPassing), [true, false]);
   assert.equal(failure(refusal(404, "No such room in LiveKit", 0)), "No such room in LiveKit.");
 });
 

@@ -10,7 +10,7 @@ import { HEALTH_EVERY_MS, Pace } from "./pace.js";
 import { Previews } from "./previews.js";
 import { Running } from "./running.js";
 import { prepareStart } from "./start.js";
-import { failure, name, span } from "./words.js";
+import { failure, isPassing, name, span } from "./words.js";
 
 /** As many as the API gives at once. */
 const RUNNING = "/v1/recordings?status=unfinished&limit=100";
@@ -96,7 +96,8 @@ class Session {
 
   /** A key that is not taken any more ends the session; all else may pass. */
   #failed(problem) {
-    if (problem.status === 401 || problem.status === 403) signOut(failure(problem));
+    const refused = problem.status === 401 || problem.status === 403;
+    if (refused && !isPassing(problem)) signOut(failure(problem));
     else tell(byId("trouble"), `What is shown may be old. ${failure(problem)}`);
   }
 

@@ -85,10 +85,15 @@ export function failure(problem) {
     const way = clockOffMs > 0 ? "behind" : "ahead of";
     return `This computer's clock is ${off} ${way} the service's. Calls are signed with the time and refused if it is more than 5 minutes off: set the clock.`;
   }
-  if (status === 403 && detail.includes("Signature")) return "The secret does not belong to this API key.";
+  if (status === 403 && detail.includes("Signature is wrong")) return "The secret does not belong to this API key.";
   if (status === 429) return `Too many calls with this API key. The service takes the next in ${span(retryAfter)}.`;
   const later = retryAfter > 0 ? ` Try again in ${span(retryAfter)}.` : "";
   return sentence(detail) + later;
+}
+
+/** Whether it is another tab with the same key that is in the way: the next call will do. */
+export function isPassing({ status, detail }) {
+  return status === 403 && /was used before|before the service's start/.test(detail);
 }
 
 /** What the API takes (docs/api.md), less what a response is on its way. */
