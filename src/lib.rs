@@ -34,6 +34,10 @@ pub mod demo;
 
 pub mod check;
 
+pub mod record;
+
+pub mod command_line;
+
 pub mod telemetry;
 
 pub mod failpoint;

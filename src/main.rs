@@ -2,48 +2,18 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
-use egressd::check::{CheckArgs, Verdict};
+use clap::Parser;
+use egressd::check::Verdict;
+use egressd::command_line::{Command, CommandLine};
 use egressd::config::Config;
-use egressd::control::TRIAL_COMMAND;
-use egressd::demo::{DemoArgs, PublishArgs};
-use egressd::health::HealthArgs;
-use egressd::{check, demo, health, serve, telemetry, worker};
+use egressd::{check, demo, health, record, serve, telemetry, worker};
 use tokio::runtime::{Builder, Runtime};
 
 /// sysexits.h: somebody is to try again, here by starting the service again on the same data.
 const EX_TEMPFAIL: u8 = 75;
 
-#[derive(Parser)]
-#[command(version, about)]
-struct Args {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    /// Runs the service, configured by environment variables or the file that EGRESSD_CONFIG names.
-    Serve,
-    /// Asks the running service how it is; the exit code is 0 if it could start a recording now.
-    Health(HealthArgs),
-    /// Says what works and what does not: configuration, LiveKit, store, encoders, this machine.
-    Check(CheckArgs),
-    /// Starts what it needs locally, records moving test participants, says where the file is.
-    Demo(DemoArgs),
-    /// Publishes test participants into a room.
-    #[command(hide = true)]
-    Publish(PublishArgs),
-    /// Makes a second of a recording, for the service that wants to know whether it could; says why not.
-    #[command(name = TRIAL_COMMAND, hide = true)]
-    TryEncoders,
-    /// One recording, for the service that started it.
-    #[command(hide = true)]
-    Worker,
-}
-
 fn main() -> ExitCode {
-    match start(Args::parse().command) {
+    match start(CommandLine::parse().command) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("egressd: {error:#}");
@@ -84,6 +54,16 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         }
         Command::Health(args) => {
             return Ok(if health::run(args).await? { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+        Command::Record(args) => {
+            telemetry::init(&record::log_level())?;
+            if let Err(error) = record::run(*args).await {
+                if error.leaves_work() {
+                    eprintln!("egressd: {error}");
+                    return Ok(ExitCode::from(EX_TEMPFAIL));
+                }
+                return Err(error.into());
+            }
         }
         Command::Check(args) => {
             // What goes wrong is told in words; what libraries have to say of it would stand between them.

@@ -352,7 +352,7 @@ async fn supervisor(
         give_up_after: livekit.reconnect_timeout,
     };
     let rooms = Livekit::new(&livekit.http_url(), &access)?;
-    let program = WorkerProgram::this_executable().map_err(ServeError::Program)?;
+    let program = WorkerProgram::this_executable(config.log_level.as_str()).map_err(ServeError::Program)?;
     let (livekit_known, encoders_known) = (Known::of("LiveKit"), Known::of("encoders"));
     let lookouts = Lookouts {
         livekit: LivekitLookout { livekit: rooms.clone(), known: livekit_known.clone() },

@@ -5,6 +5,7 @@
 //! a `Config` has one without faults, and all faults are told at once. Secrets never show.
 
 mod examined;
+mod recorder;
 mod sections;
 mod sources;
 mod stores;
@@ -24,6 +25,7 @@ use crate::storage::StorageConfig;
 use crate::webhook::{StaticWebhook, TargetPolicy};
 
 pub use examined::{Examined, Parts};
+pub use recorder::{Joining, RecorderConfig};
 pub use sources::{ConfigErrors, Fault};
 
 use sources::Sources;

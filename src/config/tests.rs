@@ -436,3 +436,18 @@ fn metrics_have_a_port_of_their_own_where_one_is_named() {
         assert_eq!(faulty(with(&[("EGRESSD_METRICS_LISTEN", wrong)])), ["EGRESSD_METRICS_LISTEN"], "{wrong}");
     }
 }
+
+#[test]
+fn a_recording_without_a_service_needs_livekit_and_nothing_else() {
+    let load = |env: &[(&str, &str)], joining| {
+        let find = |name: &str| env.iter().find(|set| set.0 == name).map(|set| set.1.to_owned());
+        RecorderConfig::from_sources(find, None, joining)
+    };
+    let config = load(&REQUIRED[2..], Joining::Yes).expect("no fault");
+    assert_eq!(config.livekit.expect("a server").url, "ws://livekit:7880");
+    let missing = load(&[], Joining::Yes).expect_err("no server");
+    let names: Vec<_> = missing.faults().iter().map(|fault| fault.name.as_str()).collect();
+    assert_eq!(names, REQUIRED[2..].iter().map(|set| set.0).collect::<Vec<_>>());
+    assert!(load(&[], Joining::No).expect("no fault").livekit.is_none());
+    assert!(load(&[("EGRESSD_LAYOUT", "mosaic")], Joining::No).is_err());
+}

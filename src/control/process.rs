@@ -26,6 +26,8 @@ use crate::worker::messages::{self, Event, MAX_LINE_BYTES, WorkerSpec};
 pub struct WorkerProgram {
     pub path: PathBuf,
     pub args: Vec<OsString>,
+    /// What it logs, as [`telemetry::init`] takes it.
+    pub log_level: String,
 }
 
 /// What a worker gives out.
@@ -43,8 +45,9 @@ pub struct WorkerProcess {
 
 impl WorkerProgram {
     /// The hidden subcommand of this very program.
-    pub fn this_executable() -> io::Result<Self> {
-        Ok(Self { path: std::env::current_exe()?, args: vec!["worker".into()] })
+    pub fn this_executable(log_level: &str) -> io::Result<Self> {
+        let (path, args) = (std::env::current_exe()?, vec!["worker".into()]);
+        Ok(Self { path, args, log_level: log_level.to_owned() })
     }
 }
 
@@ -57,12 +60,13 @@ impl WorkerProcess {
         let mut command = Command::new(&program.path);
         // All that a worker must know comes over its standard input. The service's settings hold secrets,
         // which a process that decodes strangers' media must not.
-        for setting in SETTINGS.into_iter().filter(|name| *name != telemetry::LEVEL_VARIABLE) {
+        for setting in SETTINGS {
             command.env_remove(setting);
         }
         let mut child = command
             .args(&program.args)
             .env("MALLOC_ARENA_MAX", MALLOC_ARENAS)
+            .env(telemetry::LEVEL_VARIABLE, &program.log_level)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             // A group of its own: Ctrl-C on the service's terminal must not reach the worker, which

@@ -46,6 +46,8 @@ mod check;
 
 mod health;
 
+mod record;
+
 mod leftovers;
 
 mod successor;

@@ -358,5 +358,9 @@ fn program(setting: &Setting, folder: &Path) -> WorkerProgram {
     let (script, spool) = (folder.join("worker.py"), folder.join("made.mp4"));
     std::fs::write(&script, include_str!("fake_worker.py")).unwrap();
     std::fs::write(&spool, &setting.spool).unwrap();
-    WorkerProgram { path: "python3".into(), args: vec![script.into(), setting.plan.into(), spool.into()] }
+    WorkerProgram {
+        path: "python3".into(),
+        args: vec![script.into(), setting.plan.into(), spool.into()],
+        log_level: "info".into(),
+    }
 }
