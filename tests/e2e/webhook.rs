@@ -1,8 +1,10 @@
-//! Proof 5: `egress_ended` has its six keys, tells the truth about the object, and is signed.
+//! Proof 5: `egress_ended` has its six keys, tells the truth about the object, and is signed; and what other events there
+//! are.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use serde_json::json;
+use reqwest::Method;
+use serde_json::{Value, json};
 
 use crate::picture::plain;
 use crate::support::hooks::Receiver;
@@ -54,6 +56,89 @@ async fn egress_ended_tells_exactly_what_lies_in_the_bucket() {
     assert_eq!(receiver.all().len(), 1, "one end, one event");
     a_test_arrives_signed(&stage, &receiver, &id).await;
     delete(&stage, &id).await;
+}
+
+/// `*` by default: every event there is, each once and in its order.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_webhook_of_the_configuration_is_told_everything_in_its_order_and_outlives_a_restart() {
+    let receiver = Receiver::start().await;
+    // Settings are those of a test that knows them beforehand; the receiver's port is found when it starts.
+    let url: &'static str = receiver.url().to_owned().leak();
+    let settings = vec![("WEBHOOK_URL", url), ("WEBHOOK_SECRET", SECRET)].leak();
+    let mut stage = Stage::open_with("configured", Options { settings, ..Options::HALF }).await;
+    let listed = stage.caller().get("/v1/webhooks").await.json;
+    let webhook = &listed["webhooks"][0];
+    assert_eq!(keys(webhook), ["createdAt", "events", "id", "static", "url"]);
+    assert_eq!((&webhook["url"], &webhook["static"]), (&url.into(), &true.into()));
+
+    stage.participants.join("ann", plain("vp8", [200, 40, 40], 400));
+    let running = stage.record().await;
+    let change = stage.caller().sign(Method::PATCH, &stage.path(""), r#"{"layout":"speaker-light"}"#);
+    assert_eq!(stage.caller().send(change).await.status, 200);
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    stage.stop().await;
+    receiver.until(6, DELIVERED).await;
+    let told: Vec<Value> = receiver.all().iter().map(|delivery| delivery.json()).collect();
+    everything_was_told(&told);
+    let of_it = |event: &Value| event["egressId"] == running.egress_id && event["roomId"] == "configured";
+    assert!(told.iter().all(of_it), "{told:#?}");
+    for delivery in receiver.all() {
+        let expected = format!("sha256={}", signature(SECRET, &["body"], &delivery.body));
+        assert_eq!(delivery.header("x-rtcstack-webhook-signature"), expected);
+    }
+
+    let one = format!("/v1/webhooks/{}", word(webhook, "id"));
+    // What the service dies before it has noted would rightly come again.
+    until_delivered(&stage, &one, 6).await;
+    stage.service.start_again().await;
+    assert_eq!(stage.caller().get("/v1/webhooks").await.json, listed, "the same as before the restart");
+    assert_eq!(stage.caller().delete(&one).await.status, 409);
+    until_delivered(&stage, &one, 6).await;
+    assert_eq!(receiver.all().len(), 6, "nothing was told twice");
+}
+
+async fn until_delivered(stage: &Stage, webhook: &str, number: usize) {
+    let begin = Instant::now();
+    loop {
+        let log = stage.caller().get(&format!("{webhook}/deliveries?status=delivered")).await.json;
+        if log["deliveries"].as_array().is_some_and(|deliveries| deliveries.len() == number) {
+            return;
+        }
+        assert!(begin.elapsed() < DELIVERED, "{log}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Of a recording whose view was changed once.
+fn everything_was_told(told: &[Value]) {
+    let words: Vec<_> = told.iter().map(|event| [word(event, "event"), word(event, "status")]).collect();
+    let updated = |status: &str| ["egress_updated".to_owned(), status.to_owned()];
+    let untold = |event: &str| [event.to_owned(), String::new()];
+    let mut expected = [
+        updated("active"),
+        untold("egress_started"),
+        updated("active"),
+        updated("stopping"),
+        updated("uploading"),
+        untold("egress_ended"),
+    ];
+    // Whether the view was changed before or after the first media is a matter of milliseconds.
+    if words[1] != expected[1] {
+        expected.swap(1, 2);
+    }
+    assert_eq!(words, expected);
+    let updates: Vec<_> = told.iter().filter(|event| event["event"] == "egress_updated").collect();
+    for update in &updates {
+        assert_eq!(keys(update), ["egressId", "event", "fit", "layout", "roomId", "status", "updatedAt"]);
+    }
+    let layouts: Vec<_> = updates.iter().map(|update| word(update, "layout")).collect();
+    assert_eq!(layouts, ["grid", "speaker-light", "speaker-light", "speaker-light"]);
+    let started = told.iter().find(|event| event["event"] == "egress_started").expect("it was told");
+    assert_eq!(keys(started), ["egressId", "event", "roomId", "startedAt"]);
+}
+
+fn word(object: &Value, key: &str) -> String {
+    object[key].as_str().unwrap_or_default().to_owned()
 }
 
 async fn a_test_arrives_signed(stage: &Stage, receiver: &Receiver, id: &str) {
