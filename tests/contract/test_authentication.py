@@ -41,7 +41,7 @@ class Keys(Case):
         for target in targets:
             with self.subTest(target=target):
                 self.assert_problem(main().api.open(target), 401)
-        self.assertEqual(main().api.open("/v1/health").status, 200)
+        self.assertIn(main().api.open("/v1/health").status, (200, 503))
 
 
 class Signatures(Case):
@@ -145,7 +145,7 @@ class Limits(Case):
         refused = limited.api.get(TARGET)
         self.assert_problem(refused, 429)
         self.assertTrue(1 <= int(refused.headers["Retry-After"]) <= 60, refused.headers["Retry-After"])
-        self.assertEqual(limited.api.open("/v1/health").status, 200, "health has no limit")
+        self.assertIn(limited.api.open("/v1/health").status, (200, 503), "health has no limit")
         self.assert_problem(limited.api.get(TARGET, X_Api_Key="another"), 401)
 
     @promises("Rate limit per API key: 100 requests in 60 s by default, then 429 with `Retry-After`.")
