@@ -123,7 +123,7 @@ class Elsewhere(Case):
         for name in ("..", "%2e%2e", "..%2f..%2fetc", "%00", "%ff", "EG_%2e%2e%2fabcdefgh", "EG_abcdefghijk%EF%BC%AC", "x" * 5000, "%27%20OR%201=1--"):
             for target in (f"/v1/recordings/{name}", f"/v1/recordings/{name}/url", f"/v1/webhooks/{name}"):
                 with self.subTest(target=target[:60]):
-                    self.assertIn(main().api.get(target).status, (400, 404))
+                    self.assertIn(main().api.get(target).status, (400, 404, 414))
 
     def test_a_query_is_taken_as_it_is_or_refused(self):
         for name in REFUSED[:-3]:
