@@ -63,9 +63,13 @@ fn line(state: &RecordingState, now: Timestamp) -> String {
     match state.row.phase {
         Phase::Starting => format!("joining {}", state.row.room),
         Phase::Active => {
-            let present = state.quality.as_ref().map_or(0, present);
-            let people = if present == 1 { "participant" } else { "participants" };
-            format!("recording  {}  {present} {people}  {megabytes:.1} MB", clock(elapsed))
+            // The first report takes a moment.
+            let people = match state.quality.as_ref().map(present) {
+                None => String::new(),
+                Some(1) => "1 participant  ".to_owned(),
+                Some(number) => format!("{number} participants  "),
+            };
+            format!("recording  {}  {people}{megabytes:.1} MB", clock(elapsed))
         }
         Phase::Stopping => format!("stopping  {megabytes:.1} MB"),
         Phase::Uploading | Phase::Complete | Phase::Failed => {
@@ -134,6 +138,7 @@ mod tests {
     fn each_phase_has_words_of_its_own() {
         let words = |phase| line(&state(phase), Timestamp::UNIX_EPOCH);
         assert_eq!(words(Phase::Starting), "joining standup");
+        assert_eq!(words(Phase::Active), "recording  0:00:00  6.2 MB");
         assert_eq!(words(Phase::Uploading), "finishing the file  6.2 MB");
     }
 }

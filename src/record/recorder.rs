@@ -125,8 +125,8 @@ impl Recorder {
 
     async fn wind_up(self) {
         self.shutdown.hurry();
+        self.monitor_off.cancel();
         for part in [self.supervisor, self.monitor] {
-            self.monitor_off.cancel();
             if let Err(error) = part.await {
                 tracing::error!(%error, "a part of the recorder failed");
             }
