@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use egressd::decode::{Decoded, TrackDecoder};
 use egressd::encode::{EncodeSettings, Encoded, Encoder};
-use egressd::media::{Codec, EncodedFrame, MediaTime, Rotation, Size};
+use egressd::media::{Codec, EncodedFrame, MediaTime, Rotation, Size, Streams};
 use gst::prelude::*;
 use tokio::sync::Notify;
 
@@ -98,7 +98,8 @@ async fn decode(codec: Codec, frames: &[EncodedFrame]) -> anyhow::Result<f64> {
 async fn encode(pictures: &[Bytes]) -> anyhow::Result<f64> {
     let wake = Arc::new(Notify::new());
     let size = Size { width: 1280, height: 720 };
-    let settings = EncodeSettings { size, frame_rate: 30, video_kbps: 3000, audio_kbps: 128 };
+    let streams = Streams::Both;
+    let settings = EncodeSettings { streams, size, frame_rate: 30, video_kbps: 3000, audio_kbps: 128 };
     let mut encoder = Encoder::start(settings, Arc::clone(&wake))?;
     let sounds: Vec<_> = (0..PICTURES).map(sound).collect();
     let (before, mut tick, mut bytes) = (cpu_seconds()?, 0, 0);

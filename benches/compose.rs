@@ -10,7 +10,7 @@ use std::time::Duration;
 use egressd::compose::{ComposeOptions, Composer, VideoTrack};
 use egressd::ids::TrackSid;
 use egressd::media::{
-    Decorations, I420, MediaTime, Picture, Plane, Rotation, Size, Sound, VideoSource, View,
+    Decorations, I420, MediaTime, Picture, Plane, Rotation, Size, Sound, Streams, VideoSource, View,
 };
 
 /// Length of a run. The kernel counts CPU time in steps of up to 4 ms.
@@ -83,6 +83,7 @@ fn report(case: &Case) {
 
 fn cpu_time_of(case: &Case) -> Duration {
     let mut composer = Composer::new(ComposeOptions {
+        streams: Streams::Both,
         size: Size { width: 1280, height: 720 },
         frame_rate: FRAME_RATE,
         view: View::default(),

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use clap::Parser;
 use egressd::encode::{EncodeSettings, Encoded, Encoder};
-use egressd::media::{EncodedSample, Size, StreamKind};
+use egressd::media::{EncodedSample, Size, StreamKind, Streams};
 use egressd::mp4::{AAC_FRAME, FragmentWriter, Index, MediaRange, MovieConfig, SpoolReader, scan};
 use tokio::sync::Notify;
 
@@ -71,8 +71,8 @@ async fn main() -> anyhow::Result<()> {
 impl Round {
     async fn encode() -> anyhow::Result<Self> {
         let wake = Arc::new(Notify::new());
-        let settings =
-            EncodeSettings { size: SIZE, frame_rate: FRAME_RATE, video_kbps: 3000, audio_kbps: 128 };
+        let (streams, frame_rate) = (Streams::Both, FRAME_RATE);
+        let settings = EncodeSettings { streams, size: SIZE, frame_rate, video_kbps: 3000, audio_kbps: 128 };
         let mut encoder = Encoder::start(settings, Arc::clone(&wake))?;
         let (mut setup, mut video, mut audio) = (None, Vec::new(), Vec::new());
         let mut tick = 0;
@@ -94,7 +94,7 @@ impl Round {
             }
         }
         let setup = setup.context("no setup")?;
-        let config = MovieConfig { size: SIZE, frame_rate: FRAME_RATE, setup };
+        let config = MovieConfig::new(SIZE, FRAME_RATE, setup);
         Ok(Self { config, video, audio })
     }
 

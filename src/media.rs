@@ -322,6 +322,35 @@ pub enum StreamKind {
     Audio,
 }
 
+/// Which of them a file has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Streams {
+    #[default]
+    Both,
+    AudioOnly,
+    VideoOnly,
+}
+
+impl Streams {
+    pub const fn has(self, stream: StreamKind) -> bool {
+        match (self, stream) {
+            (Self::Both, _) | (Self::AudioOnly, StreamKind::Audio) | (Self::VideoOnly, StreamKind::Video) => {
+                true
+            }
+            (Self::AudioOnly, StreamKind::Video) | (Self::VideoOnly, StreamKind::Audio) => false,
+        }
+    }
+
+    /// Whether tracks of this kind go into it.
+    pub const fn takes(self, kind: TrackKind) -> bool {
+        match kind {
+            TrackKind::Audio => self.has(StreamKind::Audio),
+            TrackKind::Video => self.has(StreamKind::Video),
+        }
+    }
+}
+
 /// One encoded sample of the file. The streams run without gaps: video sample `n` belongs to tick
 /// `n`, audio sample `n` covers PCM samples `1024 * n ..` of the encoder's output.
 #[derive(Clone, Debug)]
@@ -333,13 +362,18 @@ pub struct EncodedSample {
     pub keyframe: bool,
 }
 
-/// What a decoder must know before the first sample, from the encoders.
+/// What a decoder must know before the first sample, from the encoders; nothing of a stream that there is not.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StreamSetup {
     /// `AVCDecoderConfigurationRecord` (ISO/IEC 14496-15).
-    pub avcc: Bytes,
+    pub avcc: Option<Bytes>,
+    pub audio: Option<AudioSetup>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct AudioSetup {
     /// `AudioSpecificConfig` (ISO/IEC 14496-3).
-    pub audio_specific_config: Bytes,
+    pub specific_config: Bytes,
     /// Samples that the AAC encoder put in front of the first real one.
-    pub audio_priming: u32,
+    pub priming: u32,
 }

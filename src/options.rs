@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::de::value::{Error as NotThisWord, StrDeserializer};
 use serde::{Deserialize, Serialize};
 
-use crate::media::{Corner, Decorations, FitChoice, Layout, Theme, View, Watermark};
+use crate::media::{Corner, Decorations, FitChoice, Layout, Streams, Theme, View, Watermark};
 
 /// Of width and height, in pixels, which must be even: colour is kept at half the resolution. Below, no tile could be
 /// told from another.
@@ -37,11 +37,14 @@ pub const CORNER_WORDS: &str = "top-left, top-right, bottom-left or bottom-right
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct RecordingOptions {
+    pub streams: Streams,
+    /// Of the picture, as are `height`, `video_kbps`, `view` and `decorations`; of no meaning where there is none.
     pub width: u32,
     pub height: u32,
     /// Frames a second.
     pub frame_rate: u32,
     pub video_kbps: u32,
+    /// Of no meaning where there is no sound.
     pub audio_kbps: u32,
     pub max_duration_seconds: Option<u32>,
     /// Of the finished file; a million bytes each.
@@ -53,6 +56,7 @@ pub struct RecordingOptions {
 /// What somebody asks for. What is left out is as the service has it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct AskedOptions {
+    pub streams: Streams,
     pub view: ViewChange,
     pub width: Option<u32>,
     pub height: Option<u32>,
@@ -95,6 +99,7 @@ pub struct NoWatermark;
 impl Default for RecordingOptions {
     fn default() -> Self {
         Self {
+            streams: Streams::Both,
             width: 1280,
             height: 720,
             frame_rate: 30,
@@ -123,8 +128,13 @@ impl AskedOptions {
     /// The recording that it makes of the service's defaults. A limit of the service holds for everybody.
     pub fn upon(self, defaults: &RecordingOptions) -> Result<RecordingOptions, NoWatermark> {
         let limits = [self.max_duration_seconds, defaults.max_duration_seconds];
-        let decorations = &defaults.decorations;
+        let none = Decorations::default();
+        let decorations = match self.streams {
+            Streams::Both | Streams::VideoOnly => &defaults.decorations,
+            Streams::AudioOnly => &none,
+        };
         Ok(RecordingOptions {
+            streams: self.streams,
             width: self.width.unwrap_or(defaults.width),
             height: self.height.unwrap_or(defaults.height),
             frame_rate: self.frame_rate.unwrap_or(defaults.frame_rate),

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use egressd::compose::{ComposeOptions, Composer, VideoTrack};
 use egressd::ids::TrackSid;
 use egressd::media::{
-    Decorations, FitChoice, I420, Layout, MediaTime, Picture, Plane, Rotation, Size, Sound, Theme, TrackKind,
-    VideoSource, View,
+    Decorations, FitChoice, I420, Layout, MediaTime, Picture, Plane, Rotation, Size, Sound, Streams, Theme,
+    TrackKind, VideoSource, View,
 };
 use egressd::room::timeline::{SenderReport, Timeline};
 
@@ -235,8 +235,13 @@ impl Recorded {
 
 fn record(mut publisher: Publisher, seconds: usize) -> (Recorded, Publisher) {
     let view = View { layout: Layout::Grid, theme: Theme::Dark, fit: FitChoice::ByShape };
-    let options =
-        ComposeOptions { size: SIZE, frame_rate: FRAME_RATE, view, decorations: Decorations::default() };
+    let options = ComposeOptions {
+        streams: Streams::Both,
+        size: SIZE,
+        frame_rate: FRAME_RATE,
+        view,
+        decorations: Decorations::default(),
+    };
     let composer = Composer::new(options).expect("options that can be composed");
     let mut room =
         Room { timeline: Timeline::default(), composer, sounds: VecDeque::new(), pictures: VecDeque::new() };

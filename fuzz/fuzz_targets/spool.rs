@@ -8,21 +8,22 @@
 use std::convert::Infallible;
 
 use bytes::Bytes;
-use egressd::media::{EncodedSample, Size, StreamKind, StreamSetup};
+use egressd::media::{AudioSetup, EncodedSample, Size, StreamKind, StreamSetup, Streams};
 use egressd::mp4::{FragmentWriter, MediaRange, MovieConfig, SpoolReader, last_pictures, scan};
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
 
 #[derive(Arbitrary, Debug)]
 enum Input {
-    Damaged { samples: Vec<(bool, bool, u8)>, damage: Vec<(u16, u8)>, end: u16, pieces: Vec<u8> },
+    Damaged { streams: u8, samples: Vec<(bool, bool, u8)>, damage: Vec<(u16, u8)>, end: u16, pieces: Vec<u8> },
     Anything { bytes: Vec<u8>, pieces: Vec<u8> },
 }
 
 fuzz_target!(|input: Input| {
     let (bytes, pieces) = match input {
-        Input::Damaged { samples, damage, end, pieces } => {
-            let mut bytes = spool(&samples);
+        Input::Damaged { streams, samples, damage, end, pieces } => {
+            let streams = [Streams::Both, Streams::AudioOnly, Streams::VideoOnly][usize::from(streams % 3)];
+            let mut bytes = spool(streams, &samples);
             for (at, value) in damage {
                 if let Some(byte) = bytes.get_mut(usize::from(at)) {
                     *byte ^= value;
@@ -85,19 +86,22 @@ fn pieces_of<'a>(bytes: &'a [u8], lengths: &[u8]) -> Vec<&'a [u8]> {
     pieces
 }
 
-/// A sample for each (picture or sound, keyframe, length).
-fn spool(samples: &[(bool, bool, u8)]) -> Vec<u8> {
+/// A sample for each (picture or sound, keyframe, length) whose stream there is.
+fn spool(streams: Streams, samples: &[(bool, bool, u8)]) -> Vec<u8> {
+    let avcc =
+        Bytes::from_static(&[1, 0x64, 0, 0x1f, 0xff, 0xe1, 0, 4, 0x67, 0x64, 0, 0x1f, 1, 0, 2, 0x68, 0xeb]);
+    let audio = AudioSetup { specific_config: Bytes::from_static(&[0x11, 0x90]), priming: 1024 };
     let setup = StreamSetup {
-        avcc: Bytes::from_static(&[
-            1, 0x64, 0, 0x1f, 0xff, 0xe1, 0, 4, 0x67, 0x64, 0, 0x1f, 1, 0, 2, 0x68, 0xeb,
-        ]),
-        audio_specific_config: Bytes::from_static(&[0x11, 0x90]),
-        audio_priming: 1024,
+        avcc: streams.has(StreamKind::Video).then_some(avcc),
+        audio: streams.has(StreamKind::Audio).then_some(audio),
     };
-    let config = MovieConfig { size: Size { width: 1280, height: 720 }, frame_rate: 4, setup };
+    let config = MovieConfig::new(Size { width: 1280, height: 720 }, 4, setup);
     let (mut writer, mut bytes) = FragmentWriter::new(config);
     for (picture, keyframe, length) in samples {
         let stream = if *picture { StreamKind::Video } else { StreamKind::Audio };
+        if !streams.has(stream) {
+            continue;
+        }
         let data = Bytes::from(vec![*length; usize::from(*length)]);
         bytes.extend(writer.push(EncodedSample { stream, data, keyframe: *keyframe }).into_iter().flatten());
     }

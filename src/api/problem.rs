@@ -205,6 +205,9 @@ impl From<RecorderError> for Problem {
             RecorderError::NotActive => {
                 Self::new(Kind::Conflict, "The recording takes in no media: there is no picture of it now")
             }
+            RecorderError::NoPicture => {
+                Self::new(Kind::Conflict, "The recording has no picture: it was started with audioOnly")
+            }
             RecorderError::NoFrame => {
                 Self::new(Kind::Conflict, "No frame of the recording has been made yet")
             }

@@ -82,6 +82,8 @@ pub enum RecorderError {
     NotFinished,
     #[error("the recording takes in no media")]
     NotActive,
+    #[error("the recording has no picture")]
+    NoPicture,
     #[error("no frame of the recording has been made yet")]
     NoFrame,
     #[error("no picture of the recording could be made in time")]

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use crate::ids::TrackSid;
 use crate::media::{
-    AUDIO_RATE, Decorations, MediaTime, Participant, Picture, Size, Sound, Speaker, VideoSource, View,
+    AUDIO_RATE, Decorations, MediaTime, Participant, Picture, Size, Sound, Speaker, StreamKind, Streams,
+    VideoSource, View,
 };
 
 use super::cast::{Cast, Change, TileId, Track, TrackChange};
@@ -32,11 +33,19 @@ const CHANGES_MAX: usize = 1024;
 
 #[derive(Clone, Debug)]
 pub struct ComposeOptions {
+    /// Where there is to be no picture, there is no canvas and nothing is drawn; what follows is of no meaning then.
+    pub streams: Streams,
     pub size: Size,
     /// Ticks per second.
     pub frame_rate: u32,
     pub view: View,
     pub decorations: Decorations,
+}
+
+impl ComposeOptions {
+    fn without_picture(self) -> Self {
+        Self { size: Size { width: 0, height: 0 }, decorations: Decorations::default(), ..self }
+    }
 }
 
 /// Options from which no picture or no sound can be made.
@@ -80,6 +89,7 @@ pub struct Tick<'a> {
 /// before counts as that. Calls that name a track that is not there (any more) do nothing: a decoder may well give
 /// something out after its track has gone.
 pub struct Composer {
+    has_picture: bool,
     frame_rate: u32,
     next_tick: u64,
     publications: u64,
@@ -102,9 +112,13 @@ pub struct Composer {
 
 impl Composer {
     pub fn new(options: ComposeOptions) -> Result<Self, ComposeError> {
-        let ComposeOptions { size, frame_rate, view, decorations } = options;
+        let ComposeOptions { streams, size, frame_rate, view, decorations } = match options.streams {
+            Streams::Both | Streams::VideoOnly => options,
+            Streams::AudioOnly => options.without_picture(),
+        };
         let Size { width, height } = size;
-        if width == 0 || height == 0 || width % 2 != 0 || height % 2 != 0 {
+        let has_picture = streams.has(StreamKind::Video);
+        if has_picture && (width == 0 || height == 0 || width % 2 != 0 || height % 2 != 0) {
             return Err(ComposeError::Size { width, height });
         }
         if frame_rate == 0 || frame_rate > AUDIO_RATE {
@@ -120,6 +134,7 @@ impl Composer {
         });
         let watermark = watermark.transpose()?;
         Ok(Self {
+            has_picture,
             frame_rate,
             next_tick: 0,
             publications: 0,
@@ -255,7 +270,17 @@ impl Composer {
 
     /// Makes the next tick.
     pub fn tick(&mut self) -> Tick<'_> {
-        let now = self.next_tick_time();
+        if self.has_picture {
+            self.draw(self.next_tick_time());
+        }
+        let index = self.next_tick;
+        self.next_tick += 1;
+        let frames = self.frames_before(index + 1) - self.frames_before(index);
+        Tick { index, canvas: self.hold.over(self.frame.canvas()), sound: self.mixer.mix(frames as usize) }
+    }
+
+    /// Brings the canvas to what is to be seen at `now`.
+    fn draw(&mut self, now: MediaTime) {
         while let Some((at, change)) = self.changes.pop_front_if(|(at, _)| *at <= now) {
             self.take_effect(&change, at);
         }
@@ -269,13 +294,9 @@ impl Composer {
         for video in &mut self.videos {
             video.count(self.scene.is_seated(video.id), now);
         }
-        let index = self.next_tick;
-        self.next_tick += 1;
-        let frames = self.frames_before(index + 1) - self.frames_before(index);
-        Tick { index, canvas: self.hold.over(self.frame.canvas()), sound: self.mixer.mix(frames as usize) }
     }
 
-    /// The frame of the last tick, black before the first: I420, tightly packed.
+    /// The frame of the last tick, black before the first: I420, tightly packed. Empty where there is to be no picture.
     pub fn canvas(&self) -> &[u8] {
         self.hold.over(self.frame.canvas())
     }
@@ -321,6 +342,9 @@ impl Composer {
     }
 
     fn change(&mut self, change: Change, at: MediaTime) {
+        if !self.has_picture {
+            return;
+        }
         self.told.apply(&change);
         if self.changes.len() == CHANGES_MAX
             && let Some((at, oldest)) = self.changes.pop_front()

@@ -36,6 +36,9 @@ pub enum ControlError {
     /// The caller's mistake.
     #[error("the recording takes in no media")]
     NotActive,
+    /// The caller's mistake.
+    #[error("the recording has no picture")]
+    NoPicture,
     /// Trying again helps soon.
     #[error("no frame of the recording has been made yet")]
     NoFrame,

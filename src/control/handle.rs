@@ -15,6 +15,7 @@ use super::recording::{NoPreview, Noted, Wish};
 use super::shared::Shared;
 use super::supervisor::BACK_SOON;
 use crate::ids::{EgressId, RoomName, RoomSid};
+use crate::media::StreamKind;
 use crate::options::{AskedOptions, RecordingOptions, ViewChange};
 use crate::store::{Phase, RecordingRow, Store};
 
@@ -109,6 +110,7 @@ impl Handle {
         change: ViewChange,
     ) -> Result<ActiveRecording, ControlError> {
         let live = self.store.live_recording(room).await?.ok_or(ControlError::NothingToChange)?;
+        has_picture(&live)?;
         match self.wish(&live, |noted| Wish::View { change, noted }).await? {
             Some(Noted::Done) => {
                 Ok(ActiveRecording { egress_id: live.egress_id, started_at: live.started_at })
@@ -120,6 +122,7 @@ impl Handle {
     /// The newest frame of a recording that takes in media, as JPEG.
     pub async fn preview(&self, id: &EgressId) -> Result<Bytes, ControlError> {
         let row = self.store.recording(id).await?.ok_or(ControlError::NoSuchRecording)?;
+        has_picture(&row)?;
         let preview = tokio::time::timeout(self.shared.limits.preview, self.wish(&row, Wish::Preview)).await;
         match preview.map_err(|_elapsed| ControlError::NoPreview)?? {
             Some(Ok(jpeg)) => Ok(jpeg),
@@ -177,6 +180,13 @@ impl Handle {
         let gone = || ControlError::ShuttingDown { retry_after: BACK_SOON };
         sent.map_err(|_gone| gone())?;
         answered.await.map_err(|_gone| gone())
+    }
+}
+
+fn has_picture(row: &RecordingRow) -> Result<(), ControlError> {
+    match row.options.streams.has(StreamKind::Video) {
+        true => Ok(()),
+        false => Err(ControlError::NoPicture),
     }
 }
 

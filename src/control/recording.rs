@@ -170,6 +170,7 @@ impl Recording {
             livekit: self.shared.rooms.clone(),
             room: self.row.room.clone(),
             spool: self.spool.clone(),
+            streams: self.row.options.streams,
             frame_rate: self.row.options.frame_rate,
             zero: self.row.zero,
             give_up_after: self.shared.livekit.give_up_after,

@@ -16,6 +16,7 @@ use super::livekit::Livekit;
 use super::recovery;
 use super::spool::read_up_to;
 use crate::ids::RoomName;
+use crate::media::Streams;
 use crate::mp4::{self, SpoolPosition};
 
 /// The pauses between two questions whether the room lives: the first, and the longest.
@@ -26,6 +27,7 @@ pub struct Question {
     pub livekit: Livekit,
     pub room: RoomName,
     pub spool: PathBuf,
+    pub streams: Streams,
     pub frame_rate: u32,
     /// When the timeline begins, if a worker has told it.
     pub zero: Option<Timestamp>,
@@ -131,7 +133,9 @@ impl Question {
         };
         let ended_at = match beginning {
             Beginning::Anew => accepted_at,
-            Beginning::At { zero, position } => end(*zero, position.ticks, self.frame_rate),
+            Beginning::At { zero, position } => {
+                end(*zero, position.whole_ticks(self.streams, self.frame_rate), self.frame_rate)
+            }
         };
         // A clock that was set back makes it younger than it is, which does no harm.
         let age = Duration::try_from(Timestamp::now().duration_since(ended_at)).unwrap_or_default();

@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 
 use super::error::EncodeError;
 use super::pictures::Pictures;
-use super::pipeline::{self, Parts, setup};
+use super::pipeline::{self, Ends, Parts, setup};
 use super::setup::{Sequencer, Told};
 use super::start::{Alignment, StreamStart, values_before};
 use super::{EncodeSettings, Encoded};
@@ -20,6 +20,8 @@ const QUEUED_TICKS: u64 = 4;
 /// Ticks whose video sample has not been taken yet. Far above what the encoder holds back for its
 /// look-ahead (10), or no tick could be pushed that would bring one out.
 pub(super) const TICKS_UNDER_WAY: u64 = 128;
+/// PCM samples in one AAC-LC access unit.
+const AAC_FRAME: u32 = 1024;
 /// Samples of both streams that may wait to be taken: those of the ticks under way fit twice at 24 fps and more (one
 /// picture and up to two stretches of sound each); at 1 fps those of the ticks that may wait before the encoders (47
 /// stretches of sound each) do.
@@ -29,7 +31,8 @@ const QUEUED_SAMPLES: usize = 1024;
 pub struct Encoder {
     parts: Parts,
     settings: EncodeSettings,
-    pictures: Pictures,
+    /// None where there are to be no pictures.
+    pictures: Option<Pictures>,
     told: Receiver<Told>,
     sequencer: Sequencer,
     first_tick: u64,
@@ -40,6 +43,8 @@ pub struct Encoder {
     values: u64,
     /// Video samples given out.
     pictures_out: u64,
+    /// AAC samples given out.
+    sounds_out: u64,
     /// How many ticks may be under way. More by those without sound at the beginning: no sample comes out before both
     /// streams have one.
     ticks_max: u64,
@@ -64,13 +69,15 @@ impl Encoder {
         wake: Arc<Notify>,
     ) -> Result<Self, EncodeError> {
         let parts = pipeline::build(settings)?;
-        let pictures = Pictures::new(settings.size)?;
+        let pictures = parts.video.as_ref().map(|_| Pictures::new(settings.size)).transpose()?;
         let (queue, told) = mpsc::sync_channel(QUEUED_SAMPLES);
         let outlet = Outlet { queue, wake };
-        take_samples(&parts.video_out, StreamKind::Video, outlet.clone());
-        take_samples(&parts.audio_out, StreamKind::Audio, outlet.clone());
-        watch_room(&parts.video, &outlet.wake);
-        watch_room(&parts.audio, &outlet.wake);
+        for (ends, stream) in [(&parts.video, StreamKind::Video), (&parts.audio, StreamKind::Audio)] {
+            if let Some(Ends { source, sink }) = ends {
+                take_samples(sink, stream, outlet.clone());
+                watch_room(source, &outlet.wake);
+            }
+        }
         watch_errors(&parts.pipeline, outlet);
         let ticks_of_pcm = start.pcm * u64::from(settings.frame_rate) / u64::from(AUDIO_RATE);
         // Owned from here on: a start that fails is undone by the drop.
@@ -78,12 +85,13 @@ impl Encoder {
             parts,
             pictures,
             told,
-            sequencer: Sequencer::default(),
+            sequencer: Sequencer::new(settings.streams),
             first_tick: start.tick,
             ticks: 0,
             alignment: Alignment::new(start, settings.frame_rate),
             values: 0,
             pictures_out: 0,
+            sounds_out: 0,
             ticks_max: TICKS_UNDER_WAY + ticks_of_pcm.saturating_sub(start.tick),
             settings,
         };
@@ -95,25 +103,40 @@ impl Encoder {
     /// taken, all but a bounded number.
     pub fn ready(&self) -> bool {
         let Parts { video, audio, .. } = &self.parts;
-        self.ticks - self.pictures_out < self.ticks_max
-            && video.current_level_buffers() < QUEUED_TICKS
-            && audio.current_level_buffers() < QUEUED_TICKS
+        let mut sources = [video, audio].into_iter().flatten().map(|ends| &ends.source);
+        self.ticks.saturating_sub(self.ticks_out()) < self.ticks_max
+            && sources.all(|source| source.current_level_buffers() < QUEUED_TICKS)
     }
 
-    /// One tick: a tightly packed I420 picture, and the stereo sound of its time. Never blocks; to be
-    /// called only when [`Self::ready`] says so.
+    /// Whole ticks of which the samples were given out. Without pictures, the sound tells.
+    fn ticks_out(&self) -> u64 {
+        if self.parts.video.is_some() {
+            return self.pictures_out;
+        }
+        let ticks = self.sounds_out * u64::from(AAC_FRAME) * u64::from(self.settings.frame_rate);
+        ticks / u64::from(AUDIO_RATE)
+    }
+
+    /// One tick: a tightly packed I420 picture, and the stereo sound of its time; one of which is not looked at where
+    /// the recording does not have it. Never blocks; to be called only when [`Self::ready`] says so.
     pub fn push(&mut self, canvas: &[u8], sound: &[i16]) -> Result<(), EncodeError> {
-        self.check_length(sound)?;
+        if self.parts.audio.is_some() {
+            self.check_length(sound)?;
+        }
         // Made before anything is pushed: a tick goes in whole or not at all.
-        let picture = self.pictures.buffer(canvas)?;
-        let (from, to) = (self.tick_time(self.ticks), self.tick_time(self.ticks + 1));
-        push(&self.parts.video, StreamKind::Video, timed(picture, from, to))?;
-        let sound = self.alignment.align(sound);
-        if !sound.is_empty() {
-            let from = sound_time(self.values);
-            self.values += (sound.len() / size_of::<i16>()) as u64;
-            let sound = timed(gst::Buffer::from_mut_slice(sound), from, sound_time(self.values));
-            push(&self.parts.audio, StreamKind::Audio, sound)?;
+        if let (Some(Ends { source, .. }), Some(pictures)) = (&self.parts.video, &self.pictures) {
+            let picture = pictures.buffer(canvas)?;
+            let (from, to) = (self.tick_time(self.ticks), self.tick_time(self.ticks + 1));
+            push(source, StreamKind::Video, timed(picture, from, to))?;
+        }
+        if let Some(Ends { source, .. }) = &self.parts.audio {
+            let sound = self.alignment.align(sound);
+            if !sound.is_empty() {
+                let from = sound_time(self.values);
+                self.values += (sound.len() / size_of::<i16>()) as u64;
+                let sound = timed(gst::Buffer::from_mut_slice(sound), from, sound_time(self.values));
+                push(source, StreamKind::Audio, sound)?;
+            }
         }
         self.ticks += 1;
         Ok(())
@@ -121,7 +144,7 @@ impl Encoder {
 
     /// Nothing more will be pushed; the rest comes out, then [`Encoded::End`].
     pub fn finish(&mut self) {
-        for source in [&self.parts.video, &self.parts.audio] {
+        for Ends { source, .. } in [&self.parts.video, &self.parts.audio].into_iter().flatten() {
             if let Err(error) = source.end_of_stream() {
                 tracing::warn!(%error, "encoder takes no end");
             }
@@ -133,8 +156,11 @@ impl Encoder {
             self.sequencer.take(told);
         }
         let next = self.sequencer.next();
-        if let Some(Encoded::Sample(EncodedSample { stream: StreamKind::Video, .. })) = &next {
-            self.pictures_out += 1;
+        if let Some(Encoded::Sample(EncodedSample { stream, .. })) = &next {
+            match stream {
+                StreamKind::Video => self.pictures_out += 1,
+                StreamKind::Audio => self.sounds_out += 1,
+            }
         }
         next
     }

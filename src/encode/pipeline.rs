@@ -1,37 +1,49 @@
-//! The description of `pipelines/output.txt`, made into a pipeline.
+//! The descriptions of `pipelines/output-video.txt` and `pipelines/output-audio.txt`, made into one pipeline.
 
 use gst::prelude::*;
 
 use super::EncodeSettings;
 use super::error::EncodeError;
-use crate::media::Size;
+use crate::media::{Size, StreamKind};
 
 /// A viewer can jump to every second second, and a fragment's loss costs no more.
 const KEYFRAME_SECONDS: u32 = 2;
 
+const VIDEO: &str = include_str!("../../pipelines/output-video.txt");
+const AUDIO: &str = include_str!("../../pipelines/output-audio.txt");
+
 pub struct Parts {
     pub pipeline: gst::Pipeline,
-    pub video: gst_app::AppSrc,
-    pub audio: gst_app::AppSrc,
-    pub video_out: gst_app::AppSink,
-    pub audio_out: gst_app::AppSink,
+    /// Nothing of a stream that the recording does not have.
+    pub video: Option<Ends>,
+    pub audio: Option<Ends>,
+}
+
+/// Where a stream goes in and comes out.
+pub struct Ends {
+    pub source: gst_app::AppSrc,
+    pub sink: gst_app::AppSink,
 }
 
 pub fn build(settings: EncodeSettings) -> Result<Parts, EncodeError> {
     gst::init().map_err(|e| setup(&e))?;
     let pipeline = gst::parse::launch(&description(settings)).map_err(|e| setup(&e))?;
     let pipeline = pipeline.downcast::<gst::Pipeline>().map_err(|_| setup(&"not a pipeline"))?;
-    Ok(Parts {
-        video: find(&pipeline, "video")?,
-        audio: find(&pipeline, "audio")?,
-        video_out: find(&pipeline, "video_out")?,
-        audio_out: find(&pipeline, "audio_out")?,
-        pipeline,
-    })
+    let ends = |stream, names| match settings.streams.has(stream) {
+        true => ends(&pipeline, names).map(Some),
+        false => Ok(None),
+    };
+    let video = ends(StreamKind::Video, ("video", "video_out"))?;
+    let audio = ends(StreamKind::Audio, ("audio", "audio_out"))?;
+    Ok(Parts { video, audio, pipeline })
+}
+
+fn ends(pipeline: &gst::Pipeline, (source, sink): (&str, &str)) -> Result<Ends, EncodeError> {
+    Ok(Ends { source: find(pipeline, source)?, sink: find(pipeline, sink)? })
 }
 
 fn description(settings: EncodeSettings) -> String {
-    let EncodeSettings { size, frame_rate, video_kbps, audio_kbps } = settings;
+    let EncodeSettings { streams, size, frame_rate, video_kbps, audio_kbps } = settings;
     let numbers = [
         ("{width}", size.width),
         ("{height}", size.height),
@@ -41,9 +53,11 @@ fn description(settings: EncodeSettings) -> String {
         ("{keyframe_interval}", frame_rate * KEYFRAME_SECONDS),
         ("{threads}", threads(settings)),
     ];
-    let text = include_str!("../../pipelines/output.txt");
+    let (pictures, sound) = (VIDEO.lines(), AUDIO.lines());
+    let pictures = pictures.filter(|_| streams.has(StreamKind::Video));
+    let sound = sound.filter(|_| streams.has(StreamKind::Audio));
     // gst-launch's syntax knows no comments.
-    let text = text.lines().filter(|l| !l.starts_with('#')).collect::<Vec<_>>().join("\n");
+    let text = pictures.chain(sound).filter(|l| !l.starts_with('#')).collect::<Vec<_>>().join("\n");
     numbers.iter().fold(text, |text, (name, number)| text.replace(name, &number.to_string()))
 }
 

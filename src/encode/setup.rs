@@ -1,11 +1,11 @@
-//! Holds samples back until both encoders have said how their streams are to be decoded. Pure.
+//! Holds samples back until every encoder has said how its stream is to be decoded. Pure.
 
 use std::collections::VecDeque;
 
 use bytes::Bytes;
 
 use super::{EncodeError, Encoded};
-use crate::media::{EncodedSample, StreamKind, StreamSetup};
+use crate::media::{AudioSetup, EncodedSample, StreamKind, StreamSetup, Streams};
 
 /// What the encoder threads tell.
 pub enum Told {
@@ -14,9 +14,10 @@ pub enum Told {
     Failed(EncodeError),
 }
 
-/// Puts what two encoders tell into the order that [`super::Encoder`] promises.
+/// Puts what the encoders tell into the order that [`super::Encoder`] promises.
 #[derive(Default)]
 pub struct Sequencer {
+    streams: Streams,
     avcc: Option<Bytes>,
     audio_specific_config: Option<Bytes>,
     set_up: bool,
@@ -29,6 +30,10 @@ pub struct Sequencer {
 const AAC_PRIMING: u32 = 1024;
 
 impl Sequencer {
+    pub fn new(streams: Streams) -> Self {
+        Self { streams, ..Self::default() }
+    }
+
     pub fn take(&mut self, told: Told) {
         match told {
             Told::Sample { sample, codec_data } => self.sample(sample, codec_data),
@@ -61,12 +66,17 @@ impl Sequencer {
     }
 
     fn set_up_if_known(&mut self) {
-        let (Some(avcc), Some(config)) = (&self.avcc, &self.audio_specific_config) else { return };
+        let is_known = |stream, told: &Option<Bytes>| !self.streams.has(stream) || told.is_some();
+        if !is_known(StreamKind::Video, &self.avcc)
+            || !is_known(StreamKind::Audio, &self.audio_specific_config)
+        {
+            return;
+        }
         self.set_up = true;
+        let config = self.audio_specific_config.clone();
         self.ready.push_back(Encoded::Setup(StreamSetup {
-            avcc: avcc.clone(),
-            audio_specific_config: config.clone(),
-            audio_priming: AAC_PRIMING,
+            avcc: self.avcc.clone(),
+            audio: config.map(|specific_config| AudioSetup { specific_config, priming: AAC_PRIMING }),
         }));
         self.ready.extend(self.held.drain(..).map(Encoded::Sample));
     }
@@ -75,7 +85,9 @@ impl Sequencer {
         if !self.ended.contains(&stream) {
             self.ended.push(stream);
         }
-        if self.ended.len() == 2 {
+        let all =
+            [StreamKind::Video, StreamKind::Audio].into_iter().filter(|stream| self.streams.has(*stream));
+        if all.into_iter().all(|stream| self.ended.contains(&stream)) {
             self.ready.push_back(Encoded::End);
         }
     }
@@ -120,6 +132,19 @@ mod tests {
         assert!(names(&mut sequencer).is_empty());
         sequencer.take(Told::End(StreamKind::Video));
         assert_eq!(names(&mut sequencer), ["end"]);
+    }
+
+    #[test]
+    fn where_there_is_one_stream_nothing_waits_for_the_other() {
+        for (streams, stream, name) in [
+            (Streams::AudioOnly, StreamKind::Audio, "audio"),
+            (Streams::VideoOnly, StreamKind::Video, "video"),
+        ] {
+            let mut sequencer = Sequencer::new(streams);
+            sequencer.take(sample(stream));
+            sequencer.take(Told::End(stream));
+            assert_eq!(names(&mut sequencer), ["setup", name, "end"]);
+        }
     }
 
     #[test]

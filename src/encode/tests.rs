@@ -9,13 +9,13 @@ use tokio::sync::Notify;
 
 use self::decoded::{greys, sound_of};
 use super::{EncodeSettings, Encoded, Encoder, StreamStart};
-use crate::media::{EncodedSample, Size, StreamKind, StreamSetup};
+use crate::media::{EncodedSample, Size, StreamKind, StreamSetup, Streams};
 
 /// Nothing here takes a second: this ends a test that would hang.
 const HANG: Duration = Duration::from_secs(60);
 const SIZE: Size = Size { width: 320, height: 180 };
 const SETTINGS: EncodeSettings =
-    EncodeSettings { size: SIZE, frame_rate: 30, video_kbps: 3000, audio_kbps: 128 };
+    EncodeSettings { streams: Streams::Both, size: SIZE, frame_rate: 30, video_kbps: 3000, audio_kbps: 128 };
 const PICTURE_BYTES: usize = 320 * 180 * 3 / 2;
 const TICK_SAMPLES: usize = 1600;
 const AAC_FRAME: usize = 1024;
@@ -130,7 +130,7 @@ async fn all_sound_comes_out_after_exactly_the_priming() {
     let sound = |n: usize| if clicks.contains(&n) { [25_000; 2] } else { SILENCE };
     let file = Rig::new().encode(90, sound).await;
     let setup = file.setup.expect("a setup");
-    let priming = setup.audio_priming as usize;
+    let priming = priming_of(&setup);
     assert_eq!(file.audio.len(), (priming + 90 * TICK_SAMPLES).div_ceil(AAC_FRAME));
     assert!(file.audio.iter().all(|s| s.keyframe));
     let heard: Vec<i16> = sound_of(&setup, &file.audio).into_iter().map(|[left, _]| left).collect();
@@ -168,7 +168,7 @@ async fn two_encoders(ticks: usize, sounds: usize, clicks: [usize; 4]) {
         assert!(shown.abs_diff(grey(tick)) <= 3, "tick {tick} shows {shown}, not {}", grey(tick));
     }
     let heard = sound_of(&setup, &joined(&first.audio[..sounds], &second.audio));
-    let priming = setup.audio_priming as usize;
+    let priming = priming_of(&setup);
     for click in clicks {
         let around = priming + click - 1000..priming + click + 1000;
         let peak = around.max_by_key(|n| heard[*n][0].unsigned_abs()).expect("samples");
@@ -192,10 +192,11 @@ async fn streams_go_on_where_another_encoder_left_off_to_the_sample() {
 async fn the_setup_says_high_profile_and_aac_lc_in_48_khz_stereo() {
     let setup = Rig::new().encode(1, |_| SILENCE).await.setup.expect("a setup");
     // ISO/IEC 14496-15, 5.3.3.1: version 1, profile 100 (High); lengths of 4 bytes; one SPS.
-    assert_eq!(setup.avcc[..2], [1, 100]);
-    assert_eq!(setup.avcc[4..6], [0xff, 0xe1]);
+    let avcc = setup.avcc.expect("a picture");
+    assert_eq!(avcc[..2], [1, 100]);
+    assert_eq!(avcc[4..6], [0xff, 0xe1]);
     // ISO/IEC 14496-3, 1.6.2.1: object type 2 (LC), frequency index 3 (48 kHz), 2 channels.
-    assert_eq!(setup.audio_specific_config[..2], [0x11, 0x90]);
+    assert_eq!(setup.audio.expect("sound").specific_config[..2], [0x11, 0x90]);
 }
 
 #[tokio::test]
@@ -222,7 +223,7 @@ async fn every_size_and_rate_that_can_be_asked_for_is_encoded() {
     ];
     for (width, height, frame_rate, video_kbps, audio_kbps) in shapes {
         let size = Size { width, height };
-        let settings = EncodeSettings { size, frame_rate, video_kbps, audio_kbps };
+        let settings = EncodeSettings { streams: Streams::Both, size, frame_rate, video_kbps, audio_kbps };
         let file = Rig::of(settings).encode(20, |n| [(n % 100) as i16 * 200; 2]).await;
         assert_eq!(file.video.len(), 20, "{settings:?}");
         let samples = 20 * 48_000 / frame_rate as usize;
@@ -260,6 +261,41 @@ async fn a_tick_of_another_shape_is_refused() {
     assert!(rig.encoder.push(&picture(0), &sound[2..]).is_err());
     rig.encoder.push(&picture(0), &sound).expect("the right shape");
     assert_eq!(rig.encode(0, |_| SILENCE).await.video.len(), 1, "a refused tick leaves nothing behind");
+}
+
+#[tokio::test]
+async fn where_there_is_one_stream_all_of_it_comes_out_and_nothing_of_the_other() {
+    let of = |streams| Rig::of(EncodeSettings { streams, ..SETTINGS });
+    let tone = |n: usize| [(n % 100) as i16 * 200; 2];
+    let sound = of(Streams::AudioOnly).encode(150, tone).await;
+    let setup = sound.setup.expect("a setup");
+    assert!(setup.avcc.is_none() && sound.video.is_empty());
+    assert_eq!(sound.audio.len(), (priming_of(&setup) + 150 * TICK_SAMPLES).div_ceil(AAC_FRAME));
+
+    let pictures = of(Streams::VideoOnly).encode(150, tone).await;
+    let setup = pictures.setup.expect("a setup");
+    assert!(setup.audio.is_none() && pictures.audio.is_empty());
+    assert_eq!(greys(&setup, &pictures.video).len(), 150);
+}
+
+#[tokio::test]
+async fn sound_alone_that_nobody_takes_is_held_back_too() {
+    let mut rig = Rig::of(EncodeSettings { streams: Streams::AudioOnly, ..SETTINGS });
+    let mut ticks = 0;
+    while rig.encoder.ready() || ticks < super::encoder::TICKS_UNDER_WAY {
+        while !rig.encoder.ready() {
+            rig.woken().await;
+        }
+        rig.encoder
+            .push(&[], &stretch(usize::try_from(ticks).expect("a few"), &|_| SILENCE))
+            .expect("a tick");
+        ticks += 1;
+    }
+    assert_eq!(ticks, super::encoder::TICKS_UNDER_WAY);
+}
+
+fn priming_of(setup: &StreamSetup) -> usize {
+    setup.audio.as_ref().expect("sound").priming as usize
 }
 
 fn grey(tick: usize) -> u8 {

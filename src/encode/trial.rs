@@ -56,9 +56,10 @@ fn picture(settings: EncodeSettings, number: u32) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::media::Size;
+    use crate::media::{Size, Streams};
 
     const SMALL: EncodeSettings = EncodeSettings {
+        streams: Streams::Both,
         size: Size { width: 128, height: 128 },
         frame_rate: 30,
         video_kbps: 500,

@@ -4,48 +4,45 @@ use mp4_atom::esds::{DecoderConfig, DecoderSpecific, EsDescriptor, SLConfig};
 use mp4_atom::{Atom, Audio, Avc1, Avcc, Btrt, BufMut, Encode, Esds, Mp4a, Pasp, Result, Stsd, Visual};
 
 use super::index::Index;
-use super::sample_duration;
-use crate::media::{AUDIO_CHANNELS, AUDIO_RATE, StreamKind};
+use super::{VideoConfig, sample_duration};
+use crate::media::{AUDIO_CHANNELS, AUDIO_RATE, AudioSetup, StreamKind};
 
 pub(super) fn stsd(index: &Index, stream: StreamKind, buf: &mut Vec<u8>) -> Result<()> {
     buf.encode_atom(Stsd::KIND, |buf| {
         0u32.encode(buf)?; // version and flags
         1u32.encode(buf)?; // entries
         match stream {
-            StreamKind::Video => avc1(index, buf),
-            StreamKind::Audio => mp4a(index).encode(buf),
+            StreamKind::Video => index.config.video.as_ref().map_or(Ok(()), |video| avc1(index, video, buf)),
+            StreamKind::Audio => index.config.audio.as_ref().map(|audio| mp4a(index, audio)).encode(buf),
         }
     })
 }
 
 /// Put together here so that the encoder's `avcC` goes into the file as it is.
-fn avc1(index: &Index, buf: &mut Vec<u8>) -> Result<()> {
+fn avc1(index: &Index, video: &VideoConfig, buf: &mut Vec<u8>) -> Result<()> {
     let visual = Visual {
         data_reference_index: 1,
-        width: side(index.config.size.width),
-        height: side(index.config.size.height),
+        width: side(video.size.width),
+        height: side(video.size.height),
         ..Default::default()
     };
     buf.encode_atom(Avc1::KIND, |buf| {
         visual.encode(buf)?;
-        buf.encode_atom(Avcc::KIND, |buf| index.config.setup.avcc.as_ref().encode(buf))?;
+        buf.encode_atom(Avcc::KIND, |buf| video.avcc.as_ref().encode(buf))?;
         Pasp::new(1, 1)?.encode(buf)?;
         let rate = BitRate::of(index, StreamKind::Video);
         Btrt::new(0, rate.peak, rate.average)?.encode(buf)
     })
 }
 
-fn mp4a(index: &Index) -> Mp4a {
+fn mp4a(index: &Index, audio: &AudioSetup) -> Mp4a {
     let rate = BitRate::of(index, StreamKind::Audio);
     let dec_config = DecoderConfig {
         object_type_indication: 0x40, // MPEG-4 audio (ISO/IEC 14496-1, table 5)
         stream_type: 5,               // audio (table 6)
         max_bitrate: rate.peak,
         avg_bitrate: rate.average,
-        dec_specific: Some(DecoderSpecific {
-            raw: index.config.setup.audio_specific_config.to_vec(),
-            ..Default::default()
-        }),
+        dec_specific: Some(DecoderSpecific { raw: audio.specific_config.to_vec(), ..Default::default() }),
         ..Default::default()
     };
     let es_desc = EsDescriptor {

@@ -7,21 +7,24 @@ use mp4_atom::{Atom, Encode, Ftyp, Header, Mdat, Mfhd, Moof, Result, Tfdt, Tfhd,
 use super::index::Index;
 use super::moov::{self, Layout, NON_SYNC, SYNC_SAMPLE};
 use super::spool::SpoolPosition;
-use super::{MovieConfig, sample_duration, track_id};
-use crate::media::{EncodedSample, StreamKind};
+use super::{AAC_FRAME, MovieConfig, sample_duration, track_id};
+use crate::media::{AUDIO_RATE, EncodedSample, StreamKind};
 
 /// A crash costs what is not in a fragment yet, so fragments are short; but each costs a `moof` of about 350 bytes, at
 /// three a second 0.3 % of a spool of 3 Mbit/s. In the finished file picture and sound take turns as often, which is
 /// usual there.
 const FRAGMENTS_PER_SECOND: u32 = 3;
 
-/// Turns samples into fragments of a third of a second of video and the sound that came with it.
+/// Turns samples into fragments of a third of a second of video and the sound that came with it; of sound, where there
+/// is no video.
 ///
 /// Neither stream waits for the other: the sound of a fragment may begin and end before or after
 /// its video.
 #[derive(Debug)]
 pub struct FragmentWriter {
-    ticks_per_fragment: usize,
+    /// The samples of this stream say when a fragment is whole.
+    leader: StreamKind,
+    samples_per_fragment: usize,
     sequence_number: u32,
     video: Held,
     audio: Held,
@@ -46,22 +49,30 @@ impl FragmentWriter {
     /// The writer that goes on where the last whole fragment of a spool ends. The samples that it is given must be
     /// those that `config` describes, the spool's own.
     pub fn behind(position: SpoolPosition, config: &MovieConfig) -> Self {
+        let (leader, samples_a_second) = match &config.video {
+            Some(video) => (StreamKind::Video, video.frame_rate),
+            None => (StreamKind::Audio, AUDIO_RATE.div_ceil(AAC_FRAME)),
+        };
         Self {
-            ticks_per_fragment: config.frame_rate.div_ceil(FRAGMENTS_PER_SECOND) as usize,
+            leader,
+            samples_per_fragment: samples_a_second.div_ceil(FRAGMENTS_PER_SECOND) as usize,
             sequence_number: position.fragments.wrapping_add(1),
             video: Held::behind(position.ticks, StreamKind::Video),
             audio: Held::behind(position.audio_frames, StreamKind::Audio),
         }
     }
 
-    /// Takes the next sample of its stream; answers with a `moof` and its `mdat` once the video of
-    /// a fragment is there.
+    /// Takes the next sample of its stream; answers with a `moof` and its `mdat` once a fragment is there.
     pub fn push(&mut self, sample: EncodedSample) -> Option<Vec<u8>> {
         match sample.stream {
             StreamKind::Video => self.video.samples.push(sample),
             StreamKind::Audio => self.audio.samples.push(sample),
         }
-        (self.video.samples.len() >= self.ticks_per_fragment).then(|| self.cut())
+        let leading = match self.leader {
+            StreamKind::Video => &self.video,
+            StreamKind::Audio => &self.audio,
+        };
+        (leading.samples.len() >= self.samples_per_fragment).then(|| self.cut())
     }
 
     /// The last fragment, if there is anything left for it.

@@ -67,7 +67,7 @@ impl Index {
 }
 
 fn encode(index: &Index, layout: Layout, buf: &mut Vec<u8>) -> Result<()> {
-    ftyp().encode(buf)?;
+    ftyp(index).encode(buf)?;
     moov::write(index, layout, buf)?;
     mdat(index.media_len()).encode(buf)
 }
@@ -77,11 +77,15 @@ fn mdat(media: u64) -> Header {
     Header { kind: Mdat::KIND, size: Some(media as usize) }
 }
 
-fn ftyp() -> Ftyp {
+fn ftyp(index: &Index) -> Ftyp {
+    let brands: &[&[u8; 4]] = match index.config.video {
+        Some(_) => &[b"isom", b"iso2", b"avc1", b"mp41"],
+        None => &[b"isom", b"iso2", b"mp41"],
+    };
     Ftyp {
         major_brand: b"isom".into(),
         minor_version: 0x200,
-        compatible_brands: [b"isom", b"iso2", b"avc1", b"mp41"].map(Into::into).into(),
+        compatible_brands: brands.iter().copied().map(Into::into).collect(),
     }
 }
 
@@ -179,12 +183,12 @@ mod tests {
         };
         let mut avcc = Vec::new();
         avc1.avcc.encode_body(&mut avcc).expect("an avcC");
-        assert_eq!(avcc, index.config.setup.avcc);
+        assert_eq!(avcc, index.config.video.as_ref().expect("video").avcc);
         assert_eq!((avc1.visual.width, avc1.visual.height), (1280, 720));
         assert_eq!(avc1.btrt.as_ref().expect("a btrt").avg_bitrate, 240_000);
         let decoder = &mp4a.esds.es_desc.dec_config;
         let specific = decoder.dec_specific.as_ref().expect("an AudioSpecificConfig");
-        assert_eq!(specific.raw, index.config.setup.audio_specific_config);
+        assert_eq!(specific.raw, index.config.audio.as_ref().expect("sound").specific_config);
         // 1,000 bytes for 1,024 samples of 48,000 a second; 47 of them in the busiest second.
         assert_eq!((decoder.avg_bitrate, decoder.max_bitrate), (375_000, 376_000));
     }

@@ -52,9 +52,9 @@ impl Index {
         Self { config, video: Samples::default(), audio: Samples::default(), media_len: 0 }
     }
 
-    /// There is no picture, so nothing to make a recording of.
+    /// There is no picture, or where there are to be none no sound: nothing to make a recording of.
     pub fn is_empty(&self) -> bool {
-        self.video.sizes.is_empty()
+        self.presented(self.leader()) == 0
     }
 
     /// Video frames, each one tick long.
@@ -62,12 +62,16 @@ impl Index {
         self.video.sizes.len() as u64
     }
 
-    /// Duration of the video track, which is that of the recording.
+    /// Duration of the video track, if there is one, which is that of the recording.
     pub fn duration(&self) -> Duration {
-        let frame_rate = u64::from(self.config.frame_rate);
-        let whole = Duration::from_secs(self.frames() / frame_rate);
-        let rest = self.frames() % frame_rate;
-        whole + Duration::from_nanos(rest * 1_000_000_000 / frame_rate)
+        let (presented, scale) = (self.presented(self.leader()), u64::from(self.config.movie_timescale()));
+        let whole = Duration::from_secs(presented / scale);
+        whole + Duration::from_nanos(presented % scale * 1_000_000_000 / scale)
+    }
+
+    /// The stream that says how long the recording is.
+    pub(super) fn leader(&self) -> StreamKind {
+        if self.config.video.is_some() { StreamKind::Video } else { StreamKind::Audio }
     }
 
     /// Bytes of all samples: what follows the head in the object.
@@ -83,16 +87,17 @@ impl Index {
     }
 
     /// What is heard or seen of a track, in the movie's timescale: the sound without its priming,
-    /// and never longer than the picture.
+    /// and never longer than the picture, where there is one.
     pub(super) fn presented(&self, stream: StreamKind) -> u64 {
         let scale = u64::from(self.config.movie_timescale());
-        let video = self.frames() * (scale / u64::from(self.config.frame_rate));
+        let seen = self.frames() * (scale / u64::from(self.config.frame_rate()));
         match stream {
-            StreamKind::Video => video,
+            StreamKind::Video => seen,
             StreamKind::Audio => {
                 let pcm = self.audio.sizes.len() as u64 * u64::from(AAC_FRAME);
-                let heard = pcm.saturating_sub(u64::from(self.config.setup.audio_priming));
-                video.min(heard * (scale / u64::from(AUDIO_RATE)))
+                let heard = pcm.saturating_sub(u64::from(self.config.priming()));
+                let heard = heard * (scale / u64::from(AUDIO_RATE));
+                if self.config.video.is_some() { seen.min(heard) } else { heard }
             }
         }
     }
@@ -167,7 +172,7 @@ mod tests {
     #[test]
     fn sound_that_ends_early_is_presented_without_its_priming() {
         let index = index(30, 10);
-        let priming = u64::from(index.config.setup.audio_priming);
+        let priming = u64::from(index.config.priming());
         assert_eq!(index.presented(StreamKind::Audio), 10 * 1024 - priming);
     }
 }

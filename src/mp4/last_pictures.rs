@@ -19,7 +19,7 @@ pub fn last_pictures(
 ) -> Result<Vec<Bytes>, Mp4Error> {
     let mut framing = Framing::at(offset);
     let broken = Error::Unsupported("a picture that no decoder could take");
-    let Some(avc) = Avc::read(&config.setup.avcc) else {
+    let Some(avc) = config.video.as_ref().and_then(|video| Avc::read(&video.avcc)) else {
         return Err(Mp4Error::Malformed { offset, kind: Avcc::KIND, source: broken });
     };
     let mut pictures = Vec::new();

@@ -11,8 +11,8 @@
 //!
 //! The media bytes are never rewritten, so they can be uploaded long before the head exists, and a
 //! spool that ends in the middle of a fragment is as good as one that ends after the fragment
-//! before. Both streams run without gaps from the recording's first tick on: video sample `n` is
-//! tick `n`, and the sound's first `audio_priming` PCM samples are skipped by an edit list.
+//! before. Both streams, or the only one, run without gaps from the recording's first tick on: video sample `n` is
+//! tick `n`, and the sound's first `priming` PCM samples are skipped by an edit list.
 
 mod fragment;
 
@@ -48,15 +48,24 @@ pub use last_pictures::last_pictures;
 pub use scan::{Scan, scan};
 pub use spool::{MediaRange, SpoolPosition, SpoolReader};
 
-use crate::media::{AUDIO_RATE, Size, StreamKind, StreamSetup};
+use bytes::Bytes;
 
-/// What both forms of the file say about the recording as a whole.
+use crate::media::{AUDIO_RATE, AudioSetup, Size, StreamKind, StreamSetup};
+
+/// What both forms of the file say about the recording as a whole. It has at least one of the two streams.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MovieConfig {
+    pub video: Option<VideoConfig>,
+    pub audio: Option<AudioSetup>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct VideoConfig {
     pub size: Size,
     /// Ticks a second, 1 to 1,000.
     pub frame_rate: u32,
-    pub setup: StreamSetup,
+    /// `AVCDecoderConfigurationRecord`.
+    pub avcc: Bytes,
 }
 
 /// Length of a tick in the video track's timescale, which is then 15,360 Hz at 30 ticks a second,
@@ -67,11 +76,36 @@ const MAX_FRAME_RATE: u32 = 1000;
 /// PCM samples in one AAC-LC access unit (ISO/IEC 14496-3, frameLengthFlag 0).
 pub const AAC_FRAME: u32 = 1024;
 
+const BOTH: [StreamKind; 2] = [StreamKind::Video, StreamKind::Audio];
+
 impl MovieConfig {
+    /// Of streams that are set up like this; size and frame rate are those of the pictures, if there are any.
+    pub fn new(size: Size, frame_rate: u32, setup: StreamSetup) -> Self {
+        let StreamSetup { avcc, audio } = setup;
+        Self { video: avcc.map(|avcc| VideoConfig { size, frame_rate, avcc }), audio }
+    }
+
+    fn has(&self, stream: StreamKind) -> bool {
+        match stream {
+            StreamKind::Video => self.video.is_some(),
+            StreamKind::Audio => self.audio.is_some(),
+        }
+    }
+
+    /// Ticks a second. Without pictures any number would do: one in which a tick is a PCM sample.
+    fn frame_rate(&self) -> u32 {
+        self.video.as_ref().map_or(AUDIO_RATE, |video| video.frame_rate)
+    }
+
+    /// PCM samples in front of the first real one.
+    fn priming(&self) -> u32 {
+        self.audio.as_ref().map_or(0, |audio| audio.priming)
+    }
+
     /// Units a second of a track's own time.
     fn timescale(&self, stream: StreamKind) -> u32 {
         match stream {
-            StreamKind::Video => self.frame_rate * TICK,
+            StreamKind::Video => self.frame_rate() * TICK,
             StreamKind::Audio => AUDIO_RATE,
         }
     }
@@ -79,7 +113,8 @@ impl MovieConfig {
     /// Units a second of the whole file's time: the fewest in which both a tick and a PCM sample
     /// are whole numbers (48,000 at every usual frame rate), so that durations are exact.
     fn movie_timescale(&self) -> u32 {
-        AUDIO_RATE / greatest_common_divisor(AUDIO_RATE, self.frame_rate) * self.frame_rate
+        let frame_rate = self.frame_rate();
+        AUDIO_RATE / greatest_common_divisor(AUDIO_RATE, frame_rate) * frame_rate
     }
 }
 
@@ -104,14 +139,69 @@ const fn greatest_common_divisor(a: u32, b: u32) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use super::testing::config;
+    use std::time::Duration;
+
+    use mp4_atom::{Atom, Decode, Ftyp, Moov};
+
+    use super::testing::{config_at, config_of, object, pieces_with, read, recording};
+    use super::*;
+    use crate::media::Streams;
+
+    /// What a player reads of a finished object.
+    fn moov(object: &[u8]) -> Moov {
+        let mut rest = object;
+        Ftyp::decode(&mut rest).expect("an ftyp");
+        Moov::decode(&mut rest).unwrap_or_else(|error| panic!("no {}: {error}", Moov::KIND))
+    }
+
+    #[test]
+    fn a_recording_of_one_stream_is_read_back_and_its_file_has_one_track() {
+        // In PCM samples, as both have 48,000 units of movie time a second.
+        for (stream, duration, samples) in
+            [(StreamKind::Video, 3 * 48_000, 90), (StreamKind::Audio, 140 * 1024, 141)]
+        {
+            let pieces = pieces_with(stream, &recording(90, 30));
+            assert!(pieces.len() > 9, "{} fragments", pieces.len() - 1);
+            let spool = pieces.concat();
+            let (_, index) = read(&spool);
+            assert_eq!(index.config, config_of(stream));
+            let lasts = Duration::from_nanos(duration * 1_000_000_000 / 48_000);
+            assert_eq!((index.duration(), index.is_empty()), (lasts, false));
+            let moov = moov(&object(&spool));
+            assert_eq!(moov.trak.len(), 1);
+            assert_eq!(moov.trak[0].tkhd.track_id, track_id(stream));
+            assert_eq!(moov.trak[0].mdia.minf.stbl.stts.entries[0].sample_count, samples);
+            assert_eq!(moov.mvhd.duration, duration);
+        }
+    }
+
+    #[test]
+    fn nothing_but_priming_is_no_recording() {
+        let samples = &recording(1, 1);
+        let of = |samples| read(&pieces_with(StreamKind::Audio, samples).concat()).1;
+        assert!(of(&[]).is_empty() && of(&samples[..2]).is_empty());
+        assert!(!of(samples).is_empty());
+    }
+
+    #[test]
+    fn a_stream_that_the_moov_does_not_have_is_a_fault() {
+        let [sound, both] = [pieces_with(StreamKind::Audio, &[]), testing::pieces(&recording(20, 10))];
+        let mut reader = SpoolReader::new();
+        let fault = reader.feed(&[&sound[0][..], &both[1]].concat()).expect_err("pictures from nowhere");
+        assert!(matches!(fault, Mp4Error::Malformed { .. }), "{fault}");
+    }
+
+    #[test]
+    fn where_there_are_no_pictures_the_sound_says_how_many_ticks_there_are() {
+        let position = SpoolPosition { audio_frames: 47, ..SpoolPosition::default() };
+        assert_eq!(position.whole_ticks(Streams::AudioOnly, 30), 30);
+        assert_eq!(position.whole_ticks(Streams::Both, 30), 0);
+    }
 
     #[test]
     fn a_tick_and_a_pcm_sample_are_whole_numbers_of_movie_time() {
         for (frame_rate, expected) in [(30, 48_000), (25, 48_000), (60, 48_000), (7, 336_000)] {
-            let mut config = config();
-            config.frame_rate = frame_rate;
-            assert_eq!(config.movie_timescale(), expected, "{frame_rate} a second");
+            assert_eq!(config_at(frame_rate).movie_timescale(), expected, "{frame_rate} a second");
         }
     }
 }

@@ -13,7 +13,7 @@ use mp4_atom::{
 
 use super::codecs::side;
 use super::index::{Chunk, Index, Samples};
-use super::{codecs, sample_duration, track_id};
+use super::{BOTH, codecs, sample_duration, track_id};
 use crate::media::StreamKind;
 
 /// Where the media lies.
@@ -40,12 +40,12 @@ pub(super) const NON_SYNC: u32 = 0x0001_0000;
 pub(super) fn write(index: &Index, layout: Layout, buf: &mut Vec<u8>) -> Result<()> {
     buf.encode_atom(Moov::KIND, |buf| {
         mvhd(index).encode(buf)?;
-        for stream in [StreamKind::Video, StreamKind::Audio] {
+        for stream in BOTH {
             if is_present(index, layout, stream) {
                 trak(index, layout, stream, buf)?;
             }
         }
-        mvex(layout).encode(buf)?;
+        mvex(index, layout).encode(buf)?;
         udta().encode(buf)
     })
 }
@@ -53,7 +53,7 @@ pub(super) fn write(index: &Index, layout: Layout, buf: &mut Vec<u8>) -> Result<
 /// A fragmented file announces its tracks before their first sample; a whole one has no empty track.
 fn is_present(index: &Index, layout: Layout, stream: StreamKind) -> bool {
     match layout {
-        Layout::Fragmented => true,
+        Layout::Fragmented => index.config.has(stream),
         Layout::Whole { .. } => !index.samples(stream).sizes.is_empty(),
     }
 }
@@ -61,7 +61,7 @@ fn is_present(index: &Index, layout: Layout, stream: StreamKind) -> bool {
 fn mvhd(index: &Index) -> Mvhd {
     Mvhd {
         timescale: index.config.movie_timescale(),
-        duration: index.presented(StreamKind::Video),
+        duration: index.presented(index.leader()),
         rate: 1.into(),
         volume: 1.into(),
         next_track_id: track_id(StreamKind::Audio) + 1,
@@ -83,7 +83,10 @@ fn trak(index: &Index, layout: Layout, stream: StreamKind, buf: &mut Vec<u8>) ->
 
 fn tkhd(index: &Index, stream: StreamKind) -> Tkhd {
     let (width, height, volume) = match stream {
-        StreamKind::Video => (side(index.config.size.width), side(index.config.size.height), 0),
+        StreamKind::Video => {
+            let size = index.config.video.as_ref().map(|video| video.size);
+            (size.map_or(0, |size| side(size.width)), size.map_or(0, |size| side(size.height)), 0)
+        }
         StreamKind::Audio => (0, 0, 1),
     };
     Tkhd {
@@ -104,7 +107,7 @@ fn edts(index: &Index, stream: StreamKind) -> Option<Edts> {
         StreamKind::Video => return None,
         StreamKind::Audio => ElstEntry {
             segment_duration: index.presented(stream),
-            media_time: Some(index.config.setup.audio_priming.into()),
+            media_time: Some(index.config.priming().into()),
             media_rate: 1.into(),
         },
     };
@@ -202,7 +205,7 @@ fn chunk_offsets(chunks: &[Chunk], layout: Layout, buf: &mut Vec<u8>) -> Result<
     }
 }
 
-fn mvex(layout: Layout) -> Option<Mvex> {
+fn mvex(index: &Index, layout: Layout) -> Option<Mvex> {
     let trex = |stream| Trex {
         track_id: track_id(stream),
         default_sample_description_index: 1,
@@ -212,7 +215,8 @@ fn mvex(layout: Layout) -> Option<Mvex> {
     };
     match layout {
         Layout::Fragmented => {
-            Some(Mvex { mehd: None, trex: vec![trex(StreamKind::Video), trex(StreamKind::Audio)] })
+            let present = BOTH.into_iter().filter(|stream| index.config.has(*stream));
+            Some(Mvex { mehd: None, trex: present.map(trex).collect() })
         }
         Layout::Whole { .. } => None,
     }

@@ -8,29 +8,39 @@
 use bytes::Bytes;
 use mp4_atom::{
     Atom, Audio, Avc1, Avcc, Decode, Edts, Elst, Error, Esds, FourCC, Header, Mdhd, Mdia, Minf, Mp4a, Result,
-    Stbl, Stsd, Tfdt, Tfhd, Traf, Trak, Trun, TrunEntry, TrunSamples, Visual,
+    Stbl, Stsd, Tfdt, Tfhd, Tkhd, Traf, Trak, Trun, TrunEntry, TrunSamples, Visual,
 };
 
 use super::index::Run;
 use super::moov::NON_SYNC;
-use super::{MAX_FRAME_RATE, MovieConfig, TICK, track_id};
-use crate::media::{Size, StreamKind, StreamSetup};
+use super::{BOTH, MAX_FRAME_RATE, MovieConfig, TICK, VideoConfig, track_id};
+use crate::media::{AudioSetup, Size, StreamKind};
 
 /// Reads back what the writer was given.
 pub(super) fn movie_config(moov: &[u8]) -> Result<MovieConfig> {
-    let mut traks = children(moov, Trak::KIND);
-    let mut next_trak = || traks.next().unwrap_or(Err(Error::MissingBox(Trak::KIND)));
-    let (video, audio) = (next_trak()?, next_trak()?);
-    let (size, avcc) = avc1(video)?;
-    Ok(MovieConfig {
-        size,
-        frame_rate: frame_rate(video)?,
-        setup: StreamSetup {
-            avcc,
-            audio_specific_config: audio_specific_config(audio)?,
-            audio_priming: audio_priming(audio)?,
-        },
-    })
+    let mut config = MovieConfig { video: None, audio: None };
+    for trak in children(moov, Trak::KIND) {
+        let trak = trak?;
+        let stream = stream(leaf::<Tkhd>(trak)?.track_id)?;
+        if config.has(stream) {
+            return Err(Error::DuplicateBox(Trak::KIND));
+        }
+        match stream {
+            StreamKind::Video => config.video = Some(video(trak)?),
+            StreamKind::Audio => config.audio = Some(audio(trak)?),
+        }
+    }
+    let is_empty = config == MovieConfig { video: None, audio: None };
+    if is_empty { Err(Error::MissingBox(Trak::KIND)) } else { Ok(config) }
+}
+
+fn video(trak: &[u8]) -> Result<VideoConfig> {
+    let (size, avcc) = avc1(trak)?;
+    Ok(VideoConfig { size, frame_rate: frame_rate(trak)?, avcc })
+}
+
+fn audio(trak: &[u8]) -> Result<AudioSetup> {
+    Ok(AudioSetup { specific_config: audio_specific_config(trak)?, priming: audio_priming(trak)? })
 }
 
 /// Reads the runs of a fragment, in the order in which the `moof` lists them.
@@ -73,10 +83,8 @@ fn run(traf: &[u8]) -> Result<Run> {
 }
 
 fn stream(id: u32) -> Result<StreamKind> {
-    [StreamKind::Video, StreamKind::Audio]
-        .into_iter()
-        .find(|&stream| track_id(stream) == id)
-        .ok_or(Error::Unsupported("a track besides picture and sound"))
+    let found = BOTH.into_iter().find(|&stream| track_id(stream) == id);
+    found.ok_or(Error::Unsupported("a track besides picture and sound"))
 }
 
 fn sample_size(entry: &TrunEntry) -> Result<u32> {

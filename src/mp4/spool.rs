@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::error::Mp4Error;
 use super::framing::Framing;
 use super::index::{Index, Run, Samples};
-use super::{MovieConfig, parse, track_id};
-use crate::media::StreamKind;
+use super::{AAC_FRAME, MovieConfig, parse, track_id};
+use crate::media::{AUDIO_RATE, StreamKind, Streams};
 
 /// Bytes of the spool that are media, and nothing but media.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,13 +26,26 @@ pub struct MediaRange {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SpoolPosition {
     pub bytes: u64,
-    /// Video samples.
+    /// Video samples. None where a recording has no pictures: see [`SpoolPosition::whole_ticks`].
     pub ticks: u64,
     /// AAC access units.
     pub audio_frames: u64,
     pub fragments: u32,
     /// Place of the `moof` of the fragment with the last keyframe.
     pub keyframe_fragment: Option<u64>,
+}
+
+impl SpoolPosition {
+    /// Ticks that are in it whole, in a recording of so many a second. Where there are no pictures, the sound tells.
+    pub fn whole_ticks(&self, streams: Streams, frame_rate: u32) -> u64 {
+        match streams {
+            Streams::Both | Streams::VideoOnly => self.ticks,
+            Streams::AudioOnly => {
+                let pcm = self.audio_frames.saturating_mul(u64::from(AAC_FRAME));
+                pcm.saturating_mul(u64::from(frame_rate)) / u64::from(AUDIO_RATE)
+            }
+        }
+    }
 }
 
 /// Reads a spool, from its first byte on, while it is being written or after a crash.
@@ -231,6 +244,10 @@ impl Part {
 /// The finished file gives every sample of a track the same duration, so none may be missing.
 fn check_continuity(index: &Index, offset: u64, runs: &[Run]) -> Result<(), Mp4Error> {
     for run in runs {
+        if !index.config.has(run.stream) {
+            let source = mp4_atom::Error::Unsupported("a run of a track that the moov does not have");
+            return Err(Mp4Error::Malformed { offset, kind: Moof::KIND, source });
+        }
         let samples = index.samples(run.stream);
         if samples.end(run.stream) != run.start {
             return Err(Mp4Error::Gap {

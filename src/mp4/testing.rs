@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::index::{Index, Run};
 use super::{FragmentWriter, MediaRange, MovieConfig, SpoolReader, sample_duration};
-use crate::media::{EncodedSample, Size, StreamKind, StreamSetup};
+use crate::media::{AudioSetup, EncodedSample, Size, StreamKind, StreamSetup};
 
 /// Parameter sets of a 1280x720 High profile stream.
 const AVCC: &[u8] = &[
@@ -14,15 +14,21 @@ const AVCC: &[u8] = &[
 ];
 
 pub fn config() -> MovieConfig {
-    MovieConfig {
-        size: Size { width: 1280, height: 720 },
-        frame_rate: 30,
-        setup: StreamSetup {
-            avcc: Bytes::from_static(AVCC),
-            // AAC-LC, 48 kHz, stereo.
-            audio_specific_config: Bytes::from_static(&[0x11, 0x90]),
-            audio_priming: 1024,
-        },
+    config_at(30)
+}
+
+pub fn config_at(frame_rate: u32) -> MovieConfig {
+    // AAC-LC, 48 kHz, stereo.
+    let audio = AudioSetup { specific_config: Bytes::from_static(&[0x11, 0x90]), priming: 1024 };
+    let setup = StreamSetup { avcc: Some(Bytes::from_static(AVCC)), audio: Some(audio) };
+    MovieConfig::new(Size { width: 1280, height: 720 }, frame_rate, setup)
+}
+
+/// The same with one of its streams only.
+pub fn config_of(stream: StreamKind) -> MovieConfig {
+    match stream {
+        StreamKind::Video => MovieConfig { audio: None, ..config() },
+        StreamKind::Audio => MovieConfig { video: None, ..config() },
     }
 }
 
@@ -59,7 +65,17 @@ pub fn recording(ticks: usize, gop: usize) -> Vec<EncodedSample> {
 
 /// The pieces of a spool: what stands before the fragments, then each fragment.
 pub fn pieces(samples: &[EncodedSample]) -> Vec<Vec<u8>> {
-    let (mut writer, init) = FragmentWriter::new(config());
+    pieces_of(config(), samples)
+}
+
+/// The same of a recording that has one stream only: what `samples` has of the other is left out.
+pub fn pieces_with(stream: StreamKind, samples: &[EncodedSample]) -> Vec<Vec<u8>> {
+    let samples: Vec<_> = samples.iter().filter(|sample| sample.stream == stream).cloned().collect();
+    pieces_of(config_of(stream), &samples)
+}
+
+fn pieces_of(config: MovieConfig, samples: &[EncodedSample]) -> Vec<Vec<u8>> {
+    let (mut writer, init) = FragmentWriter::new(config);
     let mut pieces = vec![init];
     pieces.extend(samples.iter().cloned().filter_map(|s| writer.push(s)));
     pieces.extend(writer.finish());

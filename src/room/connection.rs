@@ -16,8 +16,9 @@ use super::error::RoomError;
 use super::media_path::MediaPath;
 use super::peer::{Answered, Output, Peer};
 use super::reconnect::ResumeReason;
-use super::signalling::{self, AutoSubscribe};
+use super::signalling;
 use super::sockets::{Path, Received, Sockets};
+use super::subscription::Subscription;
 
 /// How long a server that we leave may take to hear of it.
 const LEAVE_TIMEOUT: Duration = Duration::from_millis(500);
@@ -58,8 +59,8 @@ impl Connection {
         let token = signalling::recorder_token(options)?;
         let (host, port) = signalling::host(&options.url);
         let sockets = Sockets::open(&host, port).await?;
-        let connect =
-            SignalClient::connect(&options.url, &token, signalling::options(AutoSubscribe::Yes), None).await;
+        let asking = signalling::options(Subscription::auto(options.streams));
+        let connect = SignalClient::connect(&options.url, &token, asking, None).await;
         let (signal, join, signals) =
             connect.map_err(|e| RoomError::Join { url: options.url.clone(), source: Box::new(e) })?;
         let now = Instant::now();
@@ -96,12 +97,12 @@ impl Connection {
     }
 
     /// Tells the server where we stand, as it expects after a resume, and sends what had to wait.
-    pub async fn resumed(&mut self) {
+    pub async fn resumed(&mut self, subscription: proto::UpdateSubscription) {
         let (offer, answer) = match &self.negotiated {
             Some(n) => (Some(n.offer.clone()), Some(n.answer.clone())),
             None => (None, None),
         };
-        let subscription = Some(proto::UpdateSubscription { subscribe: true, ..Default::default() });
+        let subscription = Some(subscription);
         let state = proto::SyncState { answer, offer, subscription, ..Default::default() };
         self.signal.send(Message::SyncState(state)).await;
         self.signal.set_reconnected().await;

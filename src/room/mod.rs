@@ -30,6 +30,7 @@ mod session;
 mod signalling;
 mod sockets;
 mod speakers;
+mod subscription;
 mod tcp;
 mod tcp_candidates;
 /// Open to the simulation in `tests`, which has no network.
@@ -47,7 +48,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::ids::{RoomName, TrackSid};
-use crate::media::{Codec, EncodedFrame, MediaTime, Participant, Size, Speaker};
+use crate::media::{Codec, EncodedFrame, MediaTime, Participant, Size, Speaker, Streams};
 
 /// Where and as whom to join.
 pub struct RoomOptions {
@@ -65,6 +66,8 @@ pub struct RoomOptions {
     pub ca_file: Option<PathBuf>,
     /// How long the server may be out of reach before the room counts as lost.
     pub give_up_after: Duration,
+    /// Tracks that go into none of these are not asked for.
+    pub streams: Streams,
     /// Zero of the timeline; the moment of joining, if it is left out.
     pub epoch: Option<Instant>,
 }

@@ -23,6 +23,7 @@ use super::observer::{Keyframe, Observer};
 use super::peer::Output;
 use super::reconnect::{self, AfterLeave, Failure, Reconnect, Step, Way};
 use super::sockets::Ready;
+use super::subscription::Subscription;
 use super::{RoomCommand, RoomEnd, RoomEvent, RoomOptions, signalling, websocket};
 use crate::ids::TrackSid;
 
@@ -52,6 +53,7 @@ pub struct Session {
     observer: Observer,
     /// Who was there before us.
     joined_with: Vec<proto::ParticipantInfo>,
+    subscription: Subscription,
     /// What the server was told last of each track's size: a new session does not know it.
     shown: HashMap<TrackSid, proto::UpdateTrackSettings>,
     /// Until when those who have not come back after a rejoin are waited for.
@@ -83,6 +85,7 @@ pub async fn join(options: RoomOptions) -> Result<Joined, RoomError> {
     let (commands, command_receiver) = mpsc::channel(COMMAND_QUEUE);
     let session = Session {
         reconnect: Reconnect::new(options.give_up_after, now),
+        subscription: Subscription::new(options.streams),
         options: Arc::new(options),
         connection: entered.connection,
         attempt: None,
@@ -98,7 +101,7 @@ pub async fn join(options: RoomOptions) -> Result<Joined, RoomError> {
 impl Session {
     pub async fn run(mut self, cancel: CancellationToken) {
         let joined_with = std::mem::take(&mut self.joined_with);
-        self.observer.participants(&joined_with).await;
+        self.participants(joined_with).await;
         let end = loop {
             let polled = self.drain().await;
             if let Turn::End(end) = self.recover().await {
@@ -204,7 +207,7 @@ impl Session {
             // It may be gone again already.
             Attempted::Resumed(Ok(())) if self.connection.is_signalling().await => {
                 tracing::info!("signalling resumed");
-                self.connection.resumed().await;
+                self.connection.resumed(self.subscription.state()).await;
                 self.reconnect.resumed(now);
             }
             Attempted::Resumed(Ok(())) => self.failed(Failure::Unreachable).await,
@@ -245,7 +248,9 @@ impl Session {
             self.interrupted(since).await;
         }
         self.connection = entered.connection;
-        self.observer.rejoined(&entered.participants).await;
+        self.subscription.forget();
+        let participants = self.subscribe(entered.participants).await;
+        self.observer.rejoined(&participants).await;
         self.waits_for_absent = self.observer.has_absent().then(|| now + COMING_BACK);
         self.shown.retain(|sid, _| self.observer.is_published(sid));
         for settings in self.shown.values() {
@@ -323,7 +328,7 @@ impl Session {
         match message {
             response::Message::Offer(offer) => self.offer(offer).await,
             response::Message::Trickle(trickle) => self.connection.trickle(&trickle),
-            response::Message::Update(update) => self.observer.participants(&update.participants).await,
+            response::Message::Update(update) => self.participants(update.participants).await,
             response::Message::SpeakersChanged(changed) => self.observer.speakers(&changed.speakers).await,
             response::Message::Leave(leave) => return self.told_to_leave(&leave),
             // Quality and stream states are of no use to a recorder; tokens and pings are the
@@ -331,6 +336,20 @@ impl Session {
             _ => {}
         }
         Turn::Continue
+    }
+
+    async fn participants(&mut self, infos: Vec<proto::ParticipantInfo>) {
+        let infos = self.subscribe(infos).await;
+        self.observer.participants(&infos).await;
+    }
+
+    /// Asks for what is wanted of these participants' tracks; answers with them, and with those tracks only.
+    async fn subscribe(&mut self, infos: Vec<proto::ParticipantInfo>) -> Vec<proto::ParticipantInfo> {
+        let infos = self.subscription.keep_wanted(infos);
+        if let Some(subscription) = self.subscription.ask(&infos) {
+            self.connection.send(request::Message::Subscription(subscription)).await;
+        }
+        infos
     }
 
     fn told_to_leave(&mut self, leave: &proto::LeaveRequest) -> Turn {

@@ -97,6 +97,7 @@ impl From<ControlError> for RecorderError {
             ControlError::NoSuchRecording => Self::NoSuchRecording,
             ControlError::NotFinished => Self::NotFinished,
             ControlError::NotActive => Self::NotActive,
+            ControlError::NoPicture => Self::NoPicture,
             ControlError::NoFrame => Self::NoFrame,
             ControlError::NoPreview => Self::NoPreview,
             ControlError::NoFile => Self::NoFile,

@@ -119,7 +119,7 @@ impl FileWriter {
     fn set_up(&mut self, setup: StreamSetup) -> Result<(), WorkerError> {
         let Stage::BeforeSetup(beginning) = &self.stage else { return Err(WorkerError::SecondSetup) };
         let Shape { size, frame_rate } = self.shape;
-        let config = MovieConfig { size, frame_rate, setup };
+        let config = MovieConfig::new(size, frame_rate, setup);
         let writer = match beginning {
             Beginning::Behind(position, old) if **old == config => FragmentWriter::behind(*position, &config),
             Beginning::Behind(..) => return Err(WorkerError::OtherSetup),

@@ -1,5 +1,6 @@
 //! When a recording is as large as it may be. Pure.
 
+use crate::media::StreamKind;
 use crate::options::RecordingOptions;
 
 /// What may still be written when the end is decided: ticks run four seconds behind at the most, and an encoder holds back
@@ -10,7 +11,9 @@ const TO_COME_SECONDS: u64 = 5;
 /// file's index is smaller than those of all fragments, which are in the spool.
 pub fn is_full(spool_bytes: u64, options: &RecordingOptions) -> bool {
     let Some(max) = options.max_size() else { return false };
-    let bits_per_second = (u64::from(options.video_kbps) + u64::from(options.audio_kbps)) * 1000;
+    let rates = [(StreamKind::Video, options.video_kbps), (StreamKind::Audio, options.audio_kbps)];
+    let present = rates.into_iter().filter(|(stream, _)| options.streams.has(*stream));
+    let bits_per_second = present.map(|(_, kbps)| u64::from(kbps) * 1000).sum::<u64>();
     spool_bytes + bits_per_second / 8 * TO_COME_SECONDS >= max
 }
 

@@ -59,6 +59,7 @@ pub async fn read(path: &Path, position: SpoolPosition) -> Result<Option<Predece
     let config = reader.config().cloned().ok_or(Mp4Error::NoMovie { len: position.bytes })?;
     let last_frame = match last_frame(&file, &config, position).await {
         Ok(frame) => Some(frame),
+        Err(_) if config.video.is_none() => None,
         Err(error) => {
             tracing::warn!(error = super::error::report(&error), "the last picture cannot be shown again");
             None

@@ -292,6 +292,7 @@ async fn join_without_a_ca_file(url: &str) -> String {
         codecs: Vec::new(),
         ca_file: None,
         give_up_after: Duration::from_secs(1),
+        streams: egressd::media::Streams::Both,
         epoch: None,
     };
     let Err(error) = egressd::room::join(options).await else { panic!("a stranger's certificate was taken") };

@@ -22,6 +22,8 @@ mod rest;
 
 mod preview;
 
+mod streams;
+
 mod webhook;
 
 mod harm;

@@ -105,6 +105,10 @@ pub fn look() -> Object {
     words(looks.map(Look::as_word))
 }
 
+pub fn look_or_null() -> Object {
+    or_null(look())
+}
+
 /// As it may be asked for: a dark one can be called so.
 pub fn asked_look() -> Object {
     let layouts = Layout::ALL.map(|layout| Look { layout, theme: Theme::Dark }.as_word());

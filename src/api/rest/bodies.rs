@@ -30,7 +30,8 @@ impl PartialSchema for StartBody {
     fn schema() -> RefOr<Schema> {
         let side = || schemas::whole(SIDES).multiple_of(Some(2)).build();
         let size =
-            format!("width times height is at most {PIXELS_MAX}. What is left out is as the service has it.");
+            format!("width times height is at most {PIXELS_MAX}. What is left out is as the service has it. With audioOnly \
+                nothing may be said of the picture, with videoOnly nothing of the sound; not both are true.");
         closed()
             .description(Some(size))
             .property("layout", schemas::asked_look())
@@ -45,8 +46,8 @@ impl PartialSchema for StartBody {
             .property("initials", schemas::truth())
             .property("speakerBorder", schemas::truth())
             .property("watermark", watermark())
-            .property("audioOnly", schemas::only(false))
-            .property("videoOnly", schemas::only(false))
+            .property("audioOnly", schemas::truth())
+            .property("videoOnly", schemas::truth())
             .into()
     }
 }

@@ -9,11 +9,26 @@ use serde_json::Value;
 
 use super::json::{Object, object, unknown_key};
 use crate::api::problem::Problem;
-use crate::media::FitChoice;
+use crate::media::{FitChoice, Streams};
 use crate::options::{
     AUDIO_KBPS, AskedOptions, AskedWatermark, CORNER_WORDS, FIT_WORDS, FRAME_RATES, LAYOUT_WORDS, Look,
     OPACITIES, PIXELS_MAX, SIDES, VIDEO_KBPS, ViewChange, corner_from_word, fit_from_word,
 };
+
+/// Keys that say what the picture is to be like.
+const OF_THE_PICTURE: &[&str] = &[
+    "layout",
+    "fit",
+    "width",
+    "height",
+    "framerate",
+    "videoBitrate",
+    "nameTags",
+    "initials",
+    "speakerBorder",
+    "watermark",
+];
+const OF_THE_SOUND: &[&str] = &["audioBitrate"];
 
 /// What a start asks for; no body at all asks for nothing.
 pub fn asked(body: &[u8]) -> Result<AskedOptions, Problem> {
@@ -21,9 +36,11 @@ pub fn asked(body: &[u8]) -> Result<AskedOptions, Problem> {
     if body.is_empty() {
         return Ok(asked);
     }
-    for (key, value) in &object(body)? {
+    let object = object(body)?;
+    for (key, value) in &object {
         take_option(&mut asked, key, value)?;
     }
+    asked.streams = streams(&object)?;
     let pixels = asked.width.zip(asked.height).map(|(width, height)| width * height);
     if pixels.is_some_and(|pixels| pixels > PIXELS_MAX) {
         let detail = format!("width times height must be at most {PIXELS_MAX} pixels (3840 x 2160)");
@@ -63,15 +80,37 @@ fn take_option(asked: &mut AskedOptions, key: &str, value: &Value) -> Result<(),
         "initials" => asked.initials = Some(truth(key, value)?),
         "speakerBorder" => asked.speaker_border = Some(truth(key, value)?),
         "watermark" => asked.watermark = Some(watermark(value)?),
-        // Every recording has both.
-        "audioOnly" | "videoOnly" if *value == Value::Bool(false) => {}
-        "audioOnly" | "videoOnly" => return Err(expected(key, "false in this version")),
+        // They have a say in what else may be there, which is seen when everything was read.
+        "audioOnly" | "videoOnly" => drop(truth(key, value)?),
         "filepath" => {
             return Err(Problem::bad_request("filepath is not supported by this version: leave it out"));
         }
         unknown => return Err(unknown_key(unknown)),
     }
     Ok(())
+}
+
+/// What of the two the file is to have. Nothing may be asked of a picture, or a sound, that it does not have.
+fn streams(object: &Object) -> Result<Streams, Problem> {
+    let is_asked = |key: &str| object.get(key) == Some(&Value::Bool(true));
+    let (streams, only, of_no_use, what) = match (is_asked("audioOnly"), is_asked("videoOnly")) {
+        (false, false) => return Ok(Streams::Both),
+        (true, false) => (Streams::AudioOnly, "audioOnly", OF_THE_PICTURE, "picture"),
+        (false, true) => (Streams::VideoOnly, "videoOnly", OF_THE_SOUND, "sound"),
+        (true, true) => {
+            let detail = "audioOnly and videoOnly must not both be true: nothing would be left to record";
+            return Err(Problem::bad_request(detail));
+        }
+    };
+    // Who asks for none of something gets none.
+    let vain =
+        of_no_use.iter().find(|key| object.get(**key).is_some_and(|value| *value != Value::Bool(false)));
+    match vain {
+        Some(key) => {
+            Err(Problem::bad_request(format!("{key} must be left out with {only}: there will be no {what}")))
+        }
+        None => Ok(streams),
+    }
 }
 
 fn look(value: &Value) -> Result<Look, Problem> {
@@ -167,6 +206,7 @@ mod tests {
             "speakerBorder":false,"watermark":{"position":"top-left","opacity":0.5}}"#;
         let look = Look { layout: Layout::Speaker, theme: Theme::Light };
         let expected = AskedOptions {
+            streams: Streams::Both,
             view: ViewChange { look: Some(look), fit: Some(FitChoice::Contain) },
             width: Some(1920),
             height: Some(1080),
@@ -254,8 +294,40 @@ mod tests {
     fn what_this_version_cannot_do_is_refused() {
         let filepath = "filepath is not supported by this version: leave it out";
         assert_eq!(refused(r#"{"filepath":"x.mp4"}"#), filepath);
-        assert_eq!(refused(r#"{"audioOnly":true}"#), "audioOnly must be false in this version");
-        assert_eq!(refused(r#"{"videoOnly":true}"#), "videoOnly must be false in this version");
+    }
+
+    #[test]
+    fn one_of_picture_and_sound_can_be_left_out() {
+        let streams = |body: &str| asked(body.as_bytes()).unwrap().streams;
+        assert_eq!(streams(r#"{"audioOnly":true,"videoOnly":false,"audioBitrate":64}"#), Streams::AudioOnly);
+        assert_eq!(streams(r#"{"videoOnly":true,"width":640}"#), Streams::VideoOnly);
+        assert_eq!(streams(r#"{"audioOnly":true,"nameTags":false,"watermark":false}"#), Streams::AudioOnly);
+        let both = "audioOnly and videoOnly must not both be true: nothing would be left to record";
+        assert_eq!(refused(r#"{"videoOnly":true,"audioOnly":true}"#), both);
+        assert_eq!(refused(r#"{"audioOnly":1}"#), "audioOnly must be true or false");
+        assert_eq!(refused(r#"{"videoOnly":"true"}"#), "videoOnly must be true or false");
+    }
+
+    #[test]
+    fn nothing_can_be_asked_of_a_picture_or_a_sound_that_there_will_not_be() {
+        for (key, value) in [
+            ("layout", r#""grid""#),
+            ("fit", r#""cover""#),
+            ("width", "640"),
+            ("height", "360"),
+            ("framerate", "30"),
+            ("videoBitrate", "3000"),
+            ("nameTags", "true"),
+            ("initials", "true"),
+            ("speakerBorder", "true"),
+            ("watermark", "{}"),
+        ] {
+            let body = format!(r#"{{"{key}":{value},"audioOnly":true}}"#);
+            let detail = format!("{key} must be left out with audioOnly: there will be no picture");
+            assert_eq!(refused(&body), detail);
+        }
+        let sound = "audioBitrate must be left out with videoOnly: there will be no sound";
+        assert_eq!(refused(r#"{"videoOnly":true,"audioBitrate":128}"#), sound);
     }
 
     #[test]

@@ -145,6 +145,7 @@ pub async fn show(State(recorder): TheRecorder, Room(room): Room) -> Result<Json
         (status = 200, description = "The recording, as it is shown otherwise.", body = ShowAnswer),
         (status = 400, description = "The room's name is none, or the body is not as described or did not arrive as a whole."),
         (status = 404, description = "The room is not being recorded."),
+        (status = 409, description = "The recording has no picture."),
         (status = 500, description = "The service failed."),
         (status = 503, description = "The service is ending."),
     )

@@ -25,7 +25,7 @@ use crate::api::recorder::{
     UploadStatus, UrlTerms,
 };
 use crate::ids::{EgressId, RoomName};
-use crate::media::{Corner, FitChoice, Watermark};
+use crate::media::{Corner, FitChoice, StreamKind, Streams, Watermark};
 use crate::options::{Look, RecordingOptions};
 use crate::report::QualityReport;
 use crate::store::{Phases, RecordingRow};
@@ -123,19 +123,26 @@ struct TroubleAnswer {
     attempts: u32,
 }
 
-/// In the words of a start.
+/// In the words of a start. What says how a picture or a sound is that there is not is `null`.
 #[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct OptionsAnswer {
-    #[schema(schema_with = schemas::look)]
-    layout: &'static str,
+    audio_only: bool,
+    video_only: bool,
+    #[schema(required, schema_with = schemas::look_or_null)]
+    layout: Option<&'static str>,
     #[schema(required, schema_with = schemas::fit_or_null)]
     fit: Option<FitChoice>,
-    width: u32,
-    height: u32,
-    framerate: u32,
-    video_bitrate: u32,
-    audio_bitrate: u32,
+    #[schema(required)]
+    width: Option<u32>,
+    #[schema(required)]
+    height: Option<u32>,
+    #[schema(required)]
+    framerate: Option<u32>,
+    #[schema(required)]
+    video_bitrate: Option<u32>,
+    #[schema(required)]
+    audio_bitrate: Option<u32>,
     #[schema(required)]
     max_duration_seconds: Option<u32>,
     name_tags: bool,
@@ -246,7 +253,7 @@ pub async fn url(
         (status = 200, description = "The picture.", content_type = "image/jpeg", body = Vec<u8>),
         (status = 400, description = "The query has a key; or the body did not arrive as a whole."),
         (status = 404, description = "There is no such recording."),
-        (status = 409, description = "It takes in no media, or no frame has been made yet."),
+        (status = 409, description = "It takes in no media, has no picture, or has not made a frame yet."),
         (status = 500, description = "The service failed."),
         (status = 503, description = "No picture could be made in time."),
     )
@@ -352,6 +359,7 @@ impl From<UploadStatus> for UploadAnswer {
 impl From<RecordingOptions> for OptionsAnswer {
     fn from(options: RecordingOptions) -> Self {
         let RecordingOptions {
+            streams,
             width,
             height,
             frame_rate,
@@ -362,14 +370,17 @@ impl From<RecordingOptions> for OptionsAnswer {
             view,
             decorations,
         } = options;
+        let (seen, heard) = (streams.has(StreamKind::Video), streams.has(StreamKind::Audio));
         Self {
-            layout: Look { layout: view.layout, theme: view.theme }.as_word(),
-            fit: Some(view.fit).filter(|fit| *fit != FitChoice::ByShape),
-            width,
-            height,
-            framerate: frame_rate,
-            video_bitrate: video_kbps,
-            audio_bitrate: audio_kbps,
+            audio_only: streams == Streams::AudioOnly,
+            video_only: streams == Streams::VideoOnly,
+            layout: seen.then(|| Look { layout: view.layout, theme: view.theme }.as_word()),
+            fit: Some(view.fit).filter(|fit| seen && *fit != FitChoice::ByShape),
+            width: seen.then_some(width),
+            height: seen.then_some(height),
+            framerate: seen.then_some(frame_rate),
+            video_bitrate: seen.then_some(video_kbps),
+            audio_bitrate: heard.then_some(audio_kbps),
             max_duration_seconds,
             name_tags: decorations.names,
             initials: decorations.initials,

@@ -10,7 +10,8 @@ async fn a_past_recording_is_shown_whole_and_without_a_path_of_the_host() {
     let expected = concat!(
         r#"{"egressId":"EG_abcdefghijkl","roomId":"room","status":"complete","#,
         r#""startedAt":"2024-04-21T10:00:00.000Z","activeAt":"2024-04-21T10:00:01.500Z","#,
-        r#""endedAt":"2024-04-21T11:00:00.000Z","options":{"layout":"speaker-light","fit":"contain","#,
+        r#""endedAt":"2024-04-21T11:00:00.000Z","options":{"audioOnly":false,"#,
+        r#""videoOnly":false,"layout":"speaker-light","fit":"contain","#,
         r#""width":1280,"height":720,"framerate":30,"videoBitrate":3000,"audioBitrate":128,"#,
         r#""maxDurationSeconds":null,"nameTags":true,"initials":false,"speakerBorder":false,"#,
         r#""watermark":{"position":"top-left","opacity":0.5}},"#,

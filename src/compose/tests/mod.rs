@@ -14,7 +14,7 @@ use super::fakes::{Image, sid, size};
 use super::layout::{self, Rect};
 use super::*;
 use crate::media::{
-    Decorations, FitChoice, Layout, MediaTime, Rotation, Size, Speaker, Theme, VideoSource, View,
+    Decorations, FitChoice, Layout, MediaTime, Rotation, Size, Speaker, Streams, Theme, VideoSource, View,
 };
 
 const WIDTH: usize = 1280;
@@ -30,7 +30,8 @@ struct Room {
 }
 
 fn options(size: Size, frame_rate: u32) -> ComposeOptions {
-    ComposeOptions { size, frame_rate, view: View::default(), decorations: Decorations::default() }
+    let (view, decorations) = (View::default(), Decorations::default());
+    ComposeOptions { streams: Streams::Both, size, frame_rate, view, decorations }
 }
 
 impl Room {

@@ -9,7 +9,7 @@ pub fn greys(setup: &StreamSetup, samples: &[EncodedSample]) -> Vec<u8> {
     let caps = gst::Caps::builder("video/x-h264")
         .field("stream-format", "avc")
         .field("alignment", "au")
-        .field("codec_data", gst::Buffer::from_slice(setup.avcc.clone()))
+        .field("codec_data", gst::Buffer::from_slice(setup.avcc.clone().expect("a picture")))
         .build();
     let pictures =
         decode(&caps, "avdec_h264 max-threads=1 ! videoconvert ! video/x-raw,format=I420", samples);
@@ -28,7 +28,7 @@ pub fn sound_of(setup: &StreamSetup, samples: &[EncodedSample]) -> Vec<[i16; 2]>
         .field("stream-format", "raw")
         .field("rate", 48_000)
         .field("channels", 2)
-        .field("codec_data", gst::Buffer::from_slice(setup.audio_specific_config.clone()))
+        .field("codec_data", gst::Buffer::from_slice(setup.audio.clone().expect("sound").specific_config))
         .build();
     let sounds =
         decode(&caps, "avdec_aac ! audioconvert ! audio/x-raw,format=S16LE,layout=interleaved", samples);

@@ -12,8 +12,9 @@ use super::{MediaSeen, Previews, Recording};
 use crate::compose::{ComposeOptions, Composer};
 use crate::decode;
 use crate::encode::{EncodeSettings, Encoder, StreamStart};
-use crate::media::{AUDIO_RATE, Codec, MediaTime, Size};
+use crate::media::{AUDIO_RATE, Codec, MediaTime, Size, Streams};
 use crate::mp4::{AAC_FRAME, SpoolPosition};
+use crate::options::RecordingOptions;
 use crate::report::QualityReport;
 use crate::room::{self, RoomOptions};
 use crate::worker::WorkerError;
@@ -55,8 +56,10 @@ impl Recording {
             frame_rate: options.frame_rate,
         };
         let before = Before::read(&spec).await?;
-        let encoder = Encoder::start_at(before.stream_start(), settings(&spec, shape), Arc::clone(&wake))?;
+        let encoder =
+            Encoder::start_at(before.stream_start(&spec), settings(&spec, shape), Arc::clone(&wake))?;
         let mut composer = Composer::new(ComposeOptions {
+            streams: options.streams,
             size: shape.size,
             frame_rate: shape.frame_rate,
             view: options.view,
@@ -72,7 +75,7 @@ impl Recording {
         let zero_unix_ms = unix_ms(SystemTime::now() - joined.epoch.elapsed());
         tracing::info!(room_sid = joined.room_sid, ?now, "joined");
         events.tell(&Event::Joined { room_sid: joined.room_sid, zero_unix_ms }).await;
-        let (pace, quality) = before.go_on(shape.frame_rate, now, &mut composer);
+        let (pace, quality) = before.go_on(&spec, now, &mut composer);
         Ok(Self {
             pace,
             spec,
@@ -103,11 +106,15 @@ impl Before {
         let Some(Resume { zero_unix_ms, position, report }) = &spec.resume else {
             return Ok(Self::Nothing);
         };
-        let frame_rate = spec.options.frame_rate;
-        check_step(*position, frame_rate)?;
+        let RecordingOptions { streams, frame_rate, .. } = spec.options;
+        check_step(*position, streams, frame_rate)?;
         let predecessor = predecessor::read(&spec.spool, *position).await?;
         tracing::info!(?position, "going on with a spool");
-        let elapsed = elapsed(*zero_unix_ms, unix_ms(SystemTime::now()), length(position.ticks, frame_rate));
+        let elapsed = elapsed(
+            *zero_unix_ms,
+            unix_ms(SystemTime::now()),
+            length(position.whole_ticks(streams, frame_rate), frame_rate),
+        );
         let epoch = elapsed.and_then(|elapsed| Instant::now().checked_sub(elapsed));
         Ok(Self::Spool(Box::new(Left {
             position: *position,
@@ -125,12 +132,12 @@ impl Before {
     }
 
     /// An AAC encoder puts its priming in front, one frame: it falls on the last one of the spool.
-    fn stream_start(&self) -> StreamStart {
+    fn stream_start(&self, spec: &WorkerSpec) -> StreamStart {
         match self {
             Self::Nothing => StreamStart::default(),
             Self::Spool(left) => {
-                let SpoolPosition { ticks, audio_frames, .. } = left.position;
-                StreamStart { tick: ticks, pcm: audio_frames * u64::from(AAC_FRAME) }
+                let tick = left.position.whole_ticks(spec.options.streams, spec.options.frame_rate);
+                StreamStart { tick, pcm: left.position.audio_frames * u64::from(AAC_FRAME) }
             }
         }
     }
@@ -146,11 +153,13 @@ impl Before {
     }
 
     /// Ticks, picture and report go on from what there is; the room was joined `now`.
-    fn go_on(self, frame_rate: u32, now: MediaTime, composer: &mut Composer) -> (Pace, Quality) {
+    fn go_on(self, spec: &WorkerSpec, now: MediaTime, composer: &mut Composer) -> (Pace, Quality) {
+        let RecordingOptions { streams, frame_rate, .. } = spec.options;
         match self {
             Self::Nothing => (Pace::new(frame_rate), Quality::new(frame_rate)),
             Self::Spool(left) => {
-                let Left { position: SpoolPosition { ticks, .. }, predecessor, report, epoch: _ } = *left;
+                let Left { position, predecessor, report, epoch: _ } = *left;
+                let ticks = position.whole_ticks(streams, frame_rate);
                 composer.go_on(ticks, predecessor.and_then(|predecessor| predecessor.last_frame), now);
                 let carried = Carried { frames: ticks, joined: now, report };
                 (Pace::going_on(frame_rate, ticks, now), Quality::going_on(frame_rate, carried))
@@ -162,11 +171,16 @@ impl Before {
 fn settings(spec: &WorkerSpec, shape: Shape) -> EncodeSettings {
     let Shape { size, frame_rate } = shape;
     let (video_kbps, audio_kbps) = (spec.options.video_kbps, spec.options.audio_kbps);
-    EncodeSettings { size, frame_rate, video_kbps, audio_kbps }
+    EncodeSettings { streams: spec.options.streams, size, frame_rate, video_kbps, audio_kbps }
 }
 
-fn check_step(position: SpoolPosition, frame_rate: u32) -> Result<(), WorkerError> {
+fn check_step(position: SpoolPosition, streams: Streams, frame_rate: u32) -> Result<(), WorkerError> {
     let SpoolPosition { ticks, audio_frames, .. } = position;
+    match streams {
+        Streams::Both => {}
+        // There is nothing to be in step with.
+        Streams::AudioOnly | Streams::VideoOnly => return Ok(()),
+    }
     let seen = length(ticks, frame_rate);
     let heard = length(audio_frames.saturating_mul(u64::from(AAC_FRAME)), AUDIO_RATE);
     match seen.abs_diff(heard) <= OUT_OF_STEP_MAX {
@@ -208,6 +222,7 @@ fn room_options(spec: &WorkerSpec, codecs: Vec<Codec>, epoch: Option<Instant>) -
         codecs,
         ca_file: spec.ca_file.clone(),
         give_up_after: spec.give_up_after(),
+        streams: spec.options.streams,
         epoch,
     }
 }
@@ -244,8 +259,9 @@ mod tests {
     fn streams_that_are_far_apart_are_not_those_of_one_recording() {
         let position =
             |ticks, audio_frames| SpoolPosition { ticks, audio_frames, ..SpoolPosition::default() };
-        assert!(check_step(position(3000, 4700), 30).is_ok());
-        assert!(check_step(position(3000, 0), 30).is_err());
-        assert!(check_step(position(0, u64::MAX), 30).is_err());
+        assert!(check_step(position(3000, 4700), Streams::Both, 30).is_ok());
+        assert!(check_step(position(3000, 0), Streams::Both, 30).is_err());
+        assert!(check_step(position(3000, 0), Streams::VideoOnly, 30).is_ok());
+        assert!(check_step(position(0, u64::MAX), Streams::Both, 30).is_err());
     }
 }

@@ -210,7 +210,12 @@ impl Stage {
 
     /// Starts a recording and waits until it takes in media.
     pub async fn record(&self) -> Running {
-        let start = self.caller.sign(Method::POST, &self.path("/start"), "");
+        self.record_as("").await
+    }
+
+    /// The same with a body.
+    pub async fn record_as(&self, body: &str) -> Running {
+        let start = self.caller.sign(Method::POST, &self.path("/start"), body);
         let begin = Instant::now();
         loop {
             // start is idempotent, and the same signature holds for five minutes.

@@ -17,7 +17,7 @@ use crate::control::{
     Stores, Supervisor, Trouble, UploadStatus, Uploads, WorkerProgram, Workforce,
 };
 use crate::ids::{EgressId, RoomName, WebhookId};
-use crate::media::{EncodedSample, Size, StreamKind, StreamSetup};
+use crate::media::{AudioSetup, EncodedSample, Size, StreamKind, StreamSetup};
 use crate::mp4::{FragmentWriter, MovieConfig, SpoolReader};
 use crate::options::{AskedOptions, RecordingOptions};
 use crate::storage::{Folder, Storage};
@@ -316,15 +316,10 @@ pub fn is_full<T: std::fmt::Debug>(result: &Result<T, ControlError>) -> bool {
 
 /// A spool of so many pictures of so many bytes each, with the sound that belongs to them.
 pub fn spool(pictures: usize, bytes: usize) -> Vec<u8> {
-    let config = MovieConfig {
-        size: Size { width: 1280, height: 720 },
-        frame_rate: FRAME_RATE,
-        setup: StreamSetup {
-            avcc: Bytes::from(hex::decode(AVCC).unwrap()),
-            audio_specific_config: Bytes::from_static(&AUDIO_SPECIFIC_CONFIG),
-            audio_priming: 1024,
-        },
-    };
+    let audio = AudioSetup { specific_config: Bytes::from_static(&AUDIO_SPECIFIC_CONFIG), priming: 1024 };
+    let avcc = Bytes::from(hex::decode(AVCC).unwrap());
+    let setup = StreamSetup { avcc: Some(avcc), audio: Some(audio) };
+    let config = MovieConfig::new(Size { width: 1280, height: 720 }, FRAME_RATE, setup);
     let (mut writer, mut spool) = FragmentWriter::new(config);
     let mut audio = 0;
     for n in 0..pictures {

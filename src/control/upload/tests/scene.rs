@@ -18,7 +18,7 @@ use crate::control::transfer::{Fallback, Stores};
 use crate::control::upload::{UploadError, UploadOptions, Uploaded, Uploader};
 use crate::control::upload_status::{UploadStatus, Uploads};
 use crate::ids::EgressId;
-use crate::media::{EncodedSample, Size, StreamKind, StreamSetup};
+use crate::media::{AudioSetup, EncodedSample, Size, StreamKind, StreamSetup};
 use crate::mp4::{FragmentWriter, MovieConfig, SpoolReader};
 use crate::options::RecordingOptions;
 use crate::storage::testing::minio::Minio;
@@ -175,19 +175,14 @@ pub fn counts(parts: &BTreeMap<u32, Vec<u64>>) -> Vec<(u32, usize)> {
 /// A spool whose every byte tells its place, as long as so many MiB.
 fn recorded(mib: usize) -> Vec<u8> {
     const PICTURE: usize = 200_000;
-    let config = MovieConfig {
-        size: Size { width: 1280, height: 720 },
-        frame_rate: 30,
-        setup: StreamSetup {
-            avcc: Bytes::from_static(&[
-                0x01, 0x64, 0x00, 0x1f, 0xff, 0xe1, 0x00, 0x1d, 0x67, 0x64, 0x00, 0x1f, 0xac, 0xb4, 0x02,
-                0x80, 0x2d, 0xd8, 0x0b, 0x50, 0x10, 0x10, 0x14, 0x00, 0x00, 0x03, 0x00, 0x04, 0x00, 0x00,
-                0x03, 0x00, 0xf2, 0x3c, 0x60, 0xca, 0x80, 0x01, 0x00, 0x04, 0x68, 0xef, 0x3c, 0xb0,
-            ]),
-            audio_specific_config: Bytes::from_static(&[0x11, 0x90]),
-            audio_priming: 1024,
-        },
-    };
+    let avcc = Bytes::from_static(&[
+        0x01, 0x64, 0x00, 0x1f, 0xff, 0xe1, 0x00, 0x1d, 0x67, 0x64, 0x00, 0x1f, 0xac, 0xb4, 0x02, 0x80, 0x2d,
+        0xd8, 0x0b, 0x50, 0x10, 0x10, 0x14, 0x00, 0x00, 0x03, 0x00, 0x04, 0x00, 0x00, 0x03, 0x00, 0xf2, 0x3c,
+        0x60, 0xca, 0x80, 0x01, 0x00, 0x04, 0x68, 0xef, 0x3c, 0xb0,
+    ]);
+    let audio = AudioSetup { specific_config: Bytes::from_static(&[0x11, 0x90]), priming: 1024 };
+    let setup = StreamSetup { avcc: Some(avcc), audio: Some(audio) };
+    let config = MovieConfig::new(Size { width: 1280, height: 720 }, 30, setup);
     let (mut writer, mut spool) = FragmentWriter::new(config);
     let mut sounds = 0;
     for n in 0..mib * MIB / PICTURE {
