@@ -4,6 +4,7 @@
 //! `docs/ARCHITECTURE.md`, and `tests/structure.rs` holds it.
 
 pub mod config;
+pub mod filepath;
 pub mod ids;
 pub mod media;
 pub mod options;

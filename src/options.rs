@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::de::value::{Error as NotThisWord, StrDeserializer};
 use serde::{Deserialize, Serialize};
 
+use crate::filepath::Filepath;
 use crate::media::{Corner, Decorations, FitChoice, Layout, Streams, Theme, View, Watermark};
 
 /// Of width and height, in pixels, which must be even: colour is kept at half the resolution. Below, no tile could be
@@ -56,6 +57,8 @@ pub struct RecordingOptions {
 /// What somebody asks for. What is left out is as the service has it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct AskedOptions {
+    /// Where the file is to be; what is left out is `{room}/{time of start}.mp4`.
+    pub filepath: Option<Filepath>,
     pub streams: Streams,
     pub view: ViewChange,
     pub width: Option<u32>,

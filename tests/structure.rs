@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("ids", &[]),
     ("media", &[]),
-    ("options", &["media"]),
+    ("filepath", &["ids"]),
+    ("options", &["filepath", "media"]),
     ("report", &[]),
     ("config", &["ids", "media", "options", "storage", "webhook"]),
     ("telemetry", &["config", "ids"]),
@@ -32,6 +33,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         &[
             "ids",
             "media",
+            "filepath",
             "options",
             "report",
             "config",
@@ -44,7 +46,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "telemetry",
         ],
     ),
-    ("api", &["ids", "media", "options", "report", "config", "control", "store", "webhook"]),
+    ("api", &["ids", "media", "filepath", "options", "report", "config", "control", "store", "webhook"]),
 ];
 
 /// A narrower rule than that of the whole folder: of these modules only the part that carries no machinery.

@@ -198,6 +198,7 @@ impl From<RecorderError> for Problem {
             RecorderError::NoWatermark => {
                 Self::bad_request("watermark must be left out or false: this service has no picture for it")
             }
+            RecorderError::Filepath(fault) => Self::bad_request(format!("filepath {fault}")),
             RecorderError::NoSuchRecording => Self::no_such_recording(),
             RecorderError::NotFinished => {
                 Self::new(Kind::Conflict, "The recording is not finished: there is no file to be read yet")

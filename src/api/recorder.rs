@@ -9,6 +9,7 @@ pub use crate::control::{
     ActiveRecording, FileUrl, ListedRecording, Listing, Overview, Readiness, Reading, RecordingState, Space,
     Standing, StartStatus, Started, Trouble, UploadStatus, UrlTerms,
 };
+use crate::filepath::InvalidFilepath;
 use crate::ids::{EgressId, RoomName, RoomSid};
 use crate::options::{AskedOptions, ViewChange};
 pub use crate::store::{Position, RecordingQuery};
@@ -76,6 +77,8 @@ pub enum RecorderError {
     NothingActive,
     #[error("no watermark is configured")]
     NoWatermark,
+    #[error("the filepath {0}")]
+    Filepath(InvalidFilepath),
     #[error("there is no such recording")]
     NoSuchRecording,
     #[error("the recording is not finished")]

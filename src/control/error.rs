@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::capacity::Shortage;
 use super::livekit::LivekitError;
+use crate::filepath::InvalidFilepath;
 use crate::options::NoWatermark;
 use crate::storage::{InvalidKey, StorageError};
 use crate::store::StoreError;
@@ -27,6 +28,9 @@ pub enum ControlError {
     /// The caller's mistake.
     #[error(transparent)]
     NoWatermark(#[from] NoWatermark),
+    /// The caller's mistake.
+    #[error("the filepath {0}")]
+    Filepath(#[from] InvalidFilepath),
     /// The caller's mistake.
     #[error("there is no such recording")]
     NoSuchRecording,

@@ -14,6 +14,7 @@ use super::readiness::{Places, Readiness};
 use super::recording::{NoPreview, Noted, Wish};
 use super::shared::Shared;
 use super::supervisor::BACK_SOON;
+use crate::filepath::Filepath;
 use crate::ids::{EgressId, RoomName, RoomSid};
 use crate::media::StreamKind;
 use crate::options::{AskedOptions, RecordingOptions, ViewChange};
@@ -29,12 +30,23 @@ pub struct Handle {
 /// What only the supervisor can do.
 pub(super) enum Request {
     Start {
-        room: RoomName,
-        options: RecordingOptions,
+        wanted: Wanted,
         answer: oneshot::Sender<Result<Started, ControlError>>,
     },
     /// The way to a running recording, if it runs.
-    Find { egress_id: EgressId, answer: oneshot::Sender<Option<mpsc::Sender<Wish>>> },
+    Find {
+        egress_id: EgressId,
+        answer: oneshot::Sender<Option<mpsc::Sender<Wish>>>,
+    },
+}
+
+/// A recording that somebody wants to have.
+pub(super) struct Wanted {
+    pub room: RoomName,
+    /// LiveKit's id of the room's present session.
+    pub room_sid: RoomSid,
+    pub filepath: Option<Filepath>,
+    pub options: RecordingOptions,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,15 +73,15 @@ pub struct ActiveRecording {
 impl Handle {
     /// Starts a recording, or answers with the one that the room has, whatever that was asked to be like.
     pub async fn start(&self, room: RoomName, asked: AskedOptions) -> Result<Started, ControlError> {
+        let filepath = asked.filepath.clone();
         let options = asked.upon(&self.shared.defaults)?;
         if let Some(existing) = self.store.live_recording(&room).await? {
             return Ok(Started::from_row(existing, false));
         }
-        let exists = self.shared.rooms.room_exists(&room).await;
-        if !exists.map_err(ControlError::Livekit)? {
-            return Err(ControlError::RoomNotFound);
-        }
-        self.ask(|answer| Request::Start { room, options, answer }).await?
+        let found = self.shared.rooms.room_sid(&room).await.map_err(ControlError::Livekit)?;
+        let room_sid = found.ok_or(ControlError::RoomNotFound)?;
+        let wanted = Wanted { room, room_sid, filepath, options };
+        self.ask(|answer| Request::Start { wanted, answer }).await?
     }
 
     /// Stops the room's recording; one that is being finished already is answered with as well.

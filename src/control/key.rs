@@ -1,13 +1,11 @@
 //! The object key of a recording. Pure.
 //!
-//! Contract: `{room}/{startedAt in UTC}.mp4`; where a key is taken, `-2`, `-3` ... goes before `.mp4`. A store that refuses
-//! the key itself gets a plain one.
+//! Contract: as its start asked for (`filepath`), or `{room}/{startedAt in UTC}.mp4`; where a key is taken, `-2`, `-3` ... goes
+//! before `.mp4`. A store that refuses the key itself gets a plain one.
 
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
 use sha2::{Digest, Sha256};
 
-use crate::ids::RoomName;
+use crate::filepath::{self, Facts, Filepath, InvalidFilepath};
 use crate::storage::{InvalidKey, ObjectKey};
 
 /// From this choice on, a key is spelled so that any store takes it. More recordings of one room do not begin in a
@@ -19,10 +17,12 @@ const EXTENSION: &str = ".mp4";
 /// is put before or behind them.
 const PLAIN_BYTES: usize = 200;
 
-/// The key that a recording of this room asks for.
-pub fn wanted(room: &RoomName, started_at: Timestamp) -> String {
-    let utc = started_at.to_zoned(TimeZone::UTC);
-    format!("{room}/{}{EXTENSION}", utc.strftime("%Y-%m-%dT%H-%M-%S"))
+/// The key that a recording asks for.
+pub fn wanted(asked: Option<&Filepath>, facts: Facts<'_>) -> Result<String, InvalidFilepath> {
+    match asked {
+        Some(template) => template.expand(facts),
+        None => Ok(format!("{}/{}{EXTENSION}", facts.room, filepath::timestamp(facts.started_at))),
+    }
 }
 
 /// The `n`th choice for a recording that was given `key`; the first is the key itself.
@@ -44,7 +44,8 @@ pub fn nth_choice(key: &str, n: u32) -> Result<ObjectKey, InvalidKey> {
 
 /// The key with each of its segments spelled so that any store takes it; one of which that is true already stays.
 fn plain(key: &str) -> String {
-    key.split('/').map(plain_segment).collect::<Vec<_>>().join("/")
+    let stem = key.strip_suffix(EXTENSION).unwrap_or(key);
+    stem.split('/').map(plain_segment).collect::<Vec<_>>().join("/") + EXTENSION
 }
 
 /// What is left out or replaced makes two rooms look alike: a hash of the segment tells them apart.
@@ -69,12 +70,19 @@ fn is_suffix(stem: &str, number: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ids::RoomSid;
 
     #[test]
     fn the_key_is_the_room_and_the_second_of_the_start() {
-        let at = "2024-04-21T10:00:00.999Z".parse().unwrap();
-        let room = "room-abc".parse().unwrap();
-        assert_eq!(wanted(&room, at), "room-abc/2024-04-21T10-00-00.mp4");
+        let facts = Facts {
+            room: &"room-abc".parse().unwrap(),
+            room_sid: &RoomSid("RM_1".into()),
+            egress_id: &"EG_abcdefghijkl".parse().unwrap(),
+            started_at: "2024-04-21T10:00:00.999Z".parse().unwrap(),
+        };
+        assert_eq!(wanted(None, facts).as_deref(), Ok("room-abc/2024-04-21T10-00-00.mp4"));
+        let asked = "a/{room_name}/{room_id}".parse().unwrap();
+        assert_eq!(wanted(Some(&asked), facts).as_deref(), Ok("a/room-abc/RM_1.mp4"));
     }
 
     #[test]
@@ -87,6 +95,7 @@ mod tests {
         let numbered = "room/2024-04-21T10-00-00-2.mp4";
         assert_eq!(choice(numbered, 1), numbered);
         assert_eq!(choice(numbered, 2), "room/2024-04-21T10-00-00-3.mp4");
+        assert_eq!(choice("a/latest.mp4", 2), "a/latest-2.mp4");
     }
 
     #[test]
@@ -101,6 +110,7 @@ mod tests {
         assert!(long.split('/').all(|segment| segment.len() < 255), "{long}");
         let usual = format!("Z\u{fc}rich-1/{name}.mp4");
         assert_eq!(choice(&usual, PLAIN), usual);
+        assert_eq!(choice("a/b:c.mp4", PLAIN + 1), "a/b_c~333edf7c-2.mp4");
     }
 
     #[test]

@@ -18,7 +18,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use super::shared::LivekitAccess;
-use crate::ids::RoomName;
+use crate::ids::{RoomName, RoomSid};
 
 /// A caller of `start` waits for it; a LiveKit server answers in milliseconds.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -88,6 +88,8 @@ struct Rooms {
 struct Room {
     #[serde(default)]
     name: String,
+    #[serde(default)]
+    sid: String,
 }
 
 impl Livekit {
@@ -111,8 +113,13 @@ impl Livekit {
     }
 
     pub async fn room_exists(&self, room: &RoomName) -> Result<bool, LivekitError> {
+        Ok(self.room_sid(room).await?.is_some())
+    }
+
+    /// The id of the room's present session; none if there is no such room.
+    pub async fn room_sid(&self, room: &RoomName) -> Result<Option<RoomSid>, LivekitError> {
         let rooms = rooms(self.list_rooms(room.as_str()).await?).await?;
-        Ok(rooms.iter().any(|found| found.name == room.as_str()))
+        Ok(rooms.into_iter().find(|found| found.name == room.as_str()).map(|found| RoomSid(found.sid)))
     }
 
     /// Whether it answers and takes our key, and what its clock says.

@@ -17,7 +17,7 @@ use tracing::Instrument;
 use super::capacity::Shortage;
 use super::error::ControlError;
 use super::failure::{Failure, Verdict};
-use super::handle::{Handle, Request, Started};
+use super::handle::{Handle, Request, Started, Wanted};
 use super::recording::{Origin, Recording, Wish};
 use super::recovery::Prospect;
 use super::shared::Shared;
@@ -25,8 +25,8 @@ use super::shutdown::Shutdown;
 use super::upload::Orphans;
 use super::workforce::Place;
 use super::{key, recovery};
+use crate::filepath::Facts;
 use crate::ids::{EgressId, RoomName};
-use crate::options::RecordingOptions;
 use crate::store::{Inserted, NewRecording, RecordingRow};
 
 /// Requests that may wait for the supervisor; more callers wait in line.
@@ -123,8 +123,8 @@ impl Supervisor {
     async fn serve(&mut self, request: Request) {
         // Whoever asked may have gone: an answer that nobody takes is dropped.
         match request {
-            Request::Start { room, options, answer } => {
-                let _taken = answer.send(self.start(room, options).await);
+            Request::Start { wanted, answer } => {
+                let _taken = answer.send(self.start(wanted).await);
             }
             Request::Find { egress_id, answer } => {
                 let _taken = answer.send(self.find(&egress_id));
@@ -132,7 +132,8 @@ impl Supervisor {
         }
     }
 
-    async fn start(&mut self, room: RoomName, options: RecordingOptions) -> Result<Started, ControlError> {
+    async fn start(&mut self, wanted: Wanted) -> Result<Started, ControlError> {
+        let Wanted { room, room_sid, filepath, options } = wanted;
         if self.door == Door::Closed {
             return self.existing_or(&room, ControlError::ShuttingDown { retry_after: BACK_SOON }).await;
         }
@@ -143,14 +144,10 @@ impl Supervisor {
                 return self.existing_or(&room, error).await;
             }
         };
-        let started_at = Timestamp::now();
-        let new = NewRecording {
-            egress_id: EgressId::random(),
-            key: key::wanted(&room, started_at),
-            room,
-            started_at,
-            options,
-        };
+        let (egress_id, started_at) = (EgressId::random(), Timestamp::now());
+        let facts = Facts { room: &room, room_sid: &room_sid, egress_id: &egress_id, started_at };
+        let key = key::wanted(filepath.as_ref(), facts)?;
+        let new = NewRecording { egress_id, room, started_at, key, options };
         match self.shared.store.insert_recording(new).await? {
             Inserted::Existing(row) => Ok(Started::from_row(row, false)),
             Inserted::New(row) => {

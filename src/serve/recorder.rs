@@ -83,6 +83,7 @@ impl From<ControlError> for RecorderError {
         match error {
             ControlError::RoomNotFound => Self::RoomNotFound,
             ControlError::NothingToStop | ControlError::NothingToChange => Self::NothingActive,
+            ControlError::Filepath(fault) => Self::Filepath(fault),
             ControlError::NoWatermark(_) => Self::NoWatermark,
             ControlError::NoCapacity { shortage, retry_after } => {
                 tracing::warn!(?shortage, "a start is refused");

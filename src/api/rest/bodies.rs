@@ -6,6 +6,7 @@ use utoipa::openapi::schema::{AdditionalProperties, ArrayBuilder, ObjectBuilder,
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::api::openapi::schemas;
+use crate::filepath;
 use crate::options::{AUDIO_KBPS, FRAME_RATES, PIXELS_MAX, SIDES, VIDEO_KBPS};
 use crate::webhook::{MAX_SECRET_BYTES, MAX_URL_BYTES};
 
@@ -46,6 +47,7 @@ impl PartialSchema for StartBody {
             .property("initials", schemas::truth())
             .property("speakerBorder", schemas::truth())
             .property("watermark", watermark())
+            .property("filepath", filepath())
             .property("audioOnly", schemas::truth())
             .property("videoOnly", schemas::truth())
             .into()
@@ -72,6 +74,11 @@ impl PartialSchema for WebhookChangeBody {
     fn schema() -> RefOr<Schema> {
         webhook().min_properties(Some(1)).into()
     }
+}
+
+fn filepath() -> ObjectBuilder {
+    let what = "A template of the key, relative to the bucket, with {room_name}, {room_id}, {egress_id}, {time} and {utc}.";
+    schemas::text().min_length(Some(1)).max_length(Some(filepath::KEY_BYTES)).description(Some(what))
 }
 
 fn watermark() -> Schema {

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::json::{Object, object, unknown_key};
 use crate::api::problem::Problem;
+use crate::filepath::Filepath;
 use crate::media::{FitChoice, Streams};
 use crate::options::{
     AUDIO_KBPS, AskedOptions, AskedWatermark, CORNER_WORDS, FIT_WORDS, FRAME_RATES, LAYOUT_WORDS, Look,
@@ -82,9 +83,7 @@ fn take_option(asked: &mut AskedOptions, key: &str, value: &Value) -> Result<(),
         "watermark" => asked.watermark = Some(watermark(value)?),
         // They have a say in what else may be there, which is seen when everything was read.
         "audioOnly" | "videoOnly" => drop(truth(key, value)?),
-        "filepath" => {
-            return Err(Problem::bad_request("filepath is not supported by this version: leave it out"));
-        }
+        "filepath" => asked.filepath = Some(filepath(value)?),
         unknown => return Err(unknown_key(unknown)),
     }
     Ok(())
@@ -111,6 +110,11 @@ fn streams(object: &Object) -> Result<Streams, Problem> {
         }
         None => Ok(streams),
     }
+}
+
+fn filepath(value: &Value) -> Result<Filepath, Problem> {
+    let template = value.as_str().ok_or_else(|| expected("filepath", "a string"))?;
+    template.parse().map_err(|fault| Problem::bad_request(format!("filepath {fault}")))
 }
 
 fn look(value: &Value) -> Result<Look, Problem> {
@@ -206,6 +210,7 @@ mod tests {
             "speakerBorder":false,"watermark":{"position":"top-left","opacity":0.5}}"#;
         let look = Look { layout: Layout::Speaker, theme: Theme::Light };
         let expected = AskedOptions {
+            filepath: None,
             streams: Streams::Both,
             view: ViewChange { look: Some(look), fit: Some(FitChoice::Contain) },
             width: Some(1920),
@@ -291,9 +296,15 @@ mod tests {
     }
 
     #[test]
-    fn what_this_version_cannot_do_is_refused() {
-        let filepath = "filepath is not supported by this version: leave it out";
-        assert_eq!(refused(r#"{"filepath":"x.mp4"}"#), filepath);
+    fn a_filepath_is_read_as_a_template_and_what_is_wrong_with_it_is_said() {
+        let read = asked(br#"{"filepath":"a/{room_name}-{time}.mp4"}"#).unwrap().filepath;
+        assert_eq!(read, Some("a/{room_name}-{time}.mp4".parse().unwrap()));
+        let up = "filepath must not have a part that is \".\" or \"..\"";
+        assert_eq!(refused(r#"{"filepath":"../x.mp4"}"#), up);
+        let braces =
+            "filepath must have no other braces than {room_name}, {room_id}, {egress_id}, {time} and {utc}";
+        assert_eq!(refused(r#"{"filepath":"{room}.mp4"}"#), braces);
+        assert_eq!(refused(r#"{"filepath":7}"#), "filepath must be a string");
     }
 
     #[test]

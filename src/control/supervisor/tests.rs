@@ -3,6 +3,7 @@
 mod catalogue;
 mod ending;
 mod faulty;
+mod filepaths;
 mod limits;
 mod livekit;
 mod previews;
