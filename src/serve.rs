@@ -27,7 +27,7 @@ use crate::api::{
 use crate::config::{Config, KeyPair};
 use crate::control::{
     ControlError, EncoderLookout, Fallback, Handle, Known, Limits, Livekit, LivekitAccess, LivekitError,
-    LivekitLookout, Monitor, Outlook, RetryPolicy, Shared, Shutdown, Stores, Supervisor, Uploads,
+    LivekitLookout, Monitor, Outlook, RetryPolicy, Running, Shared, Shutdown, Stores, Supervisor, Uploads,
     WorkerProgram, Workforce,
 };
 use crate::storage::{self, Storage, StorageConfig};
@@ -380,6 +380,7 @@ async fn supervisor(
         limits: Limits::default(),
         retry: RetryPolicy::default(),
         uploads: Uploads::default(),
+        running: Running::default(),
     };
     let (handle, supervisor) = Supervisor::new(shared).await?;
     Ok((handle, supervisor, lookouts))

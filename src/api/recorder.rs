@@ -6,8 +6,8 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
 pub use crate::control::{
-    ActiveRecording, FileUrl, ListedRecording, Listing, Overview, Readiness, Reading, RecordingState, Space,
-    Standing, StartStatus, Started, Trouble, UploadStatus, UrlTerms,
+    ActiveRecording, FileUrl, ListedRecording, Listing, Overview, PART_RETRIES, Readiness, Reading,
+    RecordingState, RunningRecording, Space, Standing, StartStatus, Started, Trouble, UploadStatus, UrlTerms,
 };
 use crate::filepath::InvalidFilepath;
 use crate::ids::{EgressId, RoomName, RoomSid};

@@ -167,6 +167,7 @@ impl Handle {
         Ok(Overview {
             census: self.store.census().await?,
             uploads: self.shared.uploads.all(),
+            running: self.shared.running.all().await,
             space: *self.shared.outlook.space.borrow(),
         })
     }

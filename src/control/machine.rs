@@ -116,7 +116,7 @@ fn number<T: FromStr>(text: &str) -> Option<T> {
 }
 
 /// Processor seconds so far, and resident bytes.
-fn process(pid: u32) -> Option<Cost> {
+pub fn process(pid: u32) -> Option<Cost> {
     let stat = read(format!("/proc/{pid}/stat"))?;
     let pages: u64 = number(read(format!("/proc/{pid}/statm"))?.split(' ').nth(1)?)?;
     Some(Cost { cores: process_time(&stat)?, bytes: pages * rustix::param::page_size() as u64 })

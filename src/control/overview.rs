@@ -3,6 +3,7 @@
 use crate::ids::EgressId;
 use crate::store::Census;
 
+use super::running::RunningRecording;
 use super::space::Space;
 use super::upload_status::{Trouble, UploadStatus};
 
@@ -11,6 +12,7 @@ use super::upload_status::{Trouble, UploadStatus};
 pub struct Overview {
     pub census: Census,
     pub uploads: Vec<(EgressId, UploadStatus)>,
+    pub running: Vec<RunningRecording>,
     pub space: Space,
 }
 

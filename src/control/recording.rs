@@ -23,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use super::failure::Verdict;
 use super::process::{Output, WorkerProcess};
 use super::recovery;
+use super::running::{self, VitalsTeller};
 use super::shared::Shared;
 use super::space::Space;
 use super::spool::{Condition, Extent};
@@ -64,6 +65,7 @@ pub struct Recording {
     state: State,
     crew: Crew,
     previews: Previews,
+    vitals: VitalsTeller,
     succession: Succession,
     extent: watch::Sender<Extent>,
     space: watch::Receiver<Space>,
@@ -81,6 +83,7 @@ impl Recording {
             spool: shared.spool_of(&row.egress_id),
             records: Records::new(shared.store.clone()),
             space: shared.outlook.space.clone(),
+            vitals: shared.running.teller(row.egress_id.clone(), row.room.clone()),
             row,
             shared,
             joined: None,
@@ -96,6 +99,9 @@ impl Recording {
 
     pub async fn run(mut self, origin: Origin, mut wishes: mpsc::Receiver<Wish>, cancel: CancellationToken) {
         let mut upload = pin!(self.upload());
+        if let Origin::Start { .. } = origin {
+            tracing::info!(key = self.row.key, "accepted");
+        }
         self.begin(origin).await;
         while !matches!(self.state, State::Ended { .. }) {
             self.turn(upload.as_mut(), &mut wishes, &cancel).await;
@@ -158,7 +164,10 @@ impl Recording {
         let spec = self.shared.worker_spec(&self.row, self.spool.clone(), resume);
         let started = WorkerProcess::start(&self.shared.program, spec).await;
         match &started {
-            Ok(process) => tracing::info!(pid = process.pid(), "a worker records"),
+            Ok(process) => {
+                tracing::info!(pid = process.pid(), "a worker records");
+                self.vitals.worked_by(process.pid());
+            }
             Err(error) => tracing::error!(%error, "the worker cannot be started"),
         }
         let crew = std::mem::replace(&mut self.crew, Crew::Dismissed);
@@ -242,6 +251,8 @@ impl Recording {
                     self.shared.encoders_known.good();
                 }
                 self.crew.vigil().into_iter().for_each(|vigil| vigil.progress(ticks, final_bytes, now));
+                let lag = running::lag(self.row.zero, ticks, self.row.options.frame_rate, Timestamp::now());
+                self.vitals.progress(ticks, lag);
                 Input::Progress { final_bytes }
             }
             // Not a failure: the worker gives up by itself when it has waited long enough.
@@ -252,7 +263,10 @@ impl Recording {
                 return tracing::info!("LiveKit is within reach again");
             }
             Output::Event(Event::Preview { outcome }) => return self.shown(outcome).await,
-            Output::Event(Event::Report { report }) => return self.records.keep(&self.row, *report).await,
+            Output::Event(Event::Report { report }) => {
+                self.vitals.report(&report);
+                return self.records.keep(&self.row, *report).await;
+            }
             Output::Event(Event::Ended { reason, ticks, final_bytes, error }) => {
                 tracing::info!(%reason, ticks, final_bytes, error, "recorded");
                 if reason == EndReason::EncodersFailed {
@@ -263,6 +277,7 @@ impl Recording {
             Output::Exited(exit) => {
                 tracing::debug!(?exit, "the worker is gone");
                 self.not_shown();
+                self.vitals.worked_by(None);
                 self.crew = std::mem::replace(&mut self.crew, Crew::Dismissed).gone();
                 Input::WorkerExited { exit, at: self.begun.elapsed() }
             }

@@ -13,6 +13,7 @@ use super::livekit::Livekit;
 use super::monitor::Outlook;
 use super::process::WorkerProgram;
 use super::retry::RetryPolicy;
+use super::running::Running;
 use super::space::Space;
 use super::standing::Known;
 use super::transfer::Stores;
@@ -51,6 +52,8 @@ pub struct Shared {
     pub retry: RetryPolicy,
     /// How the uploads stand.
     pub uploads: Uploads,
+    /// What the recordings are like that run.
+    pub running: Running,
     /// What the machine does, and what the disk with the spools allows.
     pub outlook: Outlook,
     /// How much of the machine may be used before starts are refused.

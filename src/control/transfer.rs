@@ -22,6 +22,8 @@ use crate::store::{Destination, Place};
 
 use flight::{Landed, Opening};
 
+/// The counter of parts that were not taken, each of which is sent again.
+pub const PART_RETRIES: &str = "egressd_upload_part_retries_total";
 /// Parts that are sent at the same time: enough to fill a link whose answers take long.
 const AT_ONCE: usize = 4;
 
@@ -383,7 +385,10 @@ impl Transfer {
             Landed::Part { number, result } => {
                 let state = match &result {
                     Ok(sum) => PartState::Held(*sum),
-                    Err(_) => PartState::Waiting,
+                    Err(_) => {
+                        metrics::counter!(PART_RETRIES).increment(1);
+                        PartState::Waiting
+                    }
                 };
                 if let Some(part) = self.parts.get_mut(&number) {
                     part.state = state;

@@ -11,7 +11,7 @@ use super::workplace::Workplace;
 use crate::config::RecorderConfig;
 use crate::control::{
     ControlError, Handle, Known, Limits, Livekit, LivekitAccess, Monitor, RecordingState, RetryPolicy,
-    Shared, Shutdown, Stores, Supervisor, Uploads, WorkerProgram, Workforce,
+    Running, Shared, Shutdown, Stores, Supervisor, Uploads, WorkerProgram, Workforce,
 };
 use crate::ids::EgressId;
 use crate::storage::{Folder, Storage};
@@ -74,6 +74,7 @@ impl Recorder {
             limits: Limits::default(),
             retry: RetryPolicy::default(),
             uploads: Uploads::default(),
+            running: Running::default(),
             outlook,
             max_load_percent: config.recording.max_load_percent.get(),
             livekit_known: Known::of("LiveKit"),

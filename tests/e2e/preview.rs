@@ -1,4 +1,4 @@
-//! What a running recording shows of itself: the pixels of its preview, as FFmpeg decodes them.
+//! What a running recording shows of itself: the pixels of its preview, as FFmpeg decodes them, and its metrics.
 
 use std::time::Duration;
 
@@ -23,10 +23,24 @@ async fn the_preview_of_a_running_recording_is_its_picture_as_it_is_now() {
     let (ann, bob) = (grid::centre(0, 2), grid::centre(1, 2));
     shows(&stage, &running, &[(ann, RED), (bob, GREEN)]).await;
 
+    let metrics = async || stage.caller().get("/metrics").await.text;
+    let frames =
+        format!("egressd_recording_frames_total{{egress_id=\"{}\",room=\"preview\"}} ", running.egress_id);
+    let made = metrics().await.lines().find_map(|line| line.strip_prefix(&frames)?.parse::<u64>().ok());
+    assert!(made.is_some_and(|made| made > 0), "{}", metrics().await);
+    let cpu = metrics().await.lines().any(|line| line.starts_with("egressd_recording_cpu_seconds_total{"));
+    assert!(cpu, "{}", metrics().await);
+
     stage.stop().await;
     let path = path(&running.egress_id);
     stage.until(&running, SEEN_WITHIN, |state| state["status"] == "complete").await;
     assert_eq!(stage.caller().get(&path).await.status, 409, "a recording that has ended shows nothing");
+    let gone = async {
+        while metrics().await.contains(&running.egress_id) {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    };
+    assert!(tokio::time::timeout(SEEN_WITHIN, gone).await.is_ok(), "nor has it series any more");
     assert_eq!(stage.caller().get(&self::path("EG_aaaaaaaaaaaa")).await.status, 404);
     let recording = stage.fetch(&running).await;
     every_frame_is_a_thirtieth_of_a_second_after_the_one_before(&recording);

@@ -9,11 +9,12 @@ use axum::extract::State;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use jiff::Timestamp;
-use metrics::gauge;
+use metrics::{counter, gauge};
 use metrics_exporter_prometheus::PrometheusHandle;
 
+use super::running_metrics;
 use crate::api::problem::Problem;
-use crate::api::recorder::{Overview, Recorder, Space};
+use crate::api::recorder::{Overview, PART_RETRIES, Recorder, Space};
 use crate::store::Phase;
 
 /// Text exposition format, version 0.0.4.
@@ -41,7 +42,8 @@ pub async fn show(State(state): State<Metrics>) -> Result<impl IntoResponse, Pro
     let overview = state.recorder.overview().await?;
     set(&overview, Timestamp::now());
     state.handle.run_upkeep();
-    Ok(([(CONTENT_TYPE, FORMAT)], state.handle.render()))
+    let text = state.handle.render() + &running_metrics::render(&overview.running);
+    Ok(([(CONTENT_TYPE, FORMAT)], text))
 }
 
 fn set(overview: &Overview, now: Timestamp) {
@@ -67,6 +69,8 @@ fn set(overview: &Overview, now: Timestamp) {
         Space::Short | Space::Exhausted => 1.0,
     };
     gauge!("egressd_disk_short").set(short);
+    // Told from the first scrape on, not only once there was one.
+    counter!(PART_RETRIES).increment(0);
 }
 
 #[cfg(test)]
@@ -90,6 +94,7 @@ mod tests {
                 pending_deliveries: 3,
                 failed_deliveries: 0,
             },
+            running: Vec::new(),
             uploads: vec![upload(5, at(100)), upload(7, at(90)), upload(0, None)],
             space: Space::Short,
         };

@@ -14,6 +14,7 @@ mod path;
 mod query;
 mod recording;
 mod recordings;
+mod running_metrics;
 mod webhooks;
 
 use std::sync::Arc;
