@@ -13,8 +13,9 @@ use tracing_subscriber::filter::ParseError;
 pub const LEVEL_VARIABLE: &str = "LOG_LEVEL";
 
 /// Libraries that speak of every packet are held at `warn` unless the filter names them; so is tungstenite, which writes
-/// down requests with the token in them.
-const QUIET: &str = "str0m=warn,hyper=warn,aws=warn,livekit_signaling=warn,tungstenite=warn";
+/// down requests with the token in them. What LiveKit's has to say about a connection is told by `room`, with the
+/// recording that it concerns.
+const QUIET: &str = "str0m=warn,hyper=warn,aws=warn,livekit_signaling=off,tungstenite=warn";
 
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {

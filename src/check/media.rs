@@ -25,9 +25,9 @@ pub async fn encoders(options: &RecordingOptions) -> Finding {
 
 /// How long a second of such a recording takes.
 pub async fn try_encoders(options: &RecordingOptions) -> Result<Duration, EncodeError> {
-    let RecordingOptions { width, height, frame_rate, video_kbps, audio_kbps, .. } = *options;
+    let RecordingOptions { streams, width, height, frame_rate, video_kbps, audio_kbps, .. } = *options;
     let size = Size { width, height };
-    encode::trial(EncodeSettings { size, frame_rate, video_kbps, audio_kbps }).await
+    encode::trial(EncodeSettings { streams, size, frame_rate, video_kbps, audio_kbps }).await
 }
 
 pub async fn decoders(disabled: &[Codec]) -> Finding {

@@ -170,6 +170,7 @@ fn watermark(recording: &RecordingConfig) -> Option<Finding> {
     let watermark = options.decorations.watermark.clone()?;
     let shown = watermark.file.display().to_string();
     let composed = Composer::new(ComposeOptions {
+        streams: options.streams,
         size: Size { width: options.width, height: options.height },
         frame_rate: options.frame_rate,
         view: options.view,

@@ -152,7 +152,7 @@ impl Recording {
     async fn tell_progress(&mut self, events: &mut Events) {
         if self.media == MediaSeen::Untold {
             self.media = MediaSeen::Told;
-            tracing::info!("first media");
+            tracing::debug!("first media");
             events.tell(&Event::FirstMedia).await;
         }
         let (final_bytes, ticks) = (self.file.final_bytes(), self.pace.made());
@@ -228,7 +228,7 @@ impl Recording {
         let quality = quality.conclude();
         quality::log(&quality);
         events.tell(&Event::Report { report: Box::new(quality) }).await;
-        tracing::info!(reason = ?ending.reason, ticks, final_bytes, "ended");
+        tracing::debug!(reason = ?ending.reason, ticks, final_bytes, "ended");
         Event::Ended { reason: ending.reason, ticks, final_bytes, error: ending.error }
     }
 

@@ -30,9 +30,10 @@ impl ToSchema for WebhookChangeBody {}
 impl PartialSchema for StartBody {
     fn schema() -> RefOr<Schema> {
         let side = || schemas::whole(SIDES).multiple_of(Some(2)).build();
-        let size =
-            format!("width times height is at most {PIXELS_MAX}. What is left out is as the service has it. With audioOnly \
-                nothing may be said of the picture, with videoOnly nothing of the sound; not both are true.");
+        let size = format!(
+            "width times height is at most {PIXELS_MAX}. What is left out is as the service has it. With audioOnly \
+                nothing may be said of the picture, with videoOnly nothing of the sound; not both are true."
+        );
         closed()
             .description(Some(size))
             .property("layout", schemas::asked_look())

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::previews::{Next, NoPreview, Preview, give};
 use super::Recording;
+use super::previews::{Next, NoPreview, Preview, give};
 use crate::control::state::{Reached, State};
 use crate::worker::messages::PreviewOutcome;
 

@@ -47,7 +47,7 @@ impl Recording {
             RoomEvent::Restored { at } => self.restored(at, events).await,
             RoomEvent::Received { sid, figures } => self.quality.received(&sid, figures),
             RoomEvent::Participants(number) => {
-                tracing::info!(number, "participants");
+                tracing::debug!(number, "participants");
                 self.idle.participants(number, self.now());
             }
             RoomEvent::Ended(RoomEnd::Left) => {}
@@ -60,7 +60,9 @@ impl Recording {
         let at = self.now();
         self.quality.published(&track, at);
         let PublishedTrack { sid, publisher, kind, source, mime, muted, order } = track;
-        tracing::info!(track = %sid, publisher, ?kind, ?source, mime, muted, "track published");
+        // What it shows is of no meaning for sound.
+        let shows = (kind == TrackKind::Video).then(|| tracing::field::debug(source));
+        tracing::info!(track = %sid, publisher, mime, muted, shows, "track published");
         match kind {
             TrackKind::Video => {
                 self.composer.add_video(VideoTrack { sid: sid.clone(), publisher, source, order }, at);

@@ -7,6 +7,7 @@ use secrecy::ExposeSecret;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use super::{MediaSeen, Previews, Recording};
 use crate::compose::{ComposeOptions, Composer};
@@ -71,9 +72,10 @@ impl Recording {
         let now = MediaTime::ZERO + joined.epoch.elapsed();
         let leave = CancellationToken::new();
         let mut session = JoinSet::new();
-        session.spawn(joined.session.run(leave.clone()));
+        session.spawn(joined.session.run(leave.clone()).in_current_span());
         let zero_unix_ms = unix_ms(SystemTime::now() - joined.epoch.elapsed());
-        tracing::info!(room_sid = joined.room_sid, ?now, "joined");
+        // The service says so, too: here it is for who looks at a worker closely.
+        tracing::debug!(room_sid = joined.room_sid, ?now, "joined");
         events.tell(&Event::Joined { room_sid: joined.room_sid, zero_unix_ms }).await;
         let (pace, quality) = before.go_on(&spec, now, &mut composer);
         Ok(Self {

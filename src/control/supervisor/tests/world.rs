@@ -13,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::livekit::FakeLivekit;
 use crate::control::{
-    ControlError, Handle, Known, Limits, LivekitAccess, Load, Outlook, RetryPolicy, Running, Shared, Shutdown,
-    Space, Stores, Supervisor, Trouble, UploadStatus, Uploads, WorkerProgram, Workforce,
+    ControlError, Handle, Known, Limits, LivekitAccess, Load, Outlook, RetryPolicy, Running, Shared,
+    Shutdown, Space, Stores, Supervisor, Trouble, UploadStatus, Uploads, WorkerProgram, Workforce,
 };
 use crate::ids::{EgressId, RoomName, WebhookId};
 use crate::media::{AudioSetup, EncodedSample, Size, StreamKind, StreamSetup};
