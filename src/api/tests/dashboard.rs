@@ -35,6 +35,7 @@ fn panels() -> Vec<Value> {
 #[test]
 fn every_query_is_about_documented_metrics_and_the_chosen_instances() {
     let documented = documented();
+    let mut asked = BTreeSet::new();
     for panel in panels().iter().filter(|panel| panel["type"] != "row") {
         let targets = panel["targets"].as_array().unwrap();
         assert!(!targets.is_empty(), "{panel}");
@@ -46,9 +47,12 @@ fn every_query_is_about_documented_metrics_and_the_chosen_instances() {
                 assert!(documented.contains(metric), "{metric} is not in docs/operations.md");
                 let chosen = format!("{metric}{{job=~\"$job\",instance=~\"$instance\"");
                 assert!(query.contains(&chosen), "{query}");
+                asked.insert(metric.to_owned());
             }
         }
     }
+    let unseen: Vec<_> = documented.iter().filter(|metric| !asked.contains(**metric)).collect();
+    assert!(unseen.is_empty(), "the dashboard does not show {unseen:?}");
 }
 
 #[test]
