@@ -19,9 +19,9 @@ pub fn python(script: &str) -> Command {
     script_of("tests/py", script)
 }
 
-/// The suite of `tests/contract`, which starts servers of its own.
-pub fn contract() -> Command {
-    let mut command = script_of("tests", "contract");
+/// The suite of `tests/contract` or a script of it, which starts servers of its own.
+pub fn contract(script: &str) -> Command {
+    let mut command = script_of("tests", script);
     command.env("EGRESSD_LIVEKIT_SERVER", livekit_server()).env("EGRESSD_MINIO", minio());
     command
 }
