@@ -173,8 +173,9 @@ def record(api, service, folder, seconds):
 
 
 @contextlib.contextmanager
-def deployment(args):
-    """A LiveKit server and a service beside it: (folder, URL and secret of LiveKit, API, service's process)."""
+def deployment(args, settings=None):
+    """A LiveKit server and a service beside it: (folder, URL and secret of LiveKit, API, service's process). `settings` are
+    those of the service that are not the usual ones."""
     with tempfile.TemporaryDirectory(prefix="egressd-bench-") as name, contextlib.ExitStack() as stack:
         folder = pathlib.Path(name)
         port, secret, command = livekit(args, folder)
@@ -186,6 +187,7 @@ def deployment(args):
             "API_HOST": "127.0.0.1", "API_PORT": str(api.port), "API_KEY": api.key, "API_SECRET": api.secret,
             "LIVEKIT_URL_INTERNAL": url, "LIVEKIT_API_KEY": LIVEKIT_KEY, "LIVEKIT_API_SECRET": secret,
             "EGRESSD_DATA_DIR": str(folder / "data"), "RATE_LIMIT_MAX": "100000", "LOG_LEVEL": "info",
+            **(settings or {}),
         }  # fmt: skip
         service, _ = stack.enter_context(process("egressd", [args.egressd, "serve"], folder, environment))
         until("egressd answers", api.healthy)
