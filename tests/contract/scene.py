@@ -15,7 +15,7 @@ from types import SimpleNamespace
 
 import examples
 from movie import colour, picture_in, same_colour
-from processes import children, family, until
+from processes import children, family, free_port, until
 from receiver import Receiver
 from stage import Stage
 
@@ -26,6 +26,7 @@ SMALL = {"width": 128, "height": 128, "framerate": 5}
 # A scene of the story lasts until it is seen in the recording's preview, and so long after that.
 SETTLED_S = 0.8
 SCENE_LIMIT_S = 20
+SECOND = "the-secret-of-the-second-key"
 SET_SECRET = "a-webhook-secret-of-the-configuration"
 # Small: what is looked at is where a picture is, and the machine has the encoders of all of them to bear.
 CAMERA = {"width": 320, "height": 180, "fps": 15}
@@ -74,6 +75,17 @@ def narrow():
     """A service with room for one recording and one origin of pages."""
     settings = {"EGRESSD_MAX_RECORDINGS": "1", "CORS_ORIGINS": "https://app.example", "WEBHOOK_ALLOW_PRIVATE": "true"}
     return stage().service("narrow", **settings)
+
+
+@functools.cache
+def careful():
+    """A service with all that is off by default; the second key's secret is `SECOND`, metrics are at `metrics_port`."""
+    port = free_port()
+    settings = {"EGRESSD_REFUSE_REPLAYS": "true", "EGRESSD_METRICS_LISTEN": f"127.0.0.1:{port}"}
+    settings |= {"EGRESSD_API_KEY_2": "second", "EGRESSD_API_SECRET_2": SECOND}
+    service = stage().service("careful", **settings)
+    service.metrics_port = port
+    return service
 
 
 def path(room, call=""):

@@ -5,9 +5,10 @@ import socket
 import time
 
 from case import Case
-from client import signature
+from client import Api, signature
+from processes import until
 from promise import promises
-from scene import alone, main, narrow, path, stage
+from scene import SECOND, alone, careful, main, narrow, path, stage
 
 TARGET = path("anything")
 SKEW_S = 300
@@ -109,6 +110,39 @@ class Signatures(Case):
     def test_the_same_request_is_served_twice(self):
         request = main().api.request("GET", TARGET)
         self.assertEqual([main().api.send(request).status for _ in range(3)], [200] * 3)
+
+
+class Settings(Case):
+    @promises("refusing a signature that was used before is a setting, off by default.")
+    def test_a_signature_that_was_used_before_is_refused_where_that_is_set(self):
+        api = careful().api
+
+        def served():
+            request = api.request("GET", TARGET)
+            return request if api.send(request).status == 200 else None
+
+        # Signatures of the second in which the service was started are refused as well.
+        request = until("a call is served", served, poll=0.3)
+        self.assert_problem(api.send(request), 403)
+
+    @promises("`X-Api-Key`: the API key.")
+    def test_a_second_key_may_be_valid_at_the_same_time(self):
+        second = Api(careful().port, "second", SECOND)
+        until("the second key is served", lambda: second.get(TARGET).status == 200, poll=0.3)
+        self.assert_problem(Api(careful().port, "second", careful().secret).get(TARGET), 403)
+
+    @promises("`GET /metrics` (Prometheus; on its own port when one is configured).")
+    def test_metrics_may_have_a_port_of_their_own(self):
+        own = Api(careful().metrics_port, None, "").open("/metrics")
+        self.assertEqual((own.status, own.headers.get_content_type()), (200, "text/plain"))
+        self.assertIn(b"egressd_recordings", own.body)
+        self.assertEqual(Api(careful().metrics_port, None, "").open("/v1/recordings").status, 404)
+        answer = until("a call is judged", lambda: not_refused(careful().api.get("/metrics")), poll=0.3)
+        self.assert_problem(answer, 404)
+
+
+def not_refused(answer):
+    return answer if answer.status != 403 else None
 
 
 class Limits(Case):

@@ -1,5 +1,7 @@
 """Part 1, the calls beyond the promised three; their details are those of docs/api.md."""
 
+import json
+import pathlib
 import urllib.error
 import urllib.request
 
@@ -11,6 +13,7 @@ from scene import BLUE, RED, ROOM, begun, main, path, side, stage, story
 
 CALLS = "Beyond the promised three calls (additive; same auth):"
 NOBODY = "/v1/recordings/EG_abcdefghijkl"
+DESCRIPTION = pathlib.Path(__file__).parents[2] / "docs" / "openapi.json"
 SEVEN_DAYS_S = 7 * 24 * 60 * 60
 
 
@@ -153,6 +156,12 @@ class Looking(Case):
         answer = until("the service is well", lambda: well(main().api.open("/v1/health")))
         self.assertEqual(answer.json["status"], "ok", answer)
         self.assertTrue(answer.json["components"])
+
+    @promises("`GET /v1/openapi.json` (no auth),")
+    def test_the_description_needs_no_key_and_is_the_one_that_is_published(self):
+        answer = main().api.open("/v1/openapi.json")
+        self.assert_json(answer, 200, json.loads(DESCRIPTION.read_text()))
+        self.assertTrue(answer.json["openapi"].startswith("3.1"))
 
     @promises("`GET /metrics` (Prometheus; on its own port when one is configured).")
     def test_metrics_are_in_prometheus_format(self):

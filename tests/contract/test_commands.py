@@ -13,7 +13,7 @@ from processes import free_port, until
 from promise import promises
 from scene import main, stage, story
 
-COMMANDS = ("serve", "demo")
+COMMANDS = ("serve", "record", "check", "health", "demo")
 HELP = "`--help` on each; exit code 0 only on success; progress on a terminal; nothing but log lines elsewhere."
 LIMIT_S = 120
 
@@ -43,6 +43,18 @@ class Commands(Case):
                 done = egressd(*arguments)
                 self.assertEqual((done.returncode, done.stdout), (2, ""))
                 self.assertTrue(done.stderr, "it says what was wrong")
+
+    @promises("`egressd check` (configuration, LiveKit, bucket, encoders: what works and what does not, in words),")
+    def test_a_check_says_what_works_and_what_does_not(self):
+        settings = main().environment | {"API_PORT": str(free_port()), "EGRESSD_DATA_DIR": str(stage().folder / "checked")}
+        good = egressd("check", **settings)
+        self.assertEqual(good.returncode, 0, good.stdout)
+        spoiled = egressd("check", **settings | {"LIVEKIT_API_SECRET": "another-secret-that-livekit-does-not-know"})
+        self.assertNotEqual(spoiled.returncode, 0)
+        for done in (good, spoiled):
+            self.assertIn("LiveKit", done.stdout)
+            for secret in stage().secrets().values():
+                self.assertNotIn(secret, done.stdout + done.stderr)
 
     @promises(HELP)
     def test_a_service_that_is_asked_to_end_ends_with_success(self):
