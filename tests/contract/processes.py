@@ -1,7 +1,9 @@
 """Child processes of the suite, and ports for them. Each is ended by its own id."""
 
 import contextlib
+import os
 import pathlib
+import signal
 import socket
 import subprocess
 import time
@@ -86,9 +88,13 @@ class Process:
         return until(f"{self.log.stem} is ready", alive_and_ready)
 
     def end(self, patience=20):
-        """Asks it to end; its exit code."""
+        """Asks it to end; its exit code. What it has started and left behind is killed: Node may come in a wrapper."""
+        left = children(self.pid)
         self._child.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            return self._child.wait(patience)
+            self._child.wait(patience)
         self._child.kill()
+        for child in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
         return self._child.wait()
