@@ -131,6 +131,7 @@ fn the_grid_is_on_white_after(recording: &Recording, seconds: f64) {
 
 fn the_state_fits_the_file(state: &Value, recording: &Recording) {
     let options = json!({
+        "audioOnly": false, "videoOnly": false,
         "layout": "grid-light", "fit": null, "width": 1280, "height": 720, "framerate": 30, "videoBitrate": 2000,
         "audioBitrate": 128, "maxDurationSeconds": 600, "nameTags": false, "initials": false,
         "speakerBorder": false, "watermark": null,
