@@ -78,55 +78,38 @@ impl SupportedAeadAes256Gcm for Srtp {
 #[derive(Debug)]
 struct Naming<C: ?Sized>(Box<C>);
 
-impl AeadAes128GcmCipher for Naming<dyn AeadAes128GcmCipher> {
-    fn encrypt(
-        &mut self,
-        iv: &[u8; 12],
-        aad: &[u8],
-        input: &[u8],
-        output: &mut [u8],
-    ) -> Result<(), CryptoError> {
-        match renamed(aad, input) {
-            Some(renamed) => self.0.encrypt(iv, aad, &renamed, output),
-            None => self.0.encrypt(iv, aad, input, output),
-        }
-    }
+/// Both profiles of GCM differ in the length of the key only, and in their types.
+macro_rules! names_what_it_encrypts {
+    ($cipher:ident) => {
+        impl $cipher for Naming<dyn $cipher> {
+            fn encrypt(
+                &mut self,
+                iv: &[u8; 12],
+                aad: &[u8],
+                input: &[u8],
+                output: &mut [u8],
+            ) -> Result<(), CryptoError> {
+                match renamed(aad, input) {
+                    Some(renamed) => self.0.encrypt(iv, aad, &renamed, output),
+                    None => self.0.encrypt(iv, aad, input, output),
+                }
+            }
 
-    fn decrypt(
-        &mut self,
-        iv: &[u8; 12],
-        aads: &[&[u8]],
-        input: &[u8],
-        output: &mut [u8],
-    ) -> Result<usize, CryptoError> {
-        self.0.decrypt(iv, aads, input, output)
-    }
+            fn decrypt(
+                &mut self,
+                iv: &[u8; 12],
+                aads: &[&[u8]],
+                input: &[u8],
+                output: &mut [u8],
+            ) -> Result<usize, CryptoError> {
+                self.0.decrypt(iv, aads, input, output)
+            }
+        }
+    };
 }
 
-impl AeadAes256GcmCipher for Naming<dyn AeadAes256GcmCipher> {
-    fn encrypt(
-        &mut self,
-        iv: &[u8; 12],
-        aad: &[u8],
-        input: &[u8],
-        output: &mut [u8],
-    ) -> Result<(), CryptoError> {
-        match renamed(aad, input) {
-            Some(renamed) => self.0.encrypt(iv, aad, &renamed, output),
-            None => self.0.encrypt(iv, aad, input, output),
-        }
-    }
-
-    fn decrypt(
-        &mut self,
-        iv: &[u8; 12],
-        aads: &[&[u8]],
-        input: &[u8],
-        output: &mut [u8],
-    ) -> Result<usize, CryptoError> {
-        self.0.decrypt(iv, aads, input, output)
-    }
-}
+names_what_it_encrypts!(AeadAes128GcmCipher);
+names_what_it_encrypts!(AeadAes256GcmCipher);
 
 /// The part of a packet that is encrypted, if it has to be another one. Of RTCP the first eight bytes are not, and are what
 /// the additional data begins with (RFC 7714, section 9.3).
