@@ -10,7 +10,7 @@ use clap::{ArgGroup, Args};
 use super::error::RecordError;
 use super::workplace::Existing;
 use crate::ids::RoomName;
-use crate::media::FitChoice;
+use crate::media::{FitChoice, Streams};
 use crate::options::{
     AUDIO_KBPS, AskedOptions, AskedWatermark, FIT_WORDS, FRAME_RATES, LAYOUT_WORDS, Look, PIXELS_MAX, SIDES,
     VIDEO_KBPS, ViewChange, fit_from_word,
@@ -65,6 +65,12 @@ pub struct OptionArgs {
     /// Ends after so many seconds.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
     pub duration: Option<u32>,
+    /// No picture, one track of sound. What a picture is to be like must be left out.
+    #[arg(long, conflicts_with_all = OF_THE_PICTURE)]
+    pub audio_only: bool,
+    /// No sound.
+    #[arg(long, conflicts_with_all = ["audio_only", "audio_bitrate"])]
+    pub video_only: bool,
     /// grid, speaker or single-speaker, alone or with -dark or -light.
     #[arg(long, value_name = "LAYOUT", value_parser = look)]
     pub layout: Option<Look>,
@@ -100,6 +106,20 @@ pub struct OptionArgs {
     pub no_watermark: bool,
 }
 
+/// What makes no sense of a recording without one.
+const OF_THE_PICTURE: [&str; 10] = [
+    "layout",
+    "fit",
+    "width",
+    "height",
+    "framerate",
+    "video_bitrate",
+    "name_tags",
+    "initials",
+    "speaker_border",
+    "no_watermark",
+];
+
 impl RecordArgs {
     pub fn task(&self) -> Result<Task, RecordError> {
         Ok(match &self.room {
@@ -126,6 +146,11 @@ impl OptionArgs {
     /// What is not asked for is as the configuration has it.
     fn upon(&self, mut asked: AskedOptions) -> AskedOptions {
         let wanted = |flag: bool| flag.then_some(true);
+        asked.streams = match (self.audio_only, self.video_only) {
+            (true, _) => Streams::AudioOnly,
+            (false, true) => Streams::VideoOnly,
+            (false, false) => Streams::Both,
+        };
         asked.view = ViewChange { look: self.layout, fit: self.fit };
         (asked.width, asked.height, asked.frame_rate) = (self.width, self.height, self.framerate);
         (asked.video_kbps, asked.audio_kbps) = (self.video_bitrate, self.audio_bitrate);
@@ -215,6 +240,26 @@ mod tests {
         let marks = (asked.name_tags, asked.initials, asked.speaker_border);
         assert_eq!(marks, (Some(true), Some(true), Some(true)));
         assert_eq!(asked.watermark, Some(AskedWatermark::Off));
+    }
+
+    #[test]
+    fn sound_alone_or_pictures_alone_take_only_what_they_have_a_use_for() {
+        let streams = |arguments: &[&str]| {
+            let args = parsed(&[&["--room", "a"], arguments].concat())?;
+            let Ok(Task::Record { asked, .. }) = args.task() else { panic!("nothing to record") };
+            Ok::<_, String>(asked.streams)
+        };
+        assert_eq!(streams(&["--audio-only", "--audio-bitrate", "64"]), Ok(Streams::AudioOnly));
+        assert_eq!(streams(&["--video-only", "--layout", "speaker"]), Ok(Streams::VideoOnly));
+        for (only, other) in [
+            ("--audio-only", &["--video-only"][..]),
+            ("--audio-only", &["--width", "640"]),
+            ("--audio-only", &["--no-watermark"]),
+            ("--video-only", &["--audio-bitrate", "64"]),
+        ] {
+            let error = streams(&[&[only], other].concat()).unwrap_err();
+            assert!(error.contains(only) && error.contains(other[0]), "{error}");
+        }
     }
 
     #[test]
