@@ -116,7 +116,7 @@ def begun():
     told = concurrent.futures.ThreadPoolExecutor(1).submit(tell_story)
     # Two at a time: the story is not to suffer.
     pool = concurrent.futures.ThreadPoolExecutor(2)
-    sides = {work.__name__: pool.submit(work) for work in (closed, brief, idle, taken, killed)}
+    sides = {work.__name__: pool.submit(work) for work in (closed, brief, idle, taken, killed, placed, sound, pictures)}
     shown = {heading: pool.submit(examples.record, heading, stage(), side()) for heading in examples.CALLERS}
     return SimpleNamespace(story=told, examples=shown, **sides)
 
@@ -263,6 +263,28 @@ def taken():
     for key in keys:
         stage().shelf.put(key, b"somebody else's", side())
     return SimpleNamespace(state=side().until_ended(small("taken", maxDurationSeconds=1)), keys=keys)
+
+
+def placed():
+    """A recording whose start says where its file is to be."""
+    template = "placed/{room_name}/{room_id}/{egress_id} {time} {utc}"
+    state = side().until_ended(small("placed", filepath=template, maxDurationSeconds=1))
+    return SimpleNamespace(state=state, room_id=stage().livekit.rooms()["placed"]["sid"])
+
+
+def sound():
+    answer = start(side(), stage().livekit.create("sound"), audioOnly=True, maxDurationSeconds=1)
+    return fetched(side().until_ended(answer.json["egressId"]))
+
+
+def pictures():
+    return fetched(side().until_ended(small("pictures", videoOnly=True, maxDurationSeconds=1)))
+
+
+def fetched(state):
+    file = stage().folder / f"{state['roomId']}.mp4"
+    file.write_bytes(stage().shelf.read(state["file"], side())[0])
+    return file
 
 
 def killed():

@@ -56,6 +56,20 @@ class Commands(Case):
             for secret in stage().secrets().values():
                 self.assertNotIn(secret, done.stdout + done.stderr)
 
+    @promises("`egressd record --room NAME --out FILE` (one room, no service),", HELP)
+    def test_one_room_is_recorded_without_a_service(self):
+        livekit, file = stage().livekit, stage().folder / "recorded.mp4"
+        settings = {"LIVEKIT_URL_INTERNAL": livekit.url, "LIVEKIT_API_KEY": livekit.KEY, "LIVEKIT_API_SECRET": livekit.secret}
+        settings["EGRESSD_MAX_LOAD_PERCENT"] = "100000"
+        call = ("record", "--room", livekit.create("recorded"), "--out", str(file), "--duration", "2", "--framerate", "5")
+        done = egressd(*call, **settings)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        streams, _, _ = probe(file)
+        self.assertEqual(sorted(streams), ["audio", "video"])
+        for line in done.stderr.splitlines():
+            self.assertLessEqual({"timestamp", "level", "message"}, json.loads(line).keys())
+        self.assertNotEqual(egressd(*call, **settings).returncode, 0, "the file is there already")
+
     @promises(HELP)
     def test_a_service_that_is_asked_to_end_ends_with_success(self):
         service = stage().service("to-be-ended")

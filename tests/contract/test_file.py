@@ -46,6 +46,16 @@ class Key(Case):
             self.assertEqual(stored[key], len(b"somebody else's"), key)
         self.assertEqual(stored[taken.state["file"]], taken.state["size"])
 
+    @promises("`filepath` templates may use `{room_name}`, `{room_id}`, `{egress_id}`, `{time}` and `{utc}`.")
+    def test_a_start_may_say_where_its_file_is_to_be(self):
+        placed = begun().placed.result()
+        state, time = placed.state, placed.state["startedAt"].replace("-", "").replace(":", "")
+        # docs/api.md says how both are written.
+        day, second, thousandth = time[:8], time[9:15], time[16:19]
+        written = f"{day[:4]}-{day[4:6]}-{day[6:]}T{second} {day}{second}{thousandth}"
+        self.assertEqual(state["file"], f"placed/placed/{placed.room_id}/{state['egressId']} {written}.mp4")
+        self.assertEqual(stage().shelf.keys(side())[state["file"]], state["size"])
+
 
 class Form(Case):
     FORM = (
@@ -81,6 +91,15 @@ class Form(Case):
     def test_the_content_type_is_that_of_mp4(self):
         if stage().mode == "bucket":
             self.assertEqual(story().content_type, "video/mp4")
+
+    @promises("`audioOnly`, `videoOnly`, `filepath` (a template, see part 3), `maxDurationSeconds`.")
+    def test_sound_alone_or_pictures_alone_are_one_track(self):
+        for file, kind in ((begun().sound.result(), "audio"), (begun().pictures.result(), "video")):
+            with self.subTest(kind=kind):
+                streams, container, _ = probe(file)
+                self.assertEqual(list(streams), [kind])
+                self.assertGreater(float(container["duration"]), 0.5)
+                self.assertEqual([box for box in boxes(file) if box != "free"], ["ftyp", "moov", "mdat"])
 
 
 class Picture(Case):
