@@ -20,6 +20,7 @@ use super::transfer::Stores;
 use super::upload_status::Uploads;
 use super::vigil::Patience;
 use super::workforce::Workforce;
+use crate::config::LivekitConfig;
 use crate::ids::EgressId;
 use crate::media::Codec;
 use crate::options::RecordingOptions;
@@ -76,6 +77,13 @@ pub struct LivekitAccess {
     pub ca_file: Option<PathBuf>,
     /// How long it may be out of reach before a recording ends.
     pub give_up_after: Duration,
+}
+
+impl From<&LivekitConfig> for LivekitAccess {
+    fn from(config: &LivekitConfig) -> Self {
+        let LivekitConfig { url, api_key, api_secret, ca_file, reconnect_timeout } = config.clone();
+        Self { url, api_key, api_secret, ca_file, give_up_after: reconnect_timeout }
+    }
 }
 
 /// How long a worker may take.

@@ -154,13 +154,7 @@ async fn begin(handle: &Handle, task: &Task) -> Result<EgressId, RecordError> {
 
 fn access(config: &RecorderConfig) -> LivekitAccess {
     match &config.livekit {
-        Some(livekit) => LivekitAccess {
-            url: livekit.url.clone(),
-            api_key: livekit.api_key.clone(),
-            api_secret: livekit.api_secret.clone(),
-            ca_file: livekit.ca_file.clone(),
-            give_up_after: livekit.reconnect_timeout,
-        },
+        Some(livekit) => livekit.into(),
         // Nobody is going to be asked.
         None => LivekitAccess {
             url: String::new(),
