@@ -5,6 +5,7 @@
 //! earlier run left unfinished are taken care of, and as long as a recording is not stored; at the end recordings are
 //! finished before the webhooks that tell of them stop.
 
+mod api_settings;
 mod recorder;
 
 use std::fs::File;
@@ -15,16 +16,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{
-    self, ApiKey, ApiKeys, ApiSettings, ApiState, ConsoleSettings, LivekitKey, Patience, RateLimit,
-};
-use crate::config::{Config, KeyPair};
+use crate::api::{self, ApiState};
+use crate::config::Config;
 use crate::control::{
     ControlError, EncoderLookout, Fallback, Handle, Known, Limits, Livekit, LivekitAccess, LivekitError,
     LivekitLookout, Monitor, Outlook, RetryPolicy, Running, Shared, Shutdown, Stores, Supervisor, Uploads,
@@ -35,7 +33,7 @@ use crate::store::{Store, StoreError};
 use crate::telemetry::{self, TelemetryError};
 use crate::webhook::{Deliverer, Registry, WebhookError};
 
-use recorder::ControlRecorder;
+use api_settings::api_state;
 
 /// How long webhooks that are due may take at the end; what is left is sent at the next start.
 const WEBHOOK_GRACE: Duration = Duration::from_secs(5);
@@ -344,13 +342,7 @@ async fn supervisor(
     watched: Watched,
 ) -> Result<(Handle, Supervisor, Lookouts), ServeError> {
     let livekit = &config.livekit;
-    let access = LivekitAccess {
-        url: livekit.url.clone(),
-        api_key: livekit.api_key.clone(),
-        api_secret: livekit.api_secret.clone(),
-        ca_file: livekit.ca_file.clone(),
-        give_up_after: livekit.reconnect_timeout,
-    };
+    let access = LivekitAccess::from(livekit);
     let rooms = Livekit::new(&livekit.http_url(), &access)?;
     let program = WorkerProgram::this_executable(config.log_level.as_str()).map_err(ServeError::Program)?;
     let (livekit_known, encoders_known) = (Known::of("LiveKit"), Known::of("encoders"));
@@ -393,41 +385,4 @@ async fn listen(address: SocketAddr, what: &str) -> Result<TcpListener, ServeErr
     let addr = listener.local_addr().map_err(fault)?;
     tracing::info!(%addr, "{what} on http://{addr}");
     Ok(listener)
-}
-
-fn api_state(config: Config, handle: Handle, webhooks: Registry, metrics: PrometheusHandle) -> ApiState {
-    let console = config.api.console.then(|| ConsoleSettings { stores: endpoints(&config) });
-    let first = ApiKey { key: config.api.key, secret: config.api.secret };
-    let second = config.api.second.map(|KeyPair { key, secret }| ApiKey { key, secret });
-    let livekit = LivekitKey { key: config.livekit.api_key, secret: config.livekit.api_secret };
-    ApiState {
-        livekit,
-        recorder: Arc::new(ControlRecorder(handle)),
-        webhooks,
-        metrics,
-        settings: ApiSettings {
-            keys: ApiKeys::new([first].into_iter().chain(second).collect()),
-            rate_limit: RateLimit {
-                max: usize::try_from(config.api.rate_limit.max.get()).unwrap_or(usize::MAX),
-                window: config.api.rate_limit.window,
-            },
-            cors_origins: config.api.cors_origins,
-            body_limit: ApiSettings::DEFAULT_BODY_LIMIT,
-            refuse_replays: config.api.refuse_replays,
-            metrics_here: config.api.metrics_listen.is_none(),
-            connections: usize::try_from(config.api.max_connections.get()).unwrap_or(usize::MAX),
-            patience: Patience::default(),
-            console,
-        },
-    }
-}
-
-/// Where the URLs of files lead.
-fn endpoints(config: &Config) -> Vec<String> {
-    let stores = [Some(&config.storage), config.fallback.as_ref().map(|fallback| &fallback.storage)];
-    let endpoint = |store: &StorageConfig| match store {
-        StorageConfig::S3(s3) => Some(s3.endpoint.clone()),
-        StorageConfig::Folder { .. } => None,
-    };
-    stores.into_iter().flatten().filter_map(endpoint).collect()
 }
