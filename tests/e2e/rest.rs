@@ -11,6 +11,8 @@ use crate::support::stage::{Options, Stage};
 
 /// How long after stop the state may still say that media is taken in.
 const STOP_LIMIT: Duration = Duration::from_secs(20);
+/// Some frames: one that is stopped within the first one holds nothing, and says so.
+const RECORDED: Duration = Duration::from_millis(200);
 /// Requests may be this old or this far ahead (contract, part 2); tested from both sides with room for the
 /// seconds that the test itself takes.
 const SKEW_S: i64 = 300;
@@ -42,6 +44,7 @@ async fn racing_starts_make_one_recording_and_every_answer_has_its_keys() {
     let expected = json!({"active": true, "egressId": running.egress_id, "startedAt": running.started_at});
     assert_eq!((found.status, &found.json), (200, &expected));
 
+    tokio::time::sleep(RECORDED).await;
     let stopped = caller.post(&stop, "").await;
     let expected = json!({"egressId": running.egress_id, "status": "stopping"});
     assert_eq!((stopped.status, &stopped.json), (200, &expected));
