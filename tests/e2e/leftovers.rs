@@ -57,7 +57,7 @@ impl Holdings {
         let (files, threads) = service.holdings();
         let mut stored = BTreeSet::new();
         list(&service.data(), &mut stored);
-        Self { files, threads, children: service.workers().len(), stored }
+        Self { files, threads, children: service.children().len(), stored }
     }
 
     fn fits(&self, first: &Self) -> bool {

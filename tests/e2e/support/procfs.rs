@@ -8,6 +8,12 @@ pub fn children_of(parent: u32) -> Vec<u32> {
     numbers_in("/proc").into_iter().filter(|&id| parent_of(id) == Some(parent)).collect()
 }
 
+/// The command line of a process; none if it has ended.
+pub fn arguments_of(id: u32) -> Vec<String> {
+    let line = fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+    line.split(|byte| *byte == 0).map(|argument| String::from_utf8_lossy(argument).into_owned()).collect()
+}
+
 /// Whether the process, or a child of it, holds the UDP socket that is bound to `address`.
 pub fn holds_udp_socket(process: u32, address: SocketAddr) -> bool {
     let Some(inode) =

@@ -147,8 +147,15 @@ impl Service {
         format!("http://127.0.0.1:{port}/livekit/webhook")
     }
 
-    /// Process ids of the recordings' workers: the service's children.
+    /// Process ids of the recordings' workers.
     pub fn workers(&self) -> Vec<u32> {
+        let mut children = self.children();
+        children.retain(|id| procfs::arguments_of(*id).iter().any(|argument| argument == "worker"));
+        children
+    }
+
+    /// Of all its children. At its start there is one that tries the encoders, besides workers.
+    pub fn children(&self) -> Vec<u32> {
         procfs::children_of(self.process.id())
     }
 
