@@ -1,6 +1,7 @@
 """Child processes of the suite, and ports for them. Each is ended by its own id."""
 
 import contextlib
+import itertools
 import os
 import pathlib
 import signal
@@ -11,12 +12,20 @@ from dataclasses import dataclass
 
 # Far above what anything here takes, so that only what never happens reaches it.
 LIMIT_S = 60
+# Below those that the kernel gives to whoever asks for any (ip(7), ip_local_port_range): between being found free and
+# being taken, no port goes to somebody else. Every run begins elsewhere.
+PORTS = range(16_000, 32_000)
+_given = itertools.count(os.getpid() * 397)
 
 
 def free_port(kind=socket.SOCK_STREAM):
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    while True:
+        port = PORTS[next(_given) % len(PORTS)]
+        with contextlib.suppress(OSError), socket.socket(socket.AF_INET, kind) as probe:
+            if kind == socket.SOCK_STREAM:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def until(what, ready, limit=LIMIT_S, poll=0.05):

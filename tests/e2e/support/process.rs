@@ -1,11 +1,10 @@
 //! A child process that cannot outlive its test: killed by its id when dropped, its output in a file.
 
-use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::net::{TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// How long a server may take until it answers. Far above what is seen (below 2 s), so that only a server that
@@ -91,20 +90,29 @@ impl Drop for Process {
     }
 }
 
-/// A TCP port of the loopback interface that nobody uses now.
+/// A TCP port of the loopback interface that nobody uses now and that no other test of this process was given.
 pub fn free_tcp_port() -> u16 {
-    let socket = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
-    socket.local_addr().expect("a bound socket has an address").port()
+    free_port(|port| TcpListener::bind(("127.0.0.1", port)).is_ok())
 }
 
-/// A UDP port of the loopback interface that nobody uses now, and that no other test of this process was given: tests
-/// that run beside one another must not find the same one free before either has taken it.
+/// The same of UDP.
 pub fn free_udp_port() -> u16 {
-    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    free_port(|port| UdpSocket::bind(("127.0.0.1", port)).is_ok())
+}
+
+/// A port is taken some time after it was found free, and again when a server is started anew. Until then nobody must get
+/// it: neither another test, nor a connection or a listener that takes any. Those get one that is above all of these (32768
+/// and more, `ip_local_port_range` in ip(7)).
+fn free_port(is_free: impl Fn(u16) -> bool) -> u16 {
+    const FIRST: u32 = 16_000;
+    const COUNT: u32 = 16_000;
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
     loop {
-        let socket = UdpSocket::bind("127.0.0.1:0").expect("loopback has a free port");
-        let port = socket.local_addr().expect("a bound socket has an address").port();
-        if GIVEN.lock().expect("nobody panics with it").insert(port) {
+        // Two runs of the tests on one machine begin at different ports.
+        let begin = std::process::id().wrapping_mul(397);
+        let next = begin.wrapping_add(GIVEN.fetch_add(1, Ordering::Relaxed));
+        let port = u16::try_from(FIRST + next % COUNT).expect("all of them are ports");
+        if is_free(port) {
             return port;
         }
     }
