@@ -15,7 +15,7 @@ use anyhow::{Context, ensure};
 use clap::Parser;
 use egressd::encode::{EncodeSettings, Encoded, Encoder};
 use egressd::media::{EncodedSample, Size, StreamKind, Streams};
-use egressd::mp4::{AAC_FRAME, FragmentWriter, Index, MediaRange, MovieConfig, SpoolReader, scan};
+use egressd::mp4::{AAC_FRAME, FragmentWriter, Index, MovieConfig, SpoolRange, SpoolReader, scan};
 use tokio::sync::Notify;
 
 const SIZE: Size = Size { width: 1280, height: 720 };
@@ -155,7 +155,7 @@ fn measure(spool: &Path, object: Option<&Path>) -> anyhow::Result<()> {
         let mut out = BufWriter::with_capacity(CHUNK_BYTES, File::create(object)?);
         out.write_all(&head)?;
         let mut spool = BufReader::with_capacity(CHUNK_BYTES, file);
-        for MediaRange { offset, len } in ranges {
+        for SpoolRange { offset, len } in ranges {
             spool.seek(SeekFrom::Start(offset))?;
             std::io::copy(&mut spool.by_ref().take(len), &mut out)?;
         }
@@ -165,7 +165,7 @@ fn measure(spool: &Path, object: Option<&Path>) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn index(file: &File) -> anyhow::Result<(Index, Vec<MediaRange>)> {
+fn index(file: &File) -> anyhow::Result<(Index, Vec<SpoolRange>)> {
     let len = file.metadata()?.len();
     let (mut reader, mut ranges, mut buffer) = (SpoolReader::new(), Vec::new(), [0; 4096]);
     loop {

@@ -2,13 +2,15 @@
 //!
 //! The manual pages in `docs/man` are made of it.
 
+pub mod health;
+
 use clap::{Parser, Subcommand};
 
 use crate::check::CheckArgs;
-use crate::control::TRIAL_COMMAND;
 use crate::demo::{DemoArgs, PublishArgs};
-use crate::health::HealthArgs;
+use crate::health::TRIAL_COMMAND;
 use crate::record::RecordArgs;
+use health::HealthArgs;
 
 #[derive(Parser, Debug)]
 #[command(

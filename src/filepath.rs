@@ -1,7 +1,7 @@
 //! The `filepath` of a start: a template of the object's key. Pure.
 //!
-//! Contract: whatever a template and a room's name hold, what comes of them is a relative path of ordinary names that
-//! ends in `.mp4`, short enough for a number to be put before that.
+//! Contract: for any template and room name, the result is a relative path of ordinary names that ends in
+//! `.mp4`. It is short enough that a number can be inserted before the extension.
 
 use std::str::FromStr;
 
@@ -13,12 +13,12 @@ use crate::ids::{EgressId, RoomName, RoomSid};
 const EXTENSION: &str = ".mp4";
 /// The longest key that S3 takes.
 pub const KEY_BYTES: usize = 1024;
-/// What may come before the extension if the name is taken: a dash and a number.
+/// The most bytes before the extension if the name is taken: a dash and a number.
 const NUMBER_BYTES: usize = 11;
-/// The longest name that file systems take, which keep a local folder's recordings.
+/// The longest name that file systems accept, less the number. A local folder's recordings need this.
 const NAME_BYTES: usize = 255 - NUMBER_BYTES;
 
-/// A template that was found to be one.
+/// A checked template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Filepath(Vec<Piece>);
 
@@ -37,7 +37,7 @@ enum Placeholder {
     Utc,
 }
 
-/// What stands for the placeholders of one recording.
+/// The values of the placeholders for one recording.
 #[derive(Debug, Clone, Copy)]
 pub struct Facts<'a> {
     pub room: &'a RoomName,
@@ -47,7 +47,7 @@ pub struct Facts<'a> {
     pub started_at: Timestamp,
 }
 
-/// What is wrong with a template, or with what came of it; to be said of `filepath`.
+/// The fault of a template, or of the key that it makes; users see it as the fault of `filepath`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidFilepath {
     #[error("must have 1 to {KEY_BYTES} bytes, this one has {len}")]
@@ -91,7 +91,7 @@ impl FromStr for Filepath {
 }
 
 impl Filepath {
-    /// The key that a recording asks for.
+    /// Returns the key that a recording asks for.
     pub fn expand(&self, facts: Facts<'_>) -> Result<String, InvalidFilepath> {
         let text = |piece: &Piece| match piece {
             Piece::Text(text) => text.clone(),
@@ -112,7 +112,8 @@ impl Filepath {
     }
 }
 
-/// A recording's start as it is in names: in UTC, and without the colons that some file systems do not take.
+/// Returns a recording's start as used in names: in UTC, without colons, which some file systems do not
+/// accept.
 pub fn timestamp(started_at: Timestamp) -> String {
     started_at.to_zoned(TimeZone::UTC).strftime("%Y-%m-%dT%H-%M-%S").to_string()
 }
@@ -129,7 +130,7 @@ impl Placeholder {
         })
     }
 
-    /// Times look as those of LiveKit's egress do (2006-01-02T150405 and 20060102150405000), both in UTC.
+    /// Times have the format of LiveKit's egress (2006-01-02T150405 and 20060102150405000), both in UTC.
     fn stands_for(self, facts: Facts<'_>) -> String {
         let Facts { room, room_sid, egress_id, started_at } = facts;
         let utc = started_at.to_zoned(TimeZone::UTC);

@@ -10,7 +10,6 @@ pub mod media;
 pub mod options;
 pub mod report;
 
-pub mod control;
 pub mod worker;
 
 pub mod room;
@@ -29,7 +28,17 @@ pub mod store;
 
 pub mod webhook;
 
-pub mod api;
+pub mod livekit;
+
+pub mod admission;
+
+pub mod upload;
+
+pub mod health;
+
+pub mod control;
+
+pub mod front;
 
 pub mod demo;
 
@@ -44,5 +53,3 @@ pub mod telemetry;
 pub mod failpoint;
 
 pub mod serve;
-
-pub mod health;

@@ -3,10 +3,10 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use egressd::check::Verdict;
-use egressd::command_line::{Command, CommandLine};
+use egressd::check::Rating;
+use egressd::command_line::{Command, CommandLine, health};
 use egressd::config::Config;
-use egressd::{check, demo, health, record, serve, telemetry, worker};
+use egressd::{check, demo, record, serve, telemetry, worker};
 use tokio::runtime::{Builder, Runtime};
 
 /// sysexits.h: somebody is to try again, here by starting the service again on the same data.
@@ -69,8 +69,8 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             // What goes wrong is told in words; what libraries have to say of it would stand between them.
             telemetry::init("off")?;
             return Ok(match check::run(args).await? {
-                Verdict::Usable => ExitCode::SUCCESS,
-                Verdict::Unusable => ExitCode::FAILURE,
+                Rating::Usable => ExitCode::SUCCESS,
+                Rating::Unusable => ExitCode::FAILURE,
             });
         }
         Command::Demo(args) => {

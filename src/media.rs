@@ -1,5 +1,5 @@
-//! The words that the media folders share: time on the recording's timeline, codecs, encoded
-//! frames, pictures and sound. Pure data; no clock, no socket, no foreign library.
+//! The types that the media folders share: time on the recording's timeline, codecs, encoded frames, pictures
+//! and sound. Pure data; no clock, no socket, no foreign library.
 
 use std::fmt;
 use std::ops::{Add, Sub};
@@ -10,12 +10,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-/// Sample rate of everything after the Opus decoder, in Hz. Opus itself knows no other clock.
+/// Sample rate of all sound after the Opus decoder, in Hz. Opus itself has no other clock.
 pub const AUDIO_RATE: u32 = 48_000;
-/// Everything after the decoder is interleaved stereo.
+/// All sound after the decoder is interleaved stereo.
 pub const AUDIO_CHANNELS: usize = 2;
 
-/// A point on the recording's timeline, in nanoseconds since its first frame; may be negative.
+/// A point on the recording's timeline, in nanoseconds since its zero; may be negative.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct MediaTime(i64);
 
@@ -38,7 +38,7 @@ impl MediaTime {
         self.0 as f64 / 1e9
     }
 
-    /// `self - earlier` in nanoseconds; negative where `earlier` is the later one.
+    /// Returns `self - earlier` in nanoseconds; negative if `earlier` is the later one.
     pub const fn nanos_since(self, earlier: Self) -> i64 {
         self.0 - earlier.0
     }
@@ -82,7 +82,7 @@ pub enum Codec {
 }
 
 impl Codec {
-    /// Everything that a LiveKit room can carry as pictures.
+    /// All video codecs that a LiveKit room can carry.
     pub const VIDEO: [Self; 5] = [Self::Vp8, Self::Vp9, Self::H264, Self::H265, Self::Av1];
 
     pub const fn kind(self) -> TrackKind {
@@ -92,7 +92,8 @@ impl Codec {
         }
     }
 
-    /// Of a MIME type's second part in any case (`H264`, as in RFC 6184), or of what a user writes.
+    /// Returns the codec of a MIME subtype in upper or lower case (`H264`, as in RFC 6184), or of a user's
+    /// spelling.
     pub fn named(name: &str) -> Option<Self> {
         let all = [
             ("vp8", Self::Vp8),
@@ -105,7 +106,7 @@ impl Codec {
         all.into_iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, codec)| codec)
     }
 
-    /// As it is written for people.
+    /// Returns the name that is shown to people.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Vp8 => "VP8",
@@ -124,7 +125,7 @@ impl fmt::Display for Codec {
     }
 }
 
-/// How a picture must be turned, clockwise, to be upright.
+/// How far a picture must be turned, clockwise, to be upright.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Rotation {
     #[default]
@@ -134,25 +135,25 @@ pub enum Rotation {
     By270,
 }
 
-/// What a video track shows; it decides how the picture is fitted into its cell.
+/// What a video track shows. It decides how the picture is fitted into its cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum VideoSource {
     Camera,
     ScreenShare,
 }
 
-/// Somebody in the room whom others can see.
+/// A participant whom others in the room can see.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Participant {
-    /// One per participant and room; LiveKit's key for him.
+    /// LiveKit's key for the participant: one per participant and room.
     pub identity: String,
-    /// What he is called; may be empty.
+    /// The name that others see; may be empty.
     pub name: String,
-    /// Who joined first has the smallest.
+    /// The participant who joined first has the smallest.
     pub order: u64,
 }
 
-/// Somebody who speaks.
+/// A participant who speaks.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Speaker {
     pub identity: String,
@@ -164,13 +165,13 @@ pub struct Speaker {
 #[derive(Clone, Debug)]
 pub struct EncodedFrame {
     pub codec: Codec,
-    /// When it was captured, on the recording's timeline.
+    /// When the frame was captured, on the recording's timeline.
     pub time: MediaTime,
     /// VP8, VP9: one frame (VP9: all its spatial layers). H.264, H.265: one access unit, Annex B. AV1: one
     /// temporal unit. Opus: one packet.
     pub data: Bytes,
     pub keyframe: bool,
-    /// Of video only.
+    /// Set for video only.
     pub rotation: Rotation,
     /// Something before this frame is missing.
     pub discontinuity: bool,
@@ -184,8 +185,8 @@ pub struct Size {
 }
 
 impl Size {
-    /// Frames up to this width and height are the SFU's own (8x8, 2x2 from LiveKit), nothing that anybody
-    /// filmed: it sends them when a track is muted or leaves.
+    /// The SFU sends frames of up to this width and height (8x8, 2x2 from LiveKit) when a track is muted or
+    /// leaves. They come from no camera.
     const BLANK_SIDE: u32 = 16;
 
     pub const fn is_blank_frame(self) -> bool {
@@ -193,7 +194,7 @@ impl Size {
     }
 }
 
-/// A plane of one component: `stride` bytes a row, of which the first `width` count.
+/// A plane of one component. Each row has `stride` bytes, and the first `width` of them count.
 #[derive(Clone, Copy)]
 pub struct Plane<'a> {
     pub data: &'a [u8],
@@ -207,7 +208,7 @@ pub trait I420: Send + Sync {
     fn planes(&self) -> [Plane<'_>; 3];
 }
 
-/// What the frame looks like apart from what is in the tiles. It may change while a recording runs.
+/// What the frame looks like apart from the tiles' content. It may change while a recording runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct View {
@@ -220,12 +221,12 @@ pub struct View {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Layout {
-    /// Equal cells, filled row by row from the left; as `Speaker` while a screen is shared.
+    /// Equal cells, filled row by row from the left. While a screen is shared, the same as `Speaker`.
     #[default]
     Grid,
-    /// Who speaks on a stage, the others in a column beside it.
+    /// The participant who speaks on a stage, the others in a column beside it.
     Speaker,
-    /// Who speaks, alone.
+    /// The participant who speaks, alone.
     SingleSpeaker,
 }
 
@@ -246,11 +247,11 @@ impl Theme {
     pub const ALL: [Self; 2] = [Self::Dark, Self::Light];
 }
 
-/// How pictures are put into their cells.
+/// How pictures are fitted into their cells.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum FitChoice {
-    /// A landscape camera fills its cell, everything else is shown whole.
+    /// A landscape camera fills its cell, any other picture is shown whole.
     #[default]
     ByShape,
     Cover,
@@ -265,11 +266,11 @@ impl FitChoice {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Decorations {
-    /// The participant's name in a corner of his tile.
+    /// The participant's name in a corner of their tile.
     pub names: bool,
     /// A tile with initials for a participant without a picture.
     pub initials: bool,
-    /// A border around who speaks.
+    /// A border around the participant who speaks.
     pub speaker_border: bool,
     pub watermark: Option<Watermark>,
 }
@@ -281,7 +282,7 @@ pub struct Watermark {
     /// A PNG file, with or without alpha.
     pub file: PathBuf,
     pub corner: Corner,
-    /// 0 (not seen) to 1.
+    /// 0 (invisible) to 1.
     pub opacity: f32,
 }
 
@@ -310,7 +311,7 @@ pub struct Picture {
 /// Decoded sound: interleaved 16-bit stereo at [`AUDIO_RATE`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sound {
-    /// Capture time of the first sample (the decoder's own delay already taken out).
+    /// The capture time of the first sample, without the decoder's own delay.
     pub time: MediaTime,
     pub samples: Vec<i16>,
 }
@@ -322,7 +323,7 @@ pub enum StreamKind {
     Audio,
 }
 
-/// Which of them a file has.
+/// Which of the two streams a file has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Streams {
@@ -342,7 +343,7 @@ impl Streams {
         }
     }
 
-    /// Whether tracks of this kind go into it.
+    /// Returns whether the file has a stream for tracks of this kind.
     pub const fn takes(self, kind: TrackKind) -> bool {
         match kind {
             TrackKind::Audio => self.has(StreamKind::Audio),
@@ -358,11 +359,12 @@ pub struct EncodedSample {
     pub stream: StreamKind,
     /// H.264: AVC format (length-prefixed NAL units). AAC: one raw access unit.
     pub data: Bytes,
-    /// A decoder can start here. Always true for audio.
+    /// A decoder can start here. Always `true` for audio.
     pub keyframe: bool,
 }
 
-/// What a decoder must know before the first sample, from the encoders; nothing of a stream that there is not.
+/// What a decoder must know before the first sample, from the encoders. `None` for a stream that the file
+/// does not have.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StreamSetup {
     /// `AVCDecoderConfigurationRecord` (ISO/IEC 14496-15).
@@ -374,6 +376,6 @@ pub struct StreamSetup {
 pub struct AudioSetup {
     /// `AudioSpecificConfig` (ISO/IEC 14496-3).
     pub specific_config: Bytes,
-    /// Samples that the AAC encoder put in front of the first real one.
+    /// How many samples the AAC encoder put in front of the first real one.
     pub priming: u32,
 }

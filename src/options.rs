@@ -1,7 +1,7 @@
 //! What a recording shall be like: what can be asked for, within which limits, and what that makes together with the
 //! defaults of a service. Pure data, shared by configuration, API, store and worker.
 //!
-//! Does not own the words of the media folders (`media`), nor how a request is read (`api`) or a setting (`config`).
+//! Does not own the words of the media folders (`media`), nor how a request is read (`front`) or a setting (`config`).
 
 use std::ops::RangeInclusive;
 use std::time::Duration;

@@ -1,8 +1,9 @@
-//! The quality report of a recording: what an operator must see to tell what went wrong, where and when. Pure data
-//! with the names and units that users see; the worker fills it in, the store keeps it as JSON, the API shows it.
+//! The quality report of a recording: what an operator must see to find out what went wrong, where and when.
+//! Pure data with the names and units that users see. The worker fills it in, the store keeps it as JSON, the
+//! API shows it.
 //!
-//! All times are milliseconds of the recording: 0 is the first frame of the file. A figure that is added later is 0 in
-//! what was written before.
+//! All times are milliseconds of the recording: 0 is the first frame of the file. A figure that was added
+//! later is 0 in older reports.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

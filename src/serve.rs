@@ -6,7 +6,6 @@
 //! finished before the webhooks that tell of them stop.
 
 mod api_settings;
-mod recorder;
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -21,16 +20,16 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use crate::api::{self, ApiState};
+use crate::admission::{Monitor, Outlook, Slots};
 use crate::config::Config;
-use crate::control::{
-    ControlError, EncoderLookout, Fallback, Handle, Known, Limits, Livekit, LivekitAccess, LivekitError,
-    LivekitLookout, Monitor, Outlook, RetryPolicy, Running, Shared, Shutdown, Stores, Supervisor, Uploads,
-    WorkerProgram, Workforce,
-};
+use crate::control::{ControlError, Handle, Limits, Running, Shared, Shutdown, Supervisor, WorkerProgram};
+use crate::front::{self, ApiState};
+use crate::health::{EncoderProbe, LivekitProbe, SharedStatus};
+use crate::livekit::{Livekit, LivekitAccess, LivekitError};
 use crate::storage::{self, Storage, StorageConfig};
 use crate::store::{Store, StoreError};
 use crate::telemetry::{self, TelemetryError};
+use crate::upload::{Fallback, RetryPolicy, Stores, Uploads};
 use crate::webhook::{Deliverer, Registry, WebhookError};
 
 use api_settings::api_state;
@@ -98,13 +97,13 @@ pub async fn run(config: Config) -> Result<Left, ServeError> {
     create_data_folder(&config)?;
     let store = Store::open(&config.data_dir.database())?;
     let stores = stores(&config).await?;
-    let workforce = Workforce::default();
+    let slots = Slots::default();
     let least_free = config.recording.min_free_disk_mb << 20;
-    let (monitor, outlook) = Monitor::new(config.data_dir.path().to_owned(), least_free, workforce.clone());
-    let watched = Watched { workforce, outlook };
+    let (monitor, outlook) = Monitor::new(config.data_dir.path().to_owned(), least_free, slots.clone());
+    let watched = Watched { slots, outlook };
     let webhooks = Registry::new(store.clone(), config.webhook.targets)?;
     webhooks.adopt(config.webhook.fixed.clone(), Timestamp::now()).await?;
-    let (handle, supervisor, lookouts) = supervisor(&config, store.clone(), stores, watched).await?;
+    let (handle, supervisor, probes) = supervisor(&config, store.clone(), stores, watched).await?;
     let deliverer = Deliverer::new(store.clone(), config.webhook.targets)?;
     let listener = listen(config.api.listen, "listening").await?;
     let metrics = match config.api.metrics_listen {
@@ -112,14 +111,14 @@ pub async fn run(config: Config) -> Result<Left, ServeError> {
         None => None,
     };
     let api = api_state(config, handle, webhooks, telemetry::count()?);
-    let service = Service::start(Parts { monitor, lookouts, deliverer, supervisor, listener, metrics, api });
+    let service = Service::start(Parts { monitor, probes, deliverer, supervisor, listener, metrics, api });
     service.end_after(signals, &store).await
 }
 
 /// What a service is made of.
 struct Parts {
     monitor: Monitor,
-    lookouts: Lookouts,
+    probes: Probes,
     deliverer: Deliverer,
     supervisor: Supervisor,
     listener: TcpListener,
@@ -128,21 +127,21 @@ struct Parts {
 }
 
 /// Who looks whether a recording could be started.
-struct Lookouts {
-    livekit: LivekitLookout,
-    encoders: EncoderLookout,
+struct Probes {
+    livekit: LivekitProbe,
+    encoders: EncoderProbe,
 }
 
 /// What the monitor looks at, and what it says.
 struct Watched {
-    workforce: Workforce,
+    slots: Slots,
     outlook: Outlook,
 }
 
 /// The running parts, each with its own off switch.
 struct Service {
     monitor: Part<()>,
-    lookouts: [Part<()>; 2],
+    probes: [Part<()>; 2],
     deliverer: Part<()>,
     supervisor: JoinHandle<()>,
     shutdown: Shutdown,
@@ -177,23 +176,20 @@ impl Part<()> {
 
 impl Service {
     fn start(parts: Parts) -> Self {
-        let Parts { monitor, lookouts, deliverer, supervisor, listener, metrics, api } = parts;
+        let Parts { monitor, probes, deliverer, supervisor, listener, metrics, api } = parts;
         let shutdown = Shutdown::default();
         let metrics = metrics.map(|listener| {
             let (recorder, figures) = (Arc::clone(&api.recorder), api.metrics.clone());
-            Part::start(|off| api::serve_metrics(listener, recorder, figures, off))
+            Part::start(|off| front::serve_metrics(listener, recorder, figures, off))
         });
         Self {
             metrics,
             monitor: Part::start(|off| monitor.run(off)),
-            lookouts: [
-                Part::start(|off| lookouts.livekit.run(off)),
-                Part::start(|off| lookouts.encoders.run(off)),
-            ],
+            probes: [Part::start(|off| probes.livekit.run(off)), Part::start(|off| probes.encoders.run(off))],
             deliverer: Part::start(|off| deliverer.run(off)),
             supervisor: tokio::spawn(supervisor.run(shutdown.clone())),
             shutdown,
-            api: Part::start(|off| api::serve(listener, api, off)),
+            api: Part::start(|off| front::serve(listener, api, off)),
         }
     }
 
@@ -217,8 +213,8 @@ impl Service {
         deliver_what_is_due(store).await;
         self.deliverer.end().await;
         self.monitor.end().await;
-        for lookout in self.lookouts {
-            lookout.end().await;
+        for probe in self.probes {
+            probe.end().await;
         }
         result.map_err(ServeError::Api)?;
         Ok(left(store).await?)
@@ -340,15 +336,15 @@ async fn supervisor(
     store: Store,
     stores: Stores,
     watched: Watched,
-) -> Result<(Handle, Supervisor, Lookouts), ServeError> {
+) -> Result<(Handle, Supervisor, Probes), ServeError> {
     let livekit = &config.livekit;
     let access = LivekitAccess::from(livekit);
     let rooms = Livekit::new(&livekit.http_url(), &access)?;
     let program = WorkerProgram::this_executable(config.log_level.as_str()).map_err(ServeError::Program)?;
-    let (livekit_known, encoders_known) = (Known::of("LiveKit"), Known::of("encoders"));
-    let lookouts = Lookouts {
-        livekit: LivekitLookout { livekit: rooms.clone(), known: livekit_known.clone() },
-        encoders: EncoderLookout { program: program.path.clone(), known: encoders_known.clone() },
+    let (livekit_status, encoders_status) = (SharedStatus::of("LiveKit"), SharedStatus::of("encoders"));
+    let probes = Probes {
+        livekit: LivekitProbe { livekit: rooms.clone(), known: livekit_status.clone() },
+        encoders: EncoderProbe { program: program.path.clone(), known: encoders_status.clone() },
     };
     let shared = Shared {
         store,
@@ -360,11 +356,11 @@ async fn supervisor(
         max_recordings: config.recording.max_recordings,
         resume_within: config.recording.resume_within,
         shutdown_grace: config.shutdown_grace,
-        workforce: watched.workforce,
+        slots: watched.slots,
         outlook: watched.outlook,
         max_load_percent: config.recording.max_load_percent.get(),
-        livekit_known,
-        encoders_known,
+        livekit_status,
+        encoders_status,
         closed: CancellationToken::new(),
         idle_timeout: config.recording.idle_timeout,
         disabled_codecs: config.recording.disabled_codecs.clone(),
@@ -375,7 +371,7 @@ async fn supervisor(
         running: Running::default(),
     };
     let (handle, supervisor) = Supervisor::new(shared).await?;
-    Ok((handle, supervisor, lookouts))
+    Ok((handle, supervisor, probes))
 }
 
 async fn listen(address: SocketAddr, what: &str) -> Result<TcpListener, ServeError> {

@@ -9,12 +9,12 @@ use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandl
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 
-/// What processes without a configuration of their own go by; a worker inherits it from its service.
+/// The log level of processes without a configuration of their own. A worker inherits it from its service.
 pub const LEVEL_VARIABLE: &str = "LOG_LEVEL";
 
-/// Libraries that speak of every packet are held at `warn` unless the filter names them; so is tungstenite, which writes
-/// down requests with the token in them. What LiveKit's has to say about a connection is told by `room`, with the
-/// recording that it concerns.
+/// Libraries that log every packet are limited to `warn` unless the filter names them. So is tungstenite,
+/// which logs requests with the token in them. `room` logs what matters of LiveKit's signalling crate, with
+/// the recording's span.
 const QUIET: &str = "str0m=warn,hyper=warn,aws=warn,livekit_signaling=off,tungstenite=warn";
 
 #[derive(Debug, thiserror::Error)]
@@ -31,7 +31,7 @@ pub enum TelemetryError {
     Metrics(#[source] BuildError),
 }
 
-/// `level` is a level, or a filter as `tracing_subscriber` knows it.
+/// `level` is a level, or a filter in the syntax of `tracing_subscriber`.
 pub fn init(level: &str) -> Result<(), TelemetryError> {
     let filter = filter(level)?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
@@ -43,12 +43,12 @@ pub fn init(level: &str) -> Result<(), TelemetryError> {
     set.map_err(TelemetryError::Twice)
 }
 
-/// From now on what is counted anywhere in this process is kept, for the answer's `render`.
+/// Keeps all metrics of this process from now on. The result's `render` returns them.
 pub fn count() -> Result<PrometheusHandle, TelemetryError> {
     PrometheusBuilder::new().install_recorder().map_err(TelemetryError::Metrics)
 }
 
-/// The level that the environment names, or else this one.
+/// Returns the level from the environment, or else `default`.
 pub fn inherited_level(default: &str) -> String {
     let named = std::env::var(LEVEL_VARIABLE).ok().filter(|level| !level.trim().is_empty());
     named.unwrap_or_else(|| default.to_owned())

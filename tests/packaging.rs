@@ -72,6 +72,7 @@ fn containers_have_the_versions_that_the_tests_run_against() {
     let rust = version("RUST_VERSION");
     assert_eq!(value(&docker, "FROM rust:"), format!("{rust}-slim-bookworm AS build"));
     assert_eq!(value(&read("Cargo.toml"), "rust-version = "), format!("{rust:?}"));
+    assert_eq!(value(&read("rust-toolchain.toml"), "channel = "), format!("\"{rust}.0\""));
 }
 
 #[test]

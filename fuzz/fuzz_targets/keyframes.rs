@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 use egressd::media::Codec;
-use egressd::room::fuzzing::{KeyframeGate, Verdict, can_start_decoder};
+use egressd::room::fuzzing::{KeyframeGate, GateDecision, can_start_decoder};
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
 
@@ -35,9 +35,9 @@ fuzz_target!(|steps: Vec<Step>| {
                 now += Duration::from_millis(later_ms.into());
                 decodable = keyframe || (decodable && contiguous);
                 match gate.frame(keyframe, contiguous, now) {
-                    Verdict::Pass => assert!(decodable),
-                    Verdict::Drop => {}
-                    Verdict::DropAndRequest => request(now),
+                    GateDecision::Pass => assert!(decodable),
+                    GateDecision::Drop => {}
+                    GateDecision::DropAndRequest => request(now),
                 }
             }
             Step::Wanted { later_ms } => {

@@ -4,7 +4,7 @@
 
 #![no_main]
 
-use egressd::api::fuzzing::{admits, options, room, view_change, webhook};
+use egressd::front::fuzzing::{admits, options, room, view_change, webhook};
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
 

@@ -9,7 +9,7 @@ use std::convert::Infallible;
 
 use bytes::Bytes;
 use egressd::media::{AudioSetup, EncodedSample, Size, StreamKind, StreamSetup, Streams};
-use egressd::mp4::{FragmentWriter, MediaRange, MovieConfig, SpoolReader, last_pictures, scan};
+use egressd::mp4::{FragmentWriter, SpoolRange, MovieConfig, SpoolReader, last_pictures, scan};
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
 
@@ -63,7 +63,7 @@ fuzz_target!(|input: Input| {
 });
 
 /// Up to the first fault that stays.
-fn read<'a>(reader: &mut SpoolReader, pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<MediaRange> {
+fn read<'a>(reader: &mut SpoolReader, pieces: impl IntoIterator<Item = &'a [u8]>) -> Vec<SpoolRange> {
     let mut ranges = Vec::new();
     for piece in pieces {
         match reader.feed(piece) {

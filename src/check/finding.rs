@@ -1,19 +1,19 @@
-//! What a check finds: a line about one thing, how good it is, and what to do about it. Pure data.
+//! The findings of a check: what is checked, how good it is, and what to do about it. Pure data.
 
 use serde::Serialize;
 
-/// The worst counts, so they are in this order.
+/// In this order, because the worst one decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Grade {
     Ok,
-    /// Recordings can be made; somebody should look at it all the same.
+    /// Recordings can be made, but an operator should look at this.
     Warning,
     /// No recording can be made, or it would be lost.
     Fault,
 }
 
-/// What a finding is about, in the order in which they are told.
+/// The subject of a finding. Findings are shown in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Subject {
@@ -88,13 +88,13 @@ impl Subject {
         Finding { subject: self, grade: Grade::Fault, says: says.into(), advice: Some(advice.into()) }
     }
 
-    /// Something that needs settings which are not usable.
+    /// Returns the finding for a subject whose settings are not usable.
     pub fn not_checked(self) -> Finding {
         self.fault("not checked, as its settings are not usable", "set right what the configuration lacks")
     }
 }
 
-/// An error's causes in one sentence, without saying anything twice.
+/// Returns an error with its causes as one sentence, without repetitions.
 pub fn sentence(error: &dyn std::error::Error) -> String {
     let mut sentence = error.to_string();
     let mut cause = error.source();

@@ -1,15 +1,17 @@
-//! LiveKit: whether it can be reached, takes the key, lets a recorder's websocket through, and what its clock says.
+//! LiveKit: whether it can be reached, accepts the key and lets a recorder's websocket through, and what its
+//! clock says.
 
 use jiff::SignedDuration;
 
 use super::finding::{Finding, Subject, sentence};
 use crate::config::LivekitConfig;
-use crate::control::{Answered, Livekit, LivekitAccess, LivekitError};
+use crate::livekit::{Answered, Livekit, LivekitAccess, LivekitError};
 use crate::room;
 
-/// From here on somebody should set a clock right. The answer's date is good to half a second, and it takes a moment.
+/// From this difference on, a clock should be corrected. The date in the answer is exact to half a second,
+/// and the answer takes a moment.
 const APART: SignedDuration = SignedDuration::from_secs(3);
-/// Tokens are valid for a minute more than they say.
+/// LiveKit accepts tokens for a minute longer than they say.
 const TOO_FAR_APART: SignedDuration = SignedDuration::from_secs(60);
 
 pub async fn check(config: &LivekitConfig) -> Vec<Finding> {
@@ -41,7 +43,8 @@ pub async fn check(config: &LivekitConfig) -> Vec<Finding> {
     findings
 }
 
-/// Nothing where LiveKit was not even reached, and all that can be said is said already.
+/// Tries the websocket, and the token if LiveKit accepts the key. Returns `None` if LiveKit was not reached,
+/// because another finding says so.
 async fn signalling(
     livekit: &Livekit,
     answered: &Result<Answered, LivekitError>,
@@ -51,7 +54,7 @@ async fn signalling(
             Ok(()) => livekit.try_token().await,
             stopped => stopped,
         }),
-        // Without a key that is taken there is still something to be known.
+        // Even if LiveKit does not accept the key, the websocket can be tried.
         Err(
             LivekitError::UnknownKey
             | LivekitError::WrongSecret

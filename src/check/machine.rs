@@ -1,4 +1,4 @@
-//! This machine: the folder that must survive, room on its disk, and how many recordings it will bear.
+//! This machine: the data folder, the space on its disk, and how many recordings it can make.
 
 use std::io;
 use std::net::SocketAddr;
@@ -9,16 +9,17 @@ use rustix::process::{Resource, getrlimit};
 use tokio::net::TcpListener;
 
 use super::finding::{Finding, Subject, sentence};
+use crate::admission;
+use crate::admission::{Load, Meter, Pool};
 use crate::config::{DataDir, RecordingConfig};
-use crate::control::{self, Load, Meter, Pool};
 use crate::options::RecordingOptions;
 use crate::store::{Store, StoreError};
 
 const GB: f64 = 1e9;
-/// Between two looks at what the processors do.
+/// How long the load of the processors is measured.
 const LOOK: Duration = Duration::from_secs(1);
-/// A worker was seen to hold 46 with eight tracks, four a track; a service about ten a recording, its upload's four
-/// connections among them.
+/// A worker was measured with 46 open files for eight tracks, four for each track. A service has about ten
+/// for each recording, including the four connections of its upload.
 const FILES_AT_LEAST: u64 = 1024;
 
 #[derive(Debug, thiserror::Error)]
@@ -33,7 +34,7 @@ enum FolderFault {
     Existing(#[source] StoreError),
 }
 
-/// The folder of the database: tried with a database of its own, which is removed.
+/// Tries the folder of the database with a test database, which is removed again.
 pub async fn data_folder(data_dir: &DataDir) -> Finding {
     let (folder, database) = (data_dir.path().to_owned(), data_dir.database());
     let shown = folder.display().to_string();
@@ -61,10 +62,10 @@ fn try_folder(folder: &Path, database: &Path) -> Result<(), FolderFault> {
     }
 }
 
-/// How much of a recording the disk with the spools has room for.
+/// Says how long a recording can be before the disk of the spools is full.
 pub async fn disk(data_dir: &DataDir, recording: &RecordingConfig, copies: u64) -> Finding {
     let folder = data_dir.path().to_owned();
-    let free = tokio::task::spawn_blocking(move || control::free_bytes(&existing(&folder))).await;
+    let free = tokio::task::spawn_blocking(move || admission::free_bytes(&existing(&folder))).await;
     match free.map_err(io::Error::other).and_then(|free| free) {
         Ok(free) => room(free, recording.min_free_disk_mb << 20, hour(&recording.defaults) * copies),
         Err(error) => Subject::Disk.warning(
@@ -74,7 +75,7 @@ pub async fn disk(data_dir: &DataDir, recording: &RecordingConfig, copies: u64) 
     }
 }
 
-/// `an_hour` of a recording takes so many bytes, at the most.
+/// `an_hour` is the most bytes that an hour of a recording takes.
 fn room(free: u64, least_free: u64, an_hour: u64) -> Finding {
     let usable = free.saturating_sub(least_free);
     let says = format!(
@@ -95,7 +96,7 @@ fn hour(options: &RecordingOptions) -> u64 {
     u64::from(options.video_kbps + options.audio_kbps) * 1000 / 8 * 3600
 }
 
-/// The folder itself, or the nearest above it that there is.
+/// Returns the folder itself, or its nearest ancestor that exists.
 fn existing(folder: &Path) -> PathBuf {
     let absolute = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
     absolute.ancestors().find(|ancestor| ancestor.exists()).unwrap_or(&absolute).to_owned()
@@ -113,7 +114,7 @@ pub fn files() -> Finding {
     }
 }
 
-/// How many recordings may run at a time, as a service would decide it now.
+/// Says how many recordings may run at a time, as the service would decide now.
 pub async fn capacity(recording: &RecordingConfig) -> Finding {
     let load = measured().await;
     let percent = recording.max_load_percent.get();
@@ -122,9 +123,9 @@ pub async fn capacity(recording: &RecordingConfig) -> Finding {
 
 async fn measured() -> Load {
     let (begun, mut meter) = (Instant::now(), Meter::default());
-    meter.take(control::sample(begun.elapsed(), &[]));
+    meter.take(admission::sample(begun.elapsed(), &[]));
     tokio::time::sleep(LOOK).await;
-    meter.take(control::sample(begun.elapsed(), &[]))
+    meter.take(admission::sample(begun.elapsed(), &[]))
 }
 
 fn judged(load: &Load, bears: usize, allowed: Option<usize>) -> Finding {
@@ -157,7 +158,7 @@ fn judged(load: &Load, bears: usize, allowed: Option<usize>) -> Finding {
     }
 }
 
-/// Whether the service could listen where it is to.
+/// Tries whether the service could listen on its address.
 pub async fn api(listen: SocketAddr) -> Finding {
     match TcpListener::bind(listen).await {
         Ok(_) => Subject::Api.ok(format!("it can listen on {listen}")),

@@ -1,4 +1,4 @@
-//! What is needed to make pictures and sound: encoders, decoders and fonts, each really tried.
+//! What pictures and sound need: encoders, decoders and fonts. Each of them is really tried.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::{compose, decode};
 
 const INSTALL: &str = "install GStreamer 1.22 or newer with the plugin sets base, good, bad, ugly and libav";
 
-/// With the settings of a recording whose start asks for nothing.
+/// Tries the encoders with the settings of a recording whose start asks for nothing.
 pub async fn encoders(options: &RecordingOptions) -> Finding {
     let RecordingOptions { width, height, frame_rate, .. } = *options;
     match try_encoders(options).await {
@@ -23,7 +23,7 @@ pub async fn encoders(options: &RecordingOptions) -> Finding {
     }
 }
 
-/// How long a second of such a recording takes.
+/// Encodes a second of such a recording; returns how long that took.
 pub async fn try_encoders(options: &RecordingOptions) -> Result<Duration, EncodeError> {
     let RecordingOptions { streams, width, height, frame_rate, video_kbps, audio_kbps, .. } = *options;
     let size = Size { width, height };
@@ -54,7 +54,7 @@ pub async fn decoders(disabled: &[Codec]) -> Finding {
 }
 
 pub async fn fonts(recording: Option<&RecordingConfig>) -> Finding {
-    // Looks at every font file there is.
+    // Reads every font file of the machine.
     let found = tokio::task::spawn_blocking(compose::installed_fonts).await.unwrap_or(0);
     let wanted = recording.is_some_and(|recording| {
         let decorations = &recording.defaults.decorations;

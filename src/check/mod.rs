@@ -1,8 +1,8 @@
 //! `egressd check`: says in words what works and what does not, before anybody relies on it.
 //!
-//! Everything is tried as a service would use it: LiveKit is asked, a test object goes through the store, a second is
-//! encoded. Contract: whatever fails, the rest is looked at all the same; nothing is left behind that it has made; no
-//! secret is shown; the answer is good only if recordings could be made.
+//! Everything is tried as the service would use it: LiveKit is called, a test object goes through the store,
+//! a second is encoded. Contract: if one thing fails, the others are tried all the same. A check leaves
+//! nothing behind and shows no secret. Its result is good only if recordings could be made.
 
 mod finding;
 mod livekit;
@@ -26,7 +26,7 @@ use crate::media::{Decorations, Size};
 use crate::options::RecordingOptions;
 use crate::storage::StorageConfig;
 
-/// A folder needs the spool, the parts and the joined file; a bucket leaves the spool.
+/// A folder needs space for the spool, the parts and the joined file; with a bucket there is only the spool.
 const COPIES_IN_A_FOLDER: u64 = 3;
 
 #[derive(Args, Debug)]
@@ -36,16 +36,16 @@ pub struct CheckArgs {
     pub json: bool,
 }
 
-/// Whether recordings could be made.
+/// Whether recordings can be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Rating {
     Usable,
     Unusable,
 }
 
 /// # Errors
-/// If standard output takes nothing.
-pub async fn run(args: CheckArgs) -> io::Result<Verdict> {
+/// If standard output cannot be written to.
+pub async fn run(args: CheckArgs) -> io::Result<Rating> {
     let findings = everything(Examined::load()).await;
     let shown = match args.json {
         true => show::json(&findings) + "\n",
@@ -53,15 +53,15 @@ pub async fn run(args: CheckArgs) -> io::Result<Verdict> {
     };
     io::stdout().lock().write_all(shown.as_bytes())?;
     Ok(match show::overall(&findings) {
-        Grade::Ok | Grade::Warning => Verdict::Usable,
-        Grade::Fault => Verdict::Unusable,
+        Grade::Ok | Grade::Warning => Rating::Usable,
+        Grade::Fault => Rating::Unusable,
     })
 }
 
-/// Makes a second of a recording whose start asks for nothing.
+/// Encodes a second of a recording whose start asks for nothing.
 ///
 /// # Errors
-/// If it cannot be made.
+/// If encoding fails.
 pub async fn try_encoders() -> Result<(), EncodeError> {
     media::try_encoders(&RecordingOptions::default()).await.map(drop)
 }
@@ -86,16 +86,18 @@ fn configuration(examined: &Examined) -> Vec<Finding> {
         subject: Subject::Configuration,
         grade: Grade::Fault,
         says: format!("{}: {}", fault.name, fault.what),
-        // Once is enough.
+        // Only the last fault needs the advice.
         advice: (number == last).then(|| "docs/configuration.md lists every setting".to_owned()),
     };
     examined.faults.iter().enumerate().map(finding).collect()
 }
 
-/// What needs a setting that is not usable is said not to be checked.
+/// Checks everything but the configuration. A subject whose settings are not usable is reported as not
+/// checked.
 async fn parts(parts: Option<&Parts>) -> Vec<Finding> {
     let recording = parts.and_then(|parts| parts.recording.as_ref());
-    // Together: most of it is waiting for others. But what the processors do is measured while nothing of this is done.
+    // The checks run together, because most of them wait for others. The load of the processors is measured
+    // before, while nothing else runs.
     let capacity = capacity(recording).await;
     let (livekit, store, fallback, encoders, decoders, fonts) = tokio::join!(
         livekit(parts),
@@ -164,7 +166,7 @@ async fn local(parts: Option<&Parts>, recording: Option<&RecordingConfig>) -> Ve
     findings
 }
 
-/// Whether the picture can be read; nothing if there is to be none.
+/// Checks whether the watermark's file can be read. Returns `None` if no watermark is configured.
 fn watermark(recording: &RecordingConfig) -> Option<Finding> {
     let options = &recording.defaults;
     let watermark = options.decorations.watermark.clone()?;
@@ -191,7 +193,7 @@ fn colour() -> Colour {
     if io::stdout().is_terminal() && !unwanted { Colour::Terminal } else { Colour::Plain }
 }
 
-/// Folders that there were not before, the deepest first.
+/// Folders that did not exist before the check, the deepest first.
 struct Footprints(Vec<PathBuf>);
 
 impl Footprints {
@@ -212,7 +214,7 @@ impl Footprints {
         Self(missing)
     }
 
-    /// A folder that somebody else uses by now is not empty, and stays.
+    /// Removes the folders. A folder that is in use by now is not empty, and stays.
     fn remove(self) {
         for folder in self.0 {
             if let Err(error) = std::fs::remove_dir(&folder) {

@@ -1,4 +1,4 @@
-//! How findings are shown: lines for people, one JSON object for machines. Pure.
+//! How findings are shown: lines for people, one JSON object for programs. Pure.
 
 use std::fmt::Write;
 
@@ -6,11 +6,11 @@ use serde::Serialize;
 
 use super::finding::{Finding, Grade};
 
-/// Wide enough for each word of a grade and of a subject.
+/// Wide enough for every word of a grade and of a subject.
 const GRADE_WIDTH: usize = 9;
 const SUBJECT_WIDTH: usize = 15;
 
-/// Whether words may be coloured.
+/// Whether words are coloured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Colour {
     Plain,
@@ -24,12 +24,12 @@ struct Report<'a> {
     checks: &'a [Finding],
 }
 
-/// The worst of all.
+/// Returns the worst grade of all findings.
 pub fn overall(findings: &[Finding]) -> Grade {
     findings.iter().map(|finding| finding.grade).max().unwrap_or(Grade::Ok)
 }
 
-/// A line a finding, what to do about it below, and how it stands at the end.
+/// Returns a line for each finding, its advice below it, and a summary at the end.
 pub fn text(findings: &[Finding], colour: Colour) -> String {
     let mut text = String::new();
     for finding in findings {

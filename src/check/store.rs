@@ -1,4 +1,4 @@
-//! Where recordings go: whether everything can be done there that a recording needs.
+//! The store: whether it can do everything that a recording needs.
 
 use std::error::Error;
 
@@ -6,7 +6,7 @@ use super::finding::{Finding, Subject, sentence};
 use crate::room;
 use crate::storage::{self, Step, StorageConfig, StorageError, Tried};
 
-/// How the settings of a store begin.
+/// The prefix of a store's settings.
 #[derive(Clone, Copy)]
 pub enum Which {
     First,
@@ -45,7 +45,7 @@ fn says(step: Step, error: &StorageError) -> String {
     format!("{what}: {}", cause(error))
 }
 
-/// What the store said, without what was being done.
+/// Returns what the store said, without the action that failed.
 fn cause(error: &StorageError) -> String {
     match error {
         StorageError::Denied { code, message, .. }
@@ -64,7 +64,7 @@ fn cause(error: &StorageError) -> String {
     }
 }
 
-/// Of an SDK's many layers the last one says what happened.
+/// The last one of an SDK's nested errors says what happened.
 fn innermost(error: &(dyn Error + 'static)) -> String {
     let mut last = error;
     while let Some(source) = last.source() {
@@ -80,7 +80,7 @@ fn advice(step: Step, error: &StorageError, prefix: &str) -> String {
             ("SignatureDoesNotMatch", _) => {
                 format!("{prefix}MINIO_SECRET_KEY must be the secret of {prefix}MINIO_ACCESS_KEY")
             }
-            // S3 always says which; whoever gives a bare status is something else.
+            // S3 always sends a code; a server that sends a bare status is not S3.
             (code, _) if code.starts_with("status ") => not_s3(prefix),
             ("RequestTimeTooSkewed", _) => "set the clocks of both machines by NTP".to_owned(),
             (_, step) => format!("allow this key {} on the bucket and its objects", permissions(step)),

@@ -1,11 +1,11 @@
-//! The frame under construction: I420, tightly packed, as the encoder takes it. Owns its bytes and
-//! the background; what is drawn on it comes from [`super::scale`].
+//! The frame under construction: I420, tightly packed, as the encoder takes it. Owns its bytes and the
+//! background. [`super::scale`] draws the pictures on it.
 
 use crate::media::{Size, Theme};
 
 use super::layout::Rect;
 
-/// Y, U and V. Both colours are the same in all of limited-range YCbCr (ITU-R BT.601 and BT.709).
+/// Y, U and V. Both colours have the same values in every limited-range YCbCr (ITU-R BT.601 and BT.709).
 pub(super) const fn background(theme: Theme) -> [u8; 3] {
     match theme {
         Theme::Dark => [16, 128, 128],
@@ -25,7 +25,7 @@ pub(super) struct CanvasPlane<'a> {
 }
 
 impl Canvas {
-    /// `size` must be even both ways.
+    /// The width and the height of `size` must be even.
     pub(super) fn new(size: Size, theme: Theme) -> Self {
         let luma = size.width as usize * size.height as usize;
         let mut canvas = Self { size, bytes: vec![0; luma / 2 * 3] };
@@ -43,12 +43,12 @@ impl Canvas {
         }
     }
 
-    /// Puts the background back where a tile can have been drawn in `cell`.
+    /// Fills `cell` with the background, wherever a tile can have been drawn in it.
     pub(super) fn clear_cell(&mut self, cell: Rect, theme: Theme) {
         self.fill(cell, background(theme));
     }
 
-    /// Gives a part of the frame one colour, as Y, U and V.
+    /// Fills a part of the frame with one colour, given as Y, U and V.
     pub(super) fn fill(&mut self, part: Rect, colour: [u8; 3]) {
         let parts = [part, part.chroma(), part.chroma()];
         for ((plane, part), value) in self.planes().into_iter().zip(parts).zip(colour) {
@@ -56,7 +56,7 @@ impl Canvas {
         }
     }
 
-    /// The planes Y, U and V.
+    /// Returns the planes Y, U and V.
     pub(super) fn planes(&mut self) -> [CanvasPlane<'_>; 3] {
         let Size { width, height } = self.size;
         let luma = width as usize * height as usize;
@@ -69,7 +69,7 @@ impl Canvas {
 }
 
 impl<'a> CanvasPlane<'a> {
-    /// The rows of a part of the plane.
+    /// Returns the rows of a part of the plane.
     pub(super) fn rows(self, part: Rect) -> impl Iterator<Item = &'a mut [u8]> {
         let columns = part.x as usize..(part.x + part.width) as usize;
         let rows = self.data.chunks_exact_mut(self.width as usize);

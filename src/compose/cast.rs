@@ -1,30 +1,31 @@
-//! Who is in the room and what they publish, at one moment: participants, tracks, who speaks, and how the frame
-//! is to look. Pure; one change after the other makes it what it is at the next moment.
+//! The room at one moment: participants, tracks, who speaks, and the layout. Pure: each `Change` turns it
+//! into the room of a later moment.
 //!
-//! The composer keeps two of them: what it was told, and what the ticks have come to.
+//! The composer keeps two of them: one with all changes that it was told, and one with the changes up to the
+//! last tick.
 
 use std::sync::Arc;
 
 use crate::ids::TrackSid;
 use crate::media::{Participant, VideoSource, View};
 
-/// Tells a tile from every other of the recording, also from an earlier one of the same track.
+/// Identifies a tile within the recording. A new publication of the same track has another id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct TileId {
-    /// Tiles lie in this order: who joined first is first,
+    /// Tiles are ordered by this first: the participant who joined first comes first,
     pub order: u64,
-    /// and of those, what was published first.
+    /// and within a participant by this: the track that was published first comes first.
     pub publication: u64,
 }
 
 impl TileId {
-    /// Of the tile that stands for a participant without a camera. Publications count from 1.
+    /// The id of the tile of a participant without a camera. Publications count from 1.
     pub(super) const fn of_person(order: u64) -> Self {
         Self { order, publication: 0 }
     }
 }
 
-/// Something that was told to the composer.
+/// A change that the composer was told.
 #[derive(Clone, Debug)]
 pub(super) enum Change {
     View(View),
@@ -39,7 +40,7 @@ pub(super) enum Change {
 #[derive(Clone, Debug)]
 pub(super) enum TrackChange {
     Muted(bool),
-    /// It cannot be decoded: this is shown instead.
+    /// The track cannot be decoded: its tile shows this text instead.
     Placeholder(Arc<str>),
     Removed,
 }
@@ -48,7 +49,7 @@ pub(super) enum TrackChange {
 pub(super) struct Track {
     pub id: TileId,
     pub sid: TrackSid,
-    /// The identity of the participant whose it is.
+    /// The identity of the participant who publishes the track.
     pub publisher: String,
     pub source: VideoSource,
 }
@@ -89,29 +90,29 @@ impl Cast {
                     *sending = if *muted { Sending::Muted } else { Sending::Active };
                 }
             }
-            // What is shown of a track is known to the track.
+            // The track's `VideoState` keeps what its tile shows.
             Change::OfTrack(_, TrackChange::Placeholder(_)) => {}
             Change::OfTrack(id, TrackChange::Removed) => self.tracks.retain(|(track, _)| track.id != *id),
         }
     }
 
-    /// The present publication of a track.
+    /// Returns the present publication of a track.
     pub(super) fn track(&self, sid: &TrackSid) -> Option<&Track> {
         self.tracks.iter().map(|(track, _)| &**track).find(|track| track.sid == *sid)
     }
 
-    /// The tracks that are not muted, in the order of their tiles.
+    /// Returns the tracks that are not muted, in the order of their tiles.
     pub(super) fn active_tracks(&self) -> impl Iterator<Item = &Track> {
         let active = self.tracks.iter().filter(|(_, sending)| *sending == Sending::Active);
         active.map(|(track, _)| &**track)
     }
 
-    /// In order of joining.
+    /// Returns the participants in order of joining.
     pub(super) fn people(&self) -> impl Iterator<Item = &Participant> {
         self.people.iter().map(|person| &**person)
     }
 
-    /// What a participant is called; his identity, if he has no name.
+    /// Returns a participant's name, or the identity if there is no name.
     pub(super) fn name_of<'a>(&'a self, identity: &'a str) -> &'a str {
         let person = self.people.iter().find(|person| person.identity == identity);
         person.map(|person| person.name.trim()).filter(|name| !name.is_empty()).unwrap_or(identity)
@@ -121,7 +122,7 @@ impl Cast {
         self.speaking.iter().any(|speaking| speaking == identity)
     }
 
-    /// Takes somebody in, or what has changed of him.
+    /// Adds a participant, or replaces a known one.
     fn join(&mut self, participant: &Arc<Participant>) {
         self.people.retain(|person| person.identity != participant.identity);
         let place = self.people.partition_point(|person| person.order < participant.order);

@@ -1,5 +1,5 @@
-//! The composer: takes what the tracks give, makes one tick after the other. Owns the count of the
-//! ticks and which video tracks there are; everything else is done by the files beside it.
+//! The composer: takes the tracks' pictures and sound, and makes one tick after the other. Owns the count of
+//! the ticks and the list of video tracks; the other files of this folder do everything else.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -19,21 +19,20 @@ use super::frame::Frame;
 use super::hold::Hold;
 use super::layout::Rect;
 use super::looks;
-use super::mixer::Mixer;
 use super::plan::Seat;
 use super::scene::Scene;
+use super::sound::{Mixer, VoiceCounters};
 use super::turn;
 use super::video::{Showing, VideoState};
-use super::voice::VoiceCounters;
 
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
-/// Ticks are a second or some behind, and a room tells some changes a second. Beyond this, the oldest takes effect
-/// before its time.
+/// Ticks are a second or some behind, and a room has some changes a second. Beyond this number, the oldest
+/// change takes effect before its time.
 const CHANGES_MAX: usize = 1024;
 
 #[derive(Clone, Debug)]
 pub struct ComposeOptions {
-    /// Where there is to be no picture, there is no canvas and nothing is drawn; what follows is of no meaning then.
+    /// Without video, there is no canvas and nothing is drawn. The fields below then have no meaning.
     pub streams: Streams,
     pub size: Size,
     /// Ticks per second.
@@ -48,7 +47,7 @@ impl ComposeOptions {
     }
 }
 
-/// Options from which no picture or no sound can be made.
+/// Why no pictures or no sound can be made from the options.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ComposeError {
     #[error("width and height must be even and not zero, not {width}x{height}")]
@@ -61,15 +60,15 @@ pub enum ComposeError {
     Watermark { file: PathBuf, fault: WatermarkFault },
 }
 
-/// A video track as it is announced.
+/// A video track as the caller announces it.
 #[derive(Clone, Debug)]
 pub struct VideoTrack {
     pub sid: TrackSid,
-    /// The identity of the participant whose it is.
+    /// The identity of the participant who publishes the track.
     pub publisher: String,
     pub source: VideoSource,
-    /// Tiles lie in ascending order of this number, those with the same number in the order in
-    /// which they were added: the place of the participant in the order of joining.
+    /// The participant's place in the order of joining. Tiles are in ascending order of this number. Those
+    /// with the same number are in the order in which they were added.
     pub order: u64,
 }
 
@@ -84,24 +83,24 @@ pub struct Tick<'a> {
     pub sound: &'a [i16],
 }
 
-/// Times given to it are on the recording's timeline, and what they are given with takes effect at the first
-/// tick that is not earlier, in the order in which it was told: a time that is earlier than the one told
-/// before counts as that. Calls that name a track that is not there (any more) do nothing: a decoder may well give
-/// something out after its track has gone.
+/// All times are on the recording's timeline. A change takes effect at the first tick that is not earlier
+/// than its time. Changes take effect in the order of the calls: a time before that of the last call counts
+/// as equal to it. Calls for a track that does not exist (any more) do nothing: a decoder may return
+/// something after its track has been removed.
 pub struct Composer {
     has_picture: bool,
     frame_rate: u32,
     next_tick: u64,
     publications: u64,
-    /// The room as it was told.
+    /// The room with all changes that the composer was told.
     told: Cast,
-    /// What the ticks have not come to. Times never decrease.
+    /// The changes that no tick has reached. Times never decrease.
     changes: VecDeque<(MediaTime, Change)>,
-    /// The room as it is at the tick made last.
+    /// The room at the last tick.
     cast: Cast,
-    /// Of the tracks that the last tick had and of those told since, in the order of their tiles.
+    /// The tracks of the last tick and those that were added since, in the order of their tiles.
     videos: Vec<VideoState>,
-    /// The same, until somebody takes them.
+    /// The figures of tracks that have ended, until the caller takes them.
     ended: Vec<(TrackSid, VideoFigures)>,
     decorations: Decorations,
     scene: Scene,
@@ -151,22 +150,22 @@ impl Composer {
         })
     }
 
-    /// Goes on, before the first tick, with a recording that another composer began: `next_tick` is the first one to
-    /// be made. If its last frame is known (I420, tightly packed), it is seen until the room was `joined` and everybody
-    /// in it can be seen, at most three seconds longer.
-    pub fn go_on(&mut self, next_tick: u64, last_frame: Option<Vec<u8>>, joined: MediaTime) {
+    /// Resumes, before the first tick, a recording that another composer began. `next_tick` is the first tick
+    /// to make. If `last_frame` is known (I420, tightly packed), it is shown until the room was `joined` and
+    /// everybody in it can be seen, for three seconds at most after joining.
+    pub fn resume(&mut self, next_tick: u64, last_frame: Option<Vec<u8>>, joined: MediaTime) {
         self.next_tick = next_tick;
         self.mixer = Mixer::at(i64::try_from(self.frames_before(next_tick)).unwrap_or(i64::MAX));
         let whole = last_frame.filter(|frame| frame.len() == self.frame.canvas().len());
         self.hold = whole.map_or(Hold::Over, |frame| Hold::On { frame, joined });
     }
 
-    /// From then on the frame is divided and filled like this.
+    /// Changes how the frame is divided and filled.
     pub fn set_view(&mut self, view: View, at: MediaTime) {
         self.change(Change::View(view), at);
     }
 
-    /// Somebody is there, or has another name now.
+    /// Adds a participant, or changes the name of a known one.
     pub fn add_participant(&mut self, participant: Participant, at: MediaTime) {
         self.change(Change::Joined(Arc::new(participant)), at);
     }
@@ -175,14 +174,14 @@ impl Composer {
         self.change(Change::Left(identity.to_owned()), at);
     }
 
-    /// Who speaks from then on, the loudest first.
+    /// Sets who speaks from `at` on, loudest first.
     pub fn set_speakers(&mut self, speakers: &[Speaker], at: MediaTime) {
         self.scene.hear(speakers, at);
         let identities = speakers.iter().map(|speaker| speaker.identity.clone());
         self.change(Change::Speakers(identities.collect()), at);
     }
 
-    /// A track is published. It takes its cell with the first picture that is due at a tick.
+    /// Adds a published track. It takes its cell with the first picture that is due at a tick.
     pub fn add_video(&mut self, track: VideoTrack, at: MediaTime) {
         let VideoTrack { sid, publisher, source, order } = track;
         if self.told.track(&sid).is_some() {
@@ -196,15 +195,15 @@ impl Composer {
         self.change(Change::Published(track), at);
     }
 
-    /// A muted track gives up its cell. Unmuted, it takes it again with the first picture captured
-    /// since.
+    /// Mutes or unmutes a track. A muted track loses its cell. Unmuted, it takes a cell again with the first
+    /// picture that is captured afterwards.
     pub fn set_video_muted(&mut self, sid: &TrackSid, muted: bool, at: MediaTime) {
         if let Some(track) = self.tile(sid) {
             self.change(Change::OfTrack(track, TrackChange::Muted(muted)), at);
         }
     }
 
-    /// Shows `label` in the place of the track's picture, until a picture comes: it cannot be decoded.
+    /// Shows `label` instead of the track's picture until a picture comes: the track cannot be decoded.
     pub fn set_placeholder(&mut self, sid: &TrackSid, label: &str, at: MediaTime) {
         if let Some(track) = self.tile(sid) {
             self.change(Change::OfTrack(track, TrackChange::Placeholder(label.into())), at);
@@ -217,8 +216,8 @@ impl Composer {
         }
     }
 
-    /// The next picture of a track. Only a bounded number is kept, so ask
-    /// [`Composer::wants_picture`] first and leave the rest in the decoder.
+    /// Takes the next picture of a track. Only a bounded number is kept, so ask [`Composer::wants_picture`]
+    /// first and leave the rest in the decoder.
     pub fn picture(&mut self, sid: &TrackSid, picture: Picture) {
         if let Some(id) = self.tile(sid)
             && let Some(video) = self.videos.iter_mut().find(|video| video.id == id)
@@ -227,16 +226,17 @@ impl Composer {
         }
     }
 
-    /// Whether a further picture of the track could matter to the next tick: none is here yet that
-    /// is later than it.
+    /// Returns whether the next tick may need a further picture of the track: it does while no picture is
+    /// later than the tick.
     pub fn wants_picture(&self, sid: &TrackSid) -> bool {
         let (tile, next_tick) = (self.tile(sid), self.next_tick_time());
         self.videos.iter().any(|video| Some(video.id) == tile && video.wants_picture(next_tick))
     }
 
-    /// The tracks whose pictures are needed, and the size in which they are drawn (before they are turned upright, and
-    /// with what is cut off), as of all that was told up to now: ahead of the ticks, so that pictures are there when
-    /// the tick that shows them is made. A track that is not named is shown nowhere.
+    /// Returns the tracks whose pictures are needed, and the size in which each is drawn (before it is turned
+    /// upright, and with what is cut off). The result includes all changes that the composer was told, ahead
+    /// of the ticks, so that pictures have arrived when their tick is made. A track that is not listed is not
+    /// shown.
     pub fn wanted(&self) -> impl Iterator<Item = (&TrackSid, Size)> {
         let seats = self.scene.wanted(&self.told, &self.videos, self.next_tick_time());
         self.told.active_tracks().filter_map(move |track| {
@@ -250,20 +250,20 @@ impl Composer {
         self.mixer.add(sid);
     }
 
-    /// What the track has given up to now will still be heard.
+    /// Removes a track. Its sound up to now is still mixed.
     pub fn remove_audio(&mut self, sid: &TrackSid) {
         self.mixer.remove(sid);
     }
 
-    /// The next sound of a track: a block of any length. Sound earlier than the next tick is too
-    /// late, sound more than 10 s after it is not kept.
+    /// Takes the next sound of a track, a block of any length. Sound earlier than the next tick is too late.
+    /// Sound more than 10 s after it is dropped.
     pub fn sound(&mut self, sid: &TrackSid, sound: &Sound) {
         self.mixer.push(sid, sound);
     }
 
-    /// The time of the tick that [`Composer::tick`] makes next.
+    /// Returns the time of the tick that [`Composer::tick`] makes next.
     pub fn next_tick_time(&self) -> MediaTime {
-        // Rounded up, so that a time which was computed for a tick and rounded is not after it.
+        // Rounded up, so that a time that was computed for a tick and rounded is not after the tick.
         let nanos = (self.next_tick * NANOS_PER_SECOND).div_ceil(u64::from(self.frame_rate));
         MediaTime::from_nanos(nanos as i64)
     }
@@ -279,7 +279,7 @@ impl Composer {
         Tick { index, canvas: self.hold.over(self.frame.canvas()), sound: self.mixer.mix(frames as usize) }
     }
 
-    /// Brings the canvas to what is to be seen at `now`.
+    /// Draws the frame of the tick at `now`.
     fn draw(&mut self, now: MediaTime) {
         while let Some((at, change)) = self.changes.pop_front_if(|(at, _)| *at <= now) {
             self.take_effect(&change, at);
@@ -296,12 +296,12 @@ impl Composer {
         }
     }
 
-    /// The frame of the last tick, black before the first: I420, tightly packed. Empty where there is to be no picture.
+    /// Returns the frame of the last tick, black before the first: I420, tightly packed. Empty without video.
     pub fn canvas(&self) -> &[u8] {
         self.hold.over(self.frame.canvas())
     }
 
-    /// The tracks that are on the picture since the last tick, and the size of their cells.
+    /// Returns the tracks in the last tick's frame, and the size of their cells.
     pub fn cells(&self) -> impl Iterator<Item = (&TrackSid, Size)> {
         self.scene.seats().iter().filter_map(|Seat { id, cell }| {
             let video = self.videos.iter().find(|video| video.id == *id)?;
@@ -309,28 +309,30 @@ impl Composer {
         })
     }
 
-    /// Of a track that has not left the recording yet.
+    /// Returns the figures of a track that has not left the recording yet.
     pub fn video_figures(&self, sid: &TrackSid) -> Option<VideoFigures> {
         let mut videos = self.videos.iter().rev();
         videos.find(|v| v.sid == *sid).map(VideoState::figures)
     }
 
-    /// The tracks that have left the recording since the last call. To be called now and then: they wait here.
+    /// Returns the tracks that have left the recording since the last call. The caller calls this now and
+    /// then, as they are kept until then.
     pub fn take_ended(&mut self) -> Vec<(TrackSid, VideoFigures)> {
         std::mem::take(&mut self.ended)
     }
 
-    /// Of a track that has not left the recording yet.
+    /// Returns the counters of a track that has not left the recording yet.
     pub fn voice_counters(&self, sid: &TrackSid) -> Option<VoiceCounters> {
         self.mixer.counters(sid)
     }
 
-    /// The tile of the track's present publication; one that is over may still be on the picture.
+    /// Returns the tile of the track's present publication. An earlier publication may still be in the frame.
     fn tile(&self, sid: &TrackSid) -> Option<TileId> {
         self.told.track(sid).map(|track| track.id)
     }
 
-    /// The size in which the track's picture is drawn in a cell; that of the cell before it has one.
+    /// Returns the size in which the track's picture is drawn in a cell, or the cell's size before the first
+    /// picture.
     fn size_to_fill(&self, track: &Track, cell: Rect) -> Size {
         let video = self.videos.iter().find(|video| video.id == track.id);
         let Some(Showing::Picture(picture)) = video.and_then(VideoState::showing) else {
@@ -379,13 +381,13 @@ impl Composer {
         }
     }
 
-    /// Audio frames that belong to the first `ticks` ticks.
+    /// Returns the number of audio frames in the first `ticks` ticks.
     fn frames_before(&self, ticks: u64) -> u64 {
         ticks * u64::from(AUDIO_RATE) / u64::from(self.frame_rate)
     }
 }
 
-/// It can be seen, or it need not be.
+/// Returns whether the track is shown or need not be waited for.
 fn is_there(videos: &[VideoState], track: &Track, now: MediaTime) -> bool {
     let mut videos = videos.iter().filter(|video| video.id == track.id);
     videos.all(|video| video.showing().is_some() || video.is_withheld(now) || video.is_dead(now))
@@ -397,7 +399,7 @@ impl Composer {
         self.scene.seats()
     }
 
-    /// The frame of the last tick (without a watermark), drawn from nothing.
+    /// Draws the last tick's frame from scratch (without a watermark).
     pub(super) fn drawn_anew(&self) -> Vec<u8> {
         let mut frame = Frame::new(self.scene.frame(), self.scene.view(), None, Lettering::default());
         let shown = |id| looks::look_of(id, &self.cast, &self.videos, &self.decorations);

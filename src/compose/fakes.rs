@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::ids::TrackSid;
 use crate::media::{I420, MediaTime, Picture, Plane, Rotation, Size};
 
-/// Padding after each row, of a colour that nothing else has: it must never be seen.
+/// Padding after each row, in a value that nothing else has: it must never be seen.
 const PADDING: usize = 13;
 const PADDING_VALUE: u8 = 255;
 
@@ -15,12 +15,12 @@ pub(super) struct Image {
 }
 
 impl Image {
-    /// One colour all over.
+    /// A picture of one colour.
     pub(super) fn plain(size: Size, colour: [u8; 3]) -> Self {
         Self::painted(size, |_, _| colour)
     }
 
-    /// `colour` tells the colour at a luma pixel; chroma is taken at every second one.
+    /// `colour` returns the colour at a luma pixel. Chroma is taken at every second one.
     pub(super) fn painted(size: Size, colour: impl Fn(u32, u32) -> [u8; 3]) -> Self {
         let plane = |component: usize, step: u32| {
             let mut bytes = Vec::new();

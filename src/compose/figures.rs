@@ -1,43 +1,43 @@
-//! What became of one video track, in figures for the quality report: its pictures, and its time on the
-//! picture of the recording. Knows nothing of where it was seen.
+//! One video track in figures for the quality report: its pictures, and its time in the frame. Knows nothing
+//! of its place in the frame.
 //!
-//! A freeze is a time in which a camera that is on the picture, and not muted, gives no new picture for more
-//! than half a second; all of it counts, from the tick of its last picture on. A screen share has no freezes: a
-//! screen on which nothing changes sends nothing, which looks the same as a loss of everything.
+//! A freeze is a time in which a camera in the frame, unmuted, sends no new picture for more than half a
+//! second. All of that time counts, from the tick of the last picture on. A screen share has no freezes: a
+//! screen on which nothing changes sends nothing, which looks the same as a loss of all packets.
 
 use std::time::Duration;
 
 use crate::media::{MediaTime, Size, VideoSource};
 
-/// Nobody calls a shorter pause a freeze. Cameras in the dark go down to 5 pictures a second.
+/// A shorter pause does not count as a freeze. Cameras in the dark go down to 5 pictures a second.
 const FREEZE: Duration = Duration::from_millis(500);
-/// A window that is shared and resized by hand would make a list without end.
+/// A shared window that is resized by hand would make an endless list.
 const SIZES_MAX: usize = 32;
 
-/// What became of a track's pictures.
+/// What happened to a track's pictures.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct VideoCounters {
-    /// Were seen for at least one tick.
+    /// Pictures that were shown for at least one tick.
     pub shown: u64,
-    /// A newer one was there before the next tick.
+    /// Pictures that were replaced by a newer one before the next tick.
     pub skipped: u64,
-    /// Captured while the track was muted, or while the layout did not show it.
+    /// Pictures that were captured while the track was muted, or while the layout did not show it.
     pub hidden: u64,
     /// The SFU's blank pictures, and broken ones.
     pub unusable: u64,
 }
 
-/// All that is told of a track at its end.
+/// All figures of a track at its end.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct VideoFigures {
     pub counters: VideoCounters,
-    /// The time on the picture.
+    /// The time in the frame.
     pub seen: Duration,
-    /// How much of it was frozen.
+    /// How much of this time was frozen.
     pub frozen: Duration,
     pub longest_freeze: Option<Freeze>,
-    /// The sizes in which pictures came, before they were turned upright, with their numbers; in the order in which
-    /// they first came. After 32 sizes, further ones are not listed.
+    /// The sizes of the pictures before they were turned upright, with their counts, in the order of first
+    /// appearance. After 32 sizes, further ones are not listed.
     pub sizes: Vec<(Size, u64)>,
 }
 
@@ -47,16 +47,16 @@ pub struct Freeze {
     pub length: Duration,
 }
 
-/// Keeps the figures of one track, tick by tick.
+/// Counts the figures of one track, tick by tick.
 #[derive(Debug)]
 pub(super) struct Tally {
-    /// A tick's length, as the tick rate says it.
+    /// Determines the length of a tick.
     frame_rate: u32,
     freezes: bool,
     counters: VideoCounters,
     seen: u64,
     frozen: u64,
-    /// The present picture, while the track is on the picture.
+    /// The present picture, while the track is in the frame.
     present: Option<Spell>,
     longest: Option<Spell>,
     sizes: Vec<(Size, u64)>,
@@ -69,20 +69,20 @@ struct Spell {
     ticks: u64,
 }
 
-/// What a track gave to the tick.
+/// What a track showed at a tick.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sight {
-    /// It is not on the picture.
+    /// The track is not in the frame.
     Absent,
-    /// It is not on the picture, but gave a new one.
+    /// The track is not in the frame, but a new picture came.
     UnseenPicture,
-    /// It is on the picture with a new one.
+    /// The track is in the frame with a new picture.
     NewPicture,
     SamePicture,
 }
 
 impl VideoCounters {
-    /// Of both together.
+    /// Returns the sum of both.
     pub fn and(self, other: Self) -> Self {
         Self {
             shown: self.shown + other.shown,

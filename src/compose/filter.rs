@@ -1,7 +1,7 @@
-//! How the pixels of a scaled line are made of source pixels: the positions and weights along one
-//! axis. Pure arithmetic; the pixels themselves are worked on in [`super::scale`].
+//! The positions and weights along one axis by which source pixels make the pixels of a scaled line. Pure
+//! arithmetic; [`super::scale`] works on the pixels themselves.
 
-/// The sum of the weights of a target pixel; a plain colour stays exactly what it is.
+/// The sum of the weights of a target pixel. A plain colour stays exactly as it is.
 pub(super) const UNITY: u16 = 1 << UNITY_BITS;
 pub(super) const UNITY_BITS: u32 = 8;
 
@@ -14,26 +14,25 @@ pub(super) struct Axis {
     weights: Vec<u16>,
 }
 
-/// A part of a source line that is to become `target` pixels.
+/// A part of a source line that is scaled to `target` pixels.
 #[derive(Clone, Copy)]
 pub(super) struct Span {
     /// Where the part begins and how long it is, in source pixels.
     pub from: f64,
     pub length: f64,
-    /// Pixels that the source has.
+    /// The number of pixels in the source line.
     pub source: u32,
     pub target: u32,
 }
 
 impl Axis {
-    /// Shrinking, a target pixel is the mean of the area that it covers: every source pixel counts,
-    /// so that nothing fine flickers. Enlarging, that area is one source pixel wide, which is linear
+    /// When shrinking, a target pixel is the mean of the area that it covers: every source pixel counts, so
+    /// that no fine detail flickers. When enlarging, that area is one source pixel wide, which is linear
     /// interpolation.
     ///
-    /// Against a Lanczos filter this was the nearest of the cheap ones by 0.5 to 6 dB, at 640x360 and
-    /// 1280x720 in cells of 3 and 4 columns: interpolation between two
-    /// pixels falls far behind from a factor of 2 on, a triangle as wide as the neighbours' distance
-    /// blurs and needs more source pixels.
+    /// Of the cheap filters this one was nearest to a Lanczos filter, by 0.5 to 6 dB, at 640x360 and 1280x720
+    /// in cells of 3 and 4 columns. Interpolation between two pixels falls far behind from a factor of 2 on.
+    /// A triangle as wide as the neighbours' distance blurs and needs more source pixels.
     pub(super) fn new(span: Span) -> Self {
         let step = span.length / f64::from(span.target);
         let width = step.max(1.0);
@@ -62,20 +61,20 @@ impl Axis {
         &self.weights
     }
 
-    /// First source pixel and weights of each target pixel.
+    /// Returns the first source pixel and the weights of each target pixel.
     pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &[u16])> {
         let starts = self.starts.iter().map(|&start| start as usize);
         starts.zip(self.weights.chunks_exact(self.taps))
     }
 
-    /// The source pixels that count at all.
+    /// Returns the source pixels that have any weight.
     pub(super) fn used(&self) -> std::ops::Range<usize> {
         let first = self.starts.first().map_or(0, |&start| start as usize);
         let last = self.starts.last().map_or(0, |&start| start as usize + self.taps);
         first..last
     }
 
-    /// The same with source pixels counted from `first` on.
+    /// Returns the same axis with source pixels counted from `first` on.
     pub(super) fn counted_from(mut self, first: usize) -> Self {
         for start in &mut self.starts {
             *start -= first as u32;
@@ -83,8 +82,8 @@ impl Axis {
         self
     }
 
-    /// Adds the target pixel that covers the source from `left` to `right`. Beyond its edges the
-    /// source's outermost pixel is repeated.
+    /// Adds the target pixel that covers the source from `left` to `right`. Beyond its edges the source
+    /// repeats its outermost pixel.
     fn push(&mut self, left: f64, right: f64, source: u32) {
         let last = i64::from(source) - 1;
         let first = left.floor() as i64;
@@ -100,7 +99,7 @@ impl Axis {
     }
 }
 
-/// Whole weights that add up to [`UNITY`]: each rounded by as little as makes the sums come right.
+/// Returns whole weights that add up to [`UNITY`]. Each is rounded so that the running sum is right.
 fn quantised(exact: &[f64]) -> impl Iterator<Item = u16> {
     let total: f64 = exact.iter().sum();
     let (mut sum, mut given) = (0.0, 0);
@@ -117,8 +116,8 @@ fn quantised(exact: &[f64]) -> impl Iterator<Item = u16> {
 mod tests {
     use super::*;
 
-    /// In source pixels. A pixel that is covered in part counts as if it were at its own centre: each
-    /// end of the area is off by up to 1/8 of a pixel for it, of an area more than one pixel wide.
+    /// In source pixels. A pixel that is covered in part counts as if it were at its own centre. This moves
+    /// each end of the area by up to 1/8 of a pixel, if the area is more than one pixel wide.
     const OFF_CENTRE_MAX: f64 = 0.1;
 
     fn axis(from: f64, length: f64, source: u32, target: u32) -> Axis {

@@ -1,27 +1,27 @@
-//! How a picture is put into its cell: which part of it is shown, and on which pixels. Pure
-//! arithmetic on sizes. Nothing is ever stretched, beyond the rounding to whole pixels.
+//! How a picture is fitted into its cell: which part of it is shown, and on which pixels. Pure arithmetic on
+//! sizes. No picture is ever stretched, beyond the rounding to whole pixels.
 
 use crate::media::{FitChoice, Size, VideoSource};
 
 use super::layout::Rect;
 
-/// A picture that is larger than its cell by no more than this many pixels each way is cropped
-/// without being scaled. Scaling by one or two percent costs CPU and sharpness and shows nobody
-/// more: 640x360 in the 636x356 cells of a 2x2 grid, 320x180 in the 314x174 cells of a 4x4 grid.
+/// A picture that is larger than its cell by no more than this many pixels each way is cropped instead of
+/// scaled. Scaling by one or two percent costs CPU and sharpness for no benefit: 640x360 in the 636x356 cells
+/// of a 2x2 grid, 320x180 in the 314x174 cells of a 4x4 grid.
 const CROP_INSTEAD_OF_SCALING: u32 = 8;
 
-/// What calculation may add to a whole number of pixels.
+/// How much rounding errors may add to a whole number of pixels.
 const ROUNDING: f64 = 1e-6;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fit {
-    /// The picture fills the cell; what is too much of it is cut off evenly.
+    /// The picture fills the cell; its excess is cut off evenly.
     Cover,
     /// The whole picture is shown; the background fills the rest of the cell.
     Contain,
 }
 
-/// A part of a picture, in luma pixels; edges may lie between pixels.
+/// A part of a picture, in luma pixels. Edges may lie between pixels.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Crop {
     pub left: f64,
@@ -30,15 +30,15 @@ pub(super) struct Crop {
     pub height: f64,
 }
 
-/// What of the picture is shown (`crop`), and where on the canvas (`target`).
+/// Which part of the picture is shown (`crop`), and where on the canvas (`target`).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Placement {
     pub crop: Crop,
     pub target: Rect,
 }
 
-/// A landscape camera fills its cell; a portrait one (a square counts as one, as in LiveKit's own
-/// layouts) and a screen share are shown whole; unless one of the two was chosen for all.
+/// A landscape camera fills its cell. A portrait camera (a square counts as portrait, as in LiveKit's own
+/// layouts) and a screen share are shown whole. `choice` may set one of the two for all pictures.
 pub(super) const fn fit_of(source: VideoSource, picture: Size, choice: FitChoice) -> Fit {
     match (choice, source) {
         (FitChoice::Cover, _) => Fit::Cover,
@@ -56,8 +56,8 @@ pub(super) fn place(picture: Size, cell: Rect, fit: Fit) -> Placement {
     }
 }
 
-/// The size that the whole picture would have on the canvas, what is cut off included: what a layer needs to have
-/// so that nothing must be enlarged.
+/// Returns the size that the whole picture would have on the canvas, with what is cut off. A layer of this
+/// size need not be enlarged.
 pub(super) fn size_to_fill(picture: Size, cell: Rect, fit: Fit) -> Size {
     let Placement { crop, target } = place(picture, cell, fit);
     let scaled = |length: u32, shown: f64, target: u32| {
@@ -98,8 +98,8 @@ const fn is_just_larger(picture: u32, cell: u32) -> bool {
     picture >= cell && picture - cell <= CROP_INSTEAD_OF_SCALING
 }
 
-/// The middle of the picture in the size of the cell, from an even pixel so that chroma samples
-/// are copied as they are.
+/// Returns the middle of the picture in the size of the cell. It begins at an even pixel so that chroma
+/// samples are copied unchanged.
 fn cut_out(picture: Size, cell: Size) -> Crop {
     let even_half = |excess: u32| f64::from(excess / 4 * 2);
     Crop {
@@ -110,8 +110,8 @@ fn cut_out(picture: Size, cell: Size) -> Crop {
     }
 }
 
-/// The largest rectangle of the picture's shape in the middle of the cell. Where it leaves a border,
-/// it begins and ends at even pixels, so that its edges keep their colour (see [`Rect::chroma`]).
+/// Returns the largest rectangle of the picture's shape in the middle of the cell. A side with a border
+/// begins and ends at even pixels, so that its edges keep their colour (see [`Rect::chroma`]).
 fn contain(picture: Size, cell: Rect) -> Rect {
     let (width, height) = if is_wider(picture, cell.size()) {
         (cell.width, even(scaled(cell.width, picture.height, picture.width), cell.height))
@@ -130,12 +130,12 @@ fn scaled(length: u32, part: u32, whole: u32) -> f64 {
     f64::from(length) * f64::from(part) / f64::from(whole)
 }
 
-/// The even number nearest to `length`, at least 2 and at most `limit`.
+/// Returns the even number nearest to `length`, at least 2 and at most `limit`.
 fn even(length: f64, limit: u32) -> u32 {
     (((length / 2.0).round() as u32).max(1) * 2).min(limit)
 }
 
-/// Where `inner` pixels begin in the middle of `outer` pixels from `from` on: at the nearest even
+/// Returns where `inner` pixels begin in the middle of `outer` pixels from `from` on: at the nearest even
 /// pixel, unless they fill it.
 const fn centred(from: u32, outer: u32, inner: u32) -> u32 {
     if inner == outer {

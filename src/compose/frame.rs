@@ -1,5 +1,5 @@
-//! Keeps the canvas in step with what is to be seen: draws a tile when what it shows changed, and everything anew
-//! when the seats did. Owns the canvas; who is to be seen where is decided in [`super::scene`].
+//! Keeps the canvas up to date: draws a tile again when its content has changed, and everything when the
+//! seats have. Owns the canvas; [`super::scene`] decides who is seen where.
 
 use crate::media::{Size, View};
 
@@ -19,7 +19,7 @@ pub(super) struct Frame {
 
 struct Watermark {
     stamp: Stamp,
-    /// The tiles and the background under it, while it is on the canvas.
+    /// The pixels under the watermark, while it is on the canvas.
     beneath: Vec<u8>,
 }
 
@@ -31,7 +31,7 @@ impl Frame {
         Self { canvas, view, brushes: Brushes::new(lettering), tiles: Vec::new(), watermark }
     }
 
-    /// Brings the canvas up to date. A tile of which `shown` knows nothing (any more) stays as it was drawn.
+    /// Brings the canvas up to date. A tile for which `shown` returns `None` stays as it was drawn.
     pub(super) fn show<'a>(
         &mut self,
         view: View,

@@ -1,14 +1,14 @@
-//! The last frame of a recording that another composer began: it stands still until what is in the room can be seen
-//! again.
+//! The last frame of a recording that another composer began. It is shown until everybody in the room can be
+//! seen again.
 
 use std::time::Duration;
 
 use crate::media::MediaTime;
 
-/// Who is in the room is told right after joining, one after the other.
+/// The events of the participants in the room come right after joining, one after the other.
 const INTRODUCTIONS: Duration = Duration::from_millis(250);
-/// A keyframe of each track is asked for and comes within a second; a track that is published and sends nothing must
-/// not hold up the others for long.
+/// A keyframe of each track is requested and comes within a second. A track that is published and sends
+/// nothing must not hold up the others for long.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 #[derive(Default)]
@@ -23,7 +23,7 @@ pub(super) enum Hold {
 }
 
 impl Hold {
-    /// Ends at the tick at `now` if everybody who is in the room can be seen, or if that takes too long.
+    /// Ends the hold at the tick at `now` if everybody in the room can be seen, or if that takes too long.
     pub(super) fn advance(&mut self, now: MediaTime, all_are_there: impl FnOnce() -> bool) {
         let Self::On { joined, .. } = self else { return };
         if now >= *joined + PATIENCE || (now >= *joined + INTRODUCTIONS && all_are_there()) {
@@ -31,7 +31,7 @@ impl Hold {
         }
     }
 
-    /// What is seen instead of `canvas`, as long as it lasts.
+    /// Returns the held frame, or `canvas` once the hold is over.
     pub(super) fn over<'a>(&'a self, canvas: &'a [u8]) -> &'a [u8] {
         match self {
             Self::Over => canvas,
@@ -46,7 +46,7 @@ mod tests {
 
     const JOINED: MediaTime = MediaTime::from_millis(60_000);
 
-    /// Whether the frame is still held at a moment after joining.
+    /// Returns whether the frame is still held at a moment after joining.
     fn held(after_ms: i64, all_are_there: bool) -> bool {
         let mut hold = Hold::On { frame: vec![7], joined: JOINED };
         let now = MediaTime::from_millis(60_000 + after_ms);

@@ -1,5 +1,5 @@
-//! Where the tiles lie: rectangles of the frame, to the pixel. Pure arithmetic; knows nothing of
-//! what is in a tile.
+//! Where the tiles are: rectangles of the frame, to the pixel. Pure arithmetic; knows nothing of a tile's
+//! content.
 
 use crate::media::Size;
 
@@ -18,7 +18,7 @@ pub(super) struct Rect {
     pub height: u32,
 }
 
-/// The cells of `tiles` equal tiles, row by row from the left.
+/// Returns the cells of `tiles` equal tiles, row by row from the left.
 pub(super) fn grid(frame: Size, tiles: usize) -> impl Iterator<Item = Rect> {
     // A room has far fewer tracks than u32 can count.
     let tiles = u32::try_from(tiles).unwrap_or(u32::MAX);
@@ -33,13 +33,14 @@ pub(super) fn grid(frame: Size, tiles: usize) -> impl Iterator<Item = Rect> {
     })
 }
 
-/// The place of who speaks, or of what is shared: at the right, over the whole height.
+/// Returns the stage, for the participant who speaks or the shared screen: at the right, over the whole
+/// height.
 pub(super) const fn stage(frame: Size) -> Rect {
     let x = column_width(frame) + COLUMN_GAP;
     Rect { x, y: 0, width: frame.width.saturating_sub(x), height: frame.height }
 }
 
-/// The cells of the `others`, from the top, at the left of the stage.
+/// Returns the cells of the `others`, from the top, at the left of the stage.
 pub(super) fn column(frame: Size, others: usize) -> impl Iterator<Item = Rect> {
     let others = u32::try_from(others).unwrap_or(u32::MAX);
     let width = column_width(frame);
@@ -60,12 +61,12 @@ impl Rect {
         self.width == 0 || self.height == 0
     }
 
-    /// The chroma samples (of 4:2:0) whose four luma pixels all lie inside.
+    /// Returns the chroma samples (of 4:2:0) whose four luma pixels are all inside.
     ///
-    /// Cells may begin and end at odd pixels: three columns of 1280 are 421 wide. A chroma sample
-    /// there belongs half to the tile and half to the gap. It stays with the gap: the gap keeps its
-    /// pure background, and the outermost pixel row of the tile shows its brightness without its
-    /// colour, which nobody sees beside a black line; a tinted line would be seen.
+    /// Cells may begin and end at odd pixels: three columns of 1280 are 421 wide. A chroma sample there
+    /// belongs half to the tile and half to the gap. It stays with the gap, so that the gap keeps its pure
+    /// background. The outermost pixel row of the tile then has its brightness without its colour. Nobody
+    /// sees that beside a black line, but a tinted line would be seen.
     pub(super) const fn chroma(self) -> Self {
         let (x, y) = (self.x.div_ceil(2), self.y.div_ceil(2));
         Self {
@@ -91,7 +92,7 @@ const fn grid_columns(tiles: u32) -> u32 {
     }
 }
 
-/// What each of `parts` gets of `length` when gaps lie between them; zero if nothing is left.
+/// Returns the share of each of `parts` in `length` with gaps between them; zero if nothing is left.
 const fn share(length: u32, parts: u32) -> u32 {
     length.saturating_sub((parts - 1).saturating_mul(GAP)) / parts
 }

@@ -1,4 +1,4 @@
-//! How a tile looks at the moment: picture, notice or initials, and what is drawn on it.
+//! What a tile shows at the moment: picture, notice or initials, and the decorations on it.
 
 use crate::media::{Decorations, VideoSource};
 
@@ -6,7 +6,7 @@ use super::cast::{Cast, TileId, Track};
 use super::tile::{Content, Shown};
 use super::video::{Showing, VideoState};
 
-/// None if nothing is known of the tile (any more). `videos` are in the order of their tiles.
+/// Returns `None` for a tile that does not exist (any more). `videos` are in the order of their tiles.
 pub(super) fn look_of<'a>(
     id: TileId,
     cast: &'a Cast,

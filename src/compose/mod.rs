@@ -1,13 +1,13 @@
-//! Joins the participants' pictures and voices into one canvas and one stereo sound, tick by tick.
+//! Composes the participants' pictures and voices into one canvas and one stereo sound, tick by tick.
 //!
-//! Owns who is seen and where, how a picture is fitted and scaled into it, when a track is on the
-//! picture, and how voices are placed on the sample grid and added up. Owns no clock, no thread,
-//! no socket and no codec: every time is an argument, and what is not given in does not exist. Only
-//! what is drawn with is read from disk: the watermark at the start, fonts with the first text.
+//! Owns who is seen and where, how a picture is fitted and scaled into its cell, when a track is in the
+//! frame, and how voices are placed on the sample grid and added up. Owns no clock, no thread, no socket and
+//! no codec: every time is an argument, and the caller passes in all media. Only two things are read from
+//! disk: the watermark at the start, and fonts with the first text.
 //!
-//! Contract: the caller announces tracks, hands in pictures and sound with their capture times, and
-//! calls [`Composer::tick`] whenever it decides that the next tick is ripe. Each call makes exactly
-//! one tick, whatever has or has not arrived by then; ticks are never skipped and never repeated.
+//! Contract: the caller announces tracks, passes in pictures and sound with their capture times, and calls
+//! [`Composer::tick`] whenever it decides that the next tick is due. Each call makes exactly one tick,
+//! whatever has or has not arrived by then. Ticks are never skipped and never repeated.
 
 mod composer;
 
@@ -45,15 +45,7 @@ mod tile;
 
 mod decor;
 
-mod mixer;
-
-mod voice;
-
-mod resample;
-
-mod follow;
-
-mod limiter;
+mod sound;
 
 #[cfg(test)]
 mod fakes;
@@ -64,4 +56,4 @@ mod tests;
 pub use composer::{ComposeError, ComposeOptions, Composer, Tick, VideoTrack};
 pub use decor::{WatermarkFault, installed_fonts};
 pub use figures::{Freeze, VideoCounters, VideoFigures};
-pub use voice::VoiceCounters;
+pub use sound::VoiceCounters;

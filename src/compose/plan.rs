@@ -1,12 +1,12 @@
-//! Which tile gets which cell: what the layouts of the contract mean for those who are there. Pure; the
-//! rectangles themselves come from [`super::layout`].
+//! Which tile gets which cell: applies the layouts of the contract to the tiles of the moment. Pure;
+//! [`super::layout`] has the rectangles themselves.
 
 use crate::media::{Layout, Participant, Size, VideoSource};
 
 use super::cast::TileId;
 use super::layout::{self, Rect};
 
-/// Something that is to have a tile.
+/// A tile that is to get a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Candidate<'a> {
     pub id: TileId,
@@ -15,7 +15,7 @@ pub(super) struct Candidate<'a> {
 }
 
 impl<'a> Candidate<'a> {
-    /// A tile that stands for somebody's camera.
+    /// The tile of a participant without a camera.
     pub(super) fn of_person(person: &'a Participant) -> Self {
         let id = TileId::of_person(person.order);
         Self { id, identity: &person.identity, source: VideoSource::Camera }
@@ -29,11 +29,12 @@ pub(super) struct Seat {
     pub cell: Rect,
 }
 
-/// The seats in the order of the tiles. `candidates` are in that order; `holder` has the stage by his voice.
+/// Returns the seats in the order of the tiles. `candidates` are in that order; `holder` is the speaker on
+/// the stage.
 ///
-/// While a screen is shared, `Grid` is shown as `Speaker`, and in both the share has the stage, as in LiveKit's own
-/// layouts: what is in a share can be read nowhere else. Of several shares it is the one published last, as the
-/// one that people have just turned to.
+/// While a screen is shared, `Grid` is shown as `Speaker`. In both the share has the stage, as in LiveKit's
+/// own layouts: its content can be read nowhere else. Of several shares it is the one that was published
+/// last, as people have just turned to it.
 pub(super) fn seats(
     layout: Layout,
     frame: Size,
@@ -52,7 +53,7 @@ pub(super) fn seats(
     }
 }
 
-/// The identities among which the stage may go from one to the other, in order of joining.
+/// Returns the identities that may get the stage by speaking, in order of joining.
 pub(super) fn voices<'a>(candidates: &[Candidate<'a>]) -> Vec<&'a str> {
     let cameras = candidates.iter().filter(|candidate| candidate.source == VideoSource::Camera);
     cameras.map(|candidate| candidate.identity).collect()
@@ -62,7 +63,7 @@ pub(super) fn has_camera(candidates: &[Candidate<'_>], identity: &str) -> bool {
     tile_of(Some(identity), candidates).is_some()
 }
 
-/// Who speaks is seen by his camera; of several, by the first.
+/// Returns the tile of the holder's camera, the first if there are several.
 fn tile_of(holder: Option<&str>, candidates: &[Candidate<'_>]) -> Option<TileId> {
     let mut cameras = candidates.iter().filter(|candidate| candidate.source == VideoSource::Camera);
     cameras.find(|candidate| Some(candidate.identity) == holder).map(|candidate| candidate.id)
@@ -105,7 +106,7 @@ mod tests {
         Candidate { id: TileId { order, publication }, identity, source: VideoSource::ScreenShare }
     }
 
-    /// Where the n-th candidate lies.
+    /// Returns the cell of each candidate.
     fn cells(layout: Layout, candidates: &[Candidate<'_>], holder: &str) -> Vec<Option<Rect>> {
         let seats = seats(layout, HD, candidates, Some(holder));
         let cell_of = |id| seats.iter().find(|seat| seat.id == id).map(|seat| seat.cell);

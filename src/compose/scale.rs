@@ -1,9 +1,10 @@
-//! Draws a decoded picture on the canvas: crops and scales its three planes straight from the
-//! decoder's memory to their place. Owns how that is done fast; where to draw is decided in
-//! [`super::fit`], with what weights in [`super::filter`].
+//! Draws a decoded picture on the canvas: crops and scales its three planes straight from the decoder's
+//! memory to their place. Owns how that is done fast. [`super::fit`] decides where to draw, [`super::filter`]
+//! with which weights.
 //!
-//! It is our own code because it is where the composer's time goes: `fast_image_resize` took 1.8
-//! times as long for nine 640x360 pictures, with a plainer filter, and builds its tables anew for each.
+//! This is code of our own because the composer spends most of its time here. `fast_image_resize` took 1.8
+//! times as long for nine 640x360 pictures, with a plainer filter, and it builds its tables again for each
+//! picture.
 
 use crate::media::{I420, Plane, Size};
 
@@ -12,7 +13,7 @@ use super::filter::{Axis, Span, UNITY, UNITY_BITS};
 use super::fit::{Crop, Placement};
 use super::layout::Rect;
 
-/// A picture cannot be drawn: one of its planes is not what it says it is.
+/// A picture cannot be drawn: one of its planes is shorter than its size requires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a plane of {width}x{height} with {stride} bytes a row has only {len} bytes")]
 pub(super) struct BadPlane {
@@ -22,7 +23,7 @@ pub(super) struct BadPlane {
     len: usize,
 }
 
-/// All that can be known before the pixels are there; made once for pictures of the same size.
+/// Everything that can be computed before the pixels are known; made once for pictures of the same size.
 pub(super) struct Drawing {
     picture: Size,
     luma: PlaneDrawing,
@@ -46,19 +47,19 @@ struct Scaling {
     used: std::ops::Range<usize>,
 }
 
-/// Memory for the lines in between, kept to be used again.
+/// Buffers for intermediate lines, kept for reuse.
 #[derive(Default)]
 pub(super) struct Scratch {
     /// Weighted sums of source rows: one target row before it is scaled sideways.
     sums: Vec<u16>,
-    /// [`LANES`] such rows side by side, one in each 16 bits. So one multiplication serves four
-    /// target pixels, on any processor, where scaling sideways pixel by pixel would take longest.
+    /// [`LANES`] such rows side by side, one in each 16 bits. So one multiplication serves four target
+    /// pixels, on any processor. Scaling sideways pixel by pixel would take the most time.
     lanes: Vec<u64>,
 }
 
 const LANES: usize = 4;
 const LANE_BITS: usize = 16;
-/// Half a unit in each lane, so that cutting off rounds.
+/// Half a unit in each lane, so that truncation rounds.
 const ROUNDING: u64 = 0x0080_0080_0080_0080;
 
 impl Drawing {
@@ -71,17 +72,17 @@ impl Drawing {
         }
     }
 
-    /// The size of the pictures that it is for.
+    /// Returns the size of the pictures that it can draw.
     pub(super) fn picture(&self) -> Size {
         self.picture
     }
 
-    /// The pixels that it draws.
+    /// Returns the pixels on which it draws.
     pub(super) fn target(&self) -> Rect {
         self.luma.target
     }
 
-    /// Draws a picture of the size that this was made for, and that passed [`check`].
+    /// Draws a picture that has the size of this drawing and passed [`check`].
     pub(super) fn draw(&self, picture: &dyn I420, canvas: &mut Canvas, scratch: &mut Scratch) {
         let planes = [&self.luma, &self.chroma, &self.chroma];
         let sources = picture.planes().into_iter();
@@ -142,7 +143,7 @@ impl Scaling {
     ) {
         let mut blends = self.rows.iter();
         loop {
-            // Rows beyond the last are empty and get nothing.
+            // Rows after the last one are empty, and nothing is written to them.
             let rows: [&mut [u8]; LANES] = std::array::from_fn(|_| targets.next().unwrap_or_default());
             if rows[0].is_empty() {
                 return;
@@ -159,7 +160,7 @@ impl Scaling {
         }
     }
 
-    /// Makes one row of the source's rows from `first` on.
+    /// Computes one row from the source's rows from `first` on.
     fn blend_rows(&self, source: Plane<'_>, first: usize, weights: &[u16], sums: &mut Vec<u16>) {
         let rows = |index: usize| {
             let start = (first + index) * source.stride;
@@ -167,7 +168,7 @@ impl Scaling {
         };
         sums.clear();
         sums.resize(self.used.len(), UNITY / 2);
-        // Often the area ends before its last possible row.
+        // Often the last rows of the area have no weight.
         let counting = weights.iter().rposition(|&weight| weight != 0);
         let weights = &weights[..counting.map_or(0, |last| last + 1)];
         let (fours, rest) = weights.as_chunks::<4>();
@@ -184,7 +185,7 @@ impl Scaling {
     }
 
     fn blend_columns(&self, lanes: &[u64], rows: [&mut [u8]; LANES]) {
-        // The counts that occur when the layer fits the tile get code without an inner loop.
+        // The numbers of taps that occur when the layer fits the tile get code without an inner loop.
         match self.columns.taps() {
             2 => self.blend_taps::<2>(lanes, rows),
             3 => self.blend_taps::<3>(lanes, rows),
@@ -209,10 +210,10 @@ impl Scaling {
 
 /// Adds weighted rows to the sums, several at a time, so that each sum is loaded and stored once.
 ///
-/// Sums stay below 2^16, as 255 * 256 + 128 does. Arithmetic that may wrap is what compilers turn
-/// into vector instructions while overflow checks are on.
+/// Sums stay below 2^16: the largest is 255 * 256 + 128. With overflow checks on, compilers vectorise only
+/// arithmetic that may wrap.
 fn add_rows<const N: usize>(sums: &mut [u16], rows: [&[u8]; N], weights: &[u16; N]) {
-    // Slices of one length need no bounds checks in the loop.
+    // Slices of the same length need no bounds checks in the loop.
     let rows = rows.map(|row| &row[..sums.len()]);
     for (x, sum) in sums.iter_mut().enumerate() {
         for (row, &weight) in rows.iter().zip(weights) {
@@ -221,7 +222,7 @@ fn add_rows<const N: usize>(sums: &mut [u16], rows: [&[u8]; N], weights: &[u16; 
     }
 }
 
-/// Puts what `lanes_at` says of each column into the rows.
+/// Writes the pixels that `lanes_at` returns for each column into the rows.
 fn spread(rows: [&mut [u8]; LANES], lanes_at: impl Fn(usize) -> u64) {
     let [a, b, c, d] = rows;
     if [&b, &c, &d].into_iter().all(|row| row.len() == a.len()) {
@@ -240,13 +241,14 @@ fn spread(rows: [&mut [u8]; LANES], lanes_at: impl Fn(usize) -> u64) {
     }
 }
 
-/// The weighted sum in each lane: below 2^16, so that no lane reaches into the next.
+/// Returns the weighted sum in each lane: below 2^16, so that no lane overflows into the next.
 fn weighted(lanes: &[u64], weights: &[u16]) -> u64 {
     let products = lanes.iter().zip(weights);
     products.fold(ROUNDING, |sum, (&lanes, &weight)| sum.wrapping_add(lanes.wrapping_mul(u64::from(weight))))
 }
 
-/// Whether the picture can be drawn at all: it has pixels, and its planes are as long as they say.
+/// Checks that the picture can be drawn: it has pixels, and its planes have the length that its size
+/// requires.
 pub(super) fn check(picture: &dyn I420) -> Result<(), BadPlane> {
     let sizes = plane_sizes(picture.size());
     for (Plane { data, stride }, Size { width, height }) in picture.planes().into_iter().zip(sizes) {
@@ -259,21 +261,21 @@ pub(super) fn check(picture: &dyn I420) -> Result<(), BadPlane> {
     Ok(())
 }
 
-/// The sizes of the planes Y, U and V.
+/// Returns the sizes of the planes Y, U and V.
 fn plane_sizes(picture: Size) -> [Size; 3] {
     let chroma = Size { width: picture.width.div_ceil(2), height: picture.height.div_ceil(2) };
     [picture, chroma, chroma]
 }
 
-/// The first column and row of a crop that has the target's size and lies on whole pixels.
+/// Returns the first column and row of a crop that has the target's size and begins at whole pixels.
 fn whole_pixels(crop: Crop, target: Rect) -> Option<(usize, usize)> {
     let same_size = crop.width == f64::from(target.width) && crop.height == f64::from(target.height);
     let on_pixels = crop.left.fract() == 0.0 && crop.top.fract() == 0.0;
     (same_size && on_pixels).then_some((crop.left as usize, crop.top as usize))
 }
 
-/// The same placement in chroma samples. Where the target's outermost chroma samples are left out
-/// ([`Rect::chroma`]), as much is left out of the crop, so that colour stays where brightness is.
+/// Returns the same placement in chroma samples. If the target's outermost chroma samples are left out
+/// ([`Rect::chroma`]), the crop is reduced as much, so that colour stays where brightness is.
 fn chroma_of(luma: &Placement) -> Placement {
     let target = luma.target.chroma();
     let (x_step, y_step) =

@@ -1,8 +1,9 @@
-//! Who is seen where, tick by tick. Owns the seats on the frame and the speaker's stage; draws nothing.
+//! Who is seen where, tick by tick. Owns the seats in the frame and the speaker's stage; draws nothing.
 //!
-//! A track that the layout does not show is not sent by the SFU. When it is to be seen, its first picture needs a
-//! keyframe to be asked for and to come: until then the frame stays as it was, at most for [`PATIENCE`], so that
-//! nobody sees a hole. A track that nobody held back takes its seat with its first picture, and nothing waits.
+//! The SFU does not send a track that the layout does not show. When such a track is to be shown, a keyframe
+//! must be requested and arrive first. Until then the frame stays as it was, at most for [`PATIENCE`], so
+//! that nobody sees a hole. A track that is sent already takes its seat with its first picture, and nothing
+//! waits.
 
 use std::time::Duration;
 
@@ -13,7 +14,8 @@ use super::plan::{self, Candidate, Seat};
 use super::speaker::Floor;
 use super::video::VideoState;
 
-/// A keyframe comes within a round trip and a picture's time; users expect a new layout within half a second.
+/// A keyframe comes within a round trip and a picture's duration. Users expect a new layout within half a
+/// second.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 pub(super) struct Scene {
@@ -21,10 +23,10 @@ pub(super) struct Scene {
     /// Participants without a camera have tiles, too.
     initials: bool,
     floor: Floor,
-    /// That of the seats.
+    /// The view of the present seats.
     view: View,
     seats: Vec<Seat>,
-    /// Since when other seats are due.
+    /// When new seats became due that still wait for pictures.
     waits_since: Option<MediaTime>,
 }
 
@@ -33,23 +35,24 @@ impl Scene {
         Self { frame, initials, floor: Floor::default(), view, seats: Vec::new(), waits_since: None }
     }
 
-    /// Takes in who speaks since `at`, the loudest first.
+    /// Takes note of who speaks from `at` on, loudest first.
     pub(super) fn hear(&mut self, speakers: &[Speaker], at: MediaTime) {
         self.floor.hear(speakers, at);
     }
 
-    /// Decides the seats of the tick at `now`. `videos` are in the order of their tiles, and have come to it.
+    /// Decides the seats of the tick at `now`. `videos` are in the order of their tiles, and have advanced to
+    /// this tick.
     pub(super) fn advance(&mut self, cast: &Cast, videos: &mut [VideoState], now: MediaTime) {
         let has_or_will = |video: &VideoState| video.showing().is_some() || video.is_withheld(now);
         let candidates = self.candidates(cast, |id| find(videos, id).is_some_and(has_or_will));
         let voices = plan::voices(&candidates);
         self.floor.advance(now, &voices);
-        let wish = plan::seats(cast.view.layout, self.frame, &candidates, self.floor.choose(&voices));
+        let wanted = plan::seats(cast.view.layout, self.frame, &candidates, self.floor.choose(&voices));
         let lacks = |seat: &&Seat| find(videos, seat.id).is_some_and(|video| video.showing().is_none());
-        let lacking: Vec<TileId> = wish.iter().filter(lacks).map(|seat| seat.id).collect();
+        let lacking: Vec<TileId> = wanted.iter().filter(lacks).map(|seat| seat.id).collect();
         if lacking.is_empty() {
             self.waits_since = None;
-            self.take(wish, cast.view);
+            self.take(wanted, cast.view);
         } else if now < *self.waits_since.get_or_insert(now) + PATIENCE {
             return;
         } else {
@@ -72,7 +75,7 @@ impl Scene {
         self.view
     }
 
-    /// In the order of the tiles.
+    /// Returns the seats in the order of the tiles.
     pub(super) fn seats(&self) -> &[Seat] {
         &self.seats
     }
@@ -81,9 +84,9 @@ impl Scene {
         self.seats.iter().any(|seat| seat.id == id)
     }
 
-    /// The cells for which pictures are needed, going by what was told so far, which the ticks have yet to come to:
-    /// those of its seats, those that it would have if the loudest of the moment had the stage already, and
-    /// those on the frame still. A tile that has several is named with each.
+    /// Returns the cells for which pictures are needed, by all changes that the composer was told, ahead of
+    /// the ticks. These are the cells of the layout now, the cells if the loudest speaker had the stage
+    /// already, and the cells that are still in the frame. A tile with several cells is listed with each.
     pub(super) fn wanted(&self, told: &Cast, videos: &[VideoState], now: MediaTime) -> Vec<Seat> {
         let candidates = self.candidates(told, |id| find(videos, id).is_some_and(|v| !v.is_dead(now)));
         let voices = plan::voices(&candidates);
@@ -121,7 +124,7 @@ impl Scene {
         }
     }
 
-    /// Who is to have a tile, in the order of the tiles.
+    /// Returns who is to have a tile, in the order of the tiles.
     fn candidates<'a>(&self, cast: &'a Cast, has_tile: impl Fn(TileId) -> bool) -> Vec<Candidate<'a>> {
         let tracks = cast.active_tracks().filter(|track| has_tile(track.id));
         let mut candidates: Vec<_> = tracks

@@ -1,17 +1,20 @@
-//! Who has the stage: the active speaker, so slow to change that it does not flicker. Pure; knows identities and
-//! times, nothing of tiles.
+//! Who has the stage: the active speaker, with changes slow enough that it does not flicker. Pure; knows
+//! identities and times, nothing of tiles.
 //!
-//! LiveKit tells who is loud, every few hundred milliseconds. To be loud for a moment (a cough, a "yes") moves
-//! nobody onto the stage:
+//! LiveKit says who is loud, every few hundred milliseconds. A short noise (a cough, a "yes") gives nobody
+//! the stage:
 //!
-//! - Whoever speaks first gets it at once. Before that it has a stand-in, the first in order of joining.
-//! - It goes to another when its holder is silent and the other has spoken for [`TAKES`], or when the other has been
-//!   louder than the speaking holder for [`OUTSPEAKS`]; and never before the holder had it for [`STAYS`].
-//! - If the holder has no tile any more, it goes at once to the loudest who has one, else to who spoke last.
+//! - The first participant who speaks gets it at once. Before that it has a stand-in, the first in order of
+//!   joining.
+//! - It goes to another participant when its holder is silent and the other has spoken for [`TAKES`], or when
+//!   the other has been louder than the speaking holder for [`OUTSPEAKS`]. It never goes before the holder
+//!   had it for [`STAYS`].
+//! - If the holder has no tile any more, it goes at once to the loudest speaker who has one, else to the one
+//!   who spoke last.
 //!
-//! Nobody watches live: a tick is made about a second after its time. So what is heard counts [`LOOK_AHEAD`]
-//! earlier than it was said, and in the recording the stage changes when somebody begins to speak, not when it
-//! has become sure that he does.
+//! Nobody watches live: a tick is made about a second after its time. So a speaker update counts
+//! [`LOOK_AHEAD`] earlier than it came. In the recording the stage changes when a participant begins to
+//! speak, not when that has become certain.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -20,26 +23,27 @@ use crate::media::{MediaTime, Speaker};
 
 /// Longer than a cough or a word of approval.
 const TAKES: Duration = Duration::from_millis(800);
-/// While two speak at once, the one who was there first is kept for longer.
+/// While two speak at once, the holder is kept for longer.
 const OUTSPEAKS: Duration = Duration::from_millis(2000);
 /// Nobody can follow a stage that changes faster.
 const STAYS: Duration = Duration::from_millis(2000);
-/// Who pauses for less is still speaking: a breath between two sentences.
+/// A participant who pauses for less is still speaking: a breath between two sentences.
 const PAUSE: Duration = Duration::from_millis(500);
-/// Less than the delay with which ticks are made (0.9 s): what was heard until then is known at the tick.
+/// Less than the delay with which ticks are made (0.9 s), so that every update up to then is known at the
+/// tick.
 const LOOK_AHEAD: Duration = Duration::from_millis(800);
-/// LiveKit tells at most some changes a second, and ticks are at most some seconds behind.
+/// LiveKit sends some changes a second at most, and ticks are some seconds behind at most.
 const HEARD_MAX: usize = 128;
-/// Nobody misses whoever spoke before so many others.
+/// A participant who spoke before so many others is not missed.
 const RECENT_MAX: usize = 64;
 
 #[derive(Debug, Default)]
 pub(super) struct Floor {
-    /// Who spoke, the loudest first, and from when on it counts; not yet due.
+    /// The speaker updates that are not due yet: when each counts, and the speakers, loudest first.
     heard: VecDeque<(MediaTime, Vec<String>)>,
-    /// The loudest first, then those who pause.
+    /// The speakers, loudest first, then those who pause.
     voices: Vec<Voice>,
-    /// Who has spoken, the latest first.
+    /// The participants who have spoken, the latest first.
     recent: Vec<String>,
     holder: Option<Holder>,
 }
@@ -49,7 +53,7 @@ struct Voice {
     identity: String,
     since: MediaTime,
     pauses_since: Option<MediaTime>,
-    /// Louder than the speaking holder, without a break.
+    /// Since when the participant is louder than the speaking holder, without a break.
     louder_since: Option<MediaTime>,
 }
 
@@ -62,13 +66,13 @@ struct Holder {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Claim {
-    /// Somebody must be there.
+    /// The stage must not be empty.
     StandsIn,
     Speaks,
 }
 
 impl Floor {
-    /// Takes in who speaks since `at`, the loudest first.
+    /// Takes note of who speaks from `at` on, loudest first.
     pub(super) fn hear(&mut self, speakers: &[Speaker], at: MediaTime) {
         let loudest_first = speakers.iter().map(|speaker| speaker.identity.clone()).collect();
         if self.heard.len() == HEARD_MAX
@@ -79,7 +83,7 @@ impl Floor {
         self.heard.push_back((at - LOOK_AHEAD, loudest_first));
     }
 
-    /// Goes on to the tick at `now`. `candidates` have tiles, in the order of joining.
+    /// Advances to the tick at `now`. `candidates` have tiles, in the order of joining.
     pub(super) fn advance(&mut self, now: MediaTime, candidates: &[&str]) {
         while let Some((at, speakers)) = self.heard.pop_front_if(|(at, _)| *at <= now) {
             self.listen(speakers, at);
@@ -92,14 +96,14 @@ impl Floor {
         }
     }
 
-    /// Who of the candidates would have the stage, if there were no others.
+    /// Returns the candidate who would have the stage if there were no others.
     pub(super) fn choose<'a>(&self, candidates: &[&'a str]) -> Option<&'a str> {
         let find = |identity: &str| candidates.iter().find(|c| **c == identity).copied();
         let holder = self.holder.as_ref().and_then(|holder| find(&holder.identity));
         holder.or_else(|| self.stand_in(candidates).map(|(identity, _)| identity))
     }
 
-    /// The loudest of the candidates, by the last that was heard, due or not: he may have the stage soon.
+    /// Returns the loudest candidate by the latest update, due or not: that candidate may get the stage soon.
     pub(super) fn loudest<'a>(&self, candidates: &[&'a str]) -> Option<&'a str> {
         let find = |identity: &String| candidates.iter().find(|c| *c == identity).copied();
         match self.heard.back() {
@@ -117,8 +121,8 @@ impl Floor {
         let mut before = std::mem::take(&mut self.voices);
         for identity in speakers {
             let known = before.extract_if(.., |voice| voice.identity == identity).next();
-            let going_on = known.filter(|voice| voice.speaks(at));
-            self.voices.push(match going_on {
+            let speaking = known.filter(|voice| voice.speaks(at));
+            self.voices.push(match speaking {
                 Some(voice) => Voice { pauses_since: None, ..voice },
                 None => Voice { identity, since: at, pauses_since: None, louder_since: None },
             });
@@ -141,7 +145,7 @@ impl Floor {
         }
     }
 
-    /// Who takes the stage at `now`; none if it stays as it is.
+    /// Returns who takes the stage at `now`; `None` if it does not change.
     fn successor<'a>(&self, now: MediaTime, candidates: &[&'a str]) -> Option<(&'a str, Claim)> {
         let Some(holder) = self.holder.as_ref().filter(|h| candidates.contains(&h.identity.as_str())) else {
             return self.stand_in(candidates);
@@ -160,7 +164,7 @@ impl Floor {
         }
     }
 
-    /// Who is to be seen when the stage has nobody.
+    /// Returns who gets the stage when nobody has it.
     fn stand_in<'a>(&self, candidates: &[&'a str]) -> Option<(&'a str, Claim)> {
         let find = |identity: &String| candidates.iter().find(|c| *c == identity).copied();
         let speaking = self.voice_of(candidates, |_| true).map(|identity| (identity, Claim::Speaks));
@@ -171,7 +175,7 @@ impl Floor {
         })
     }
 
-    /// The loudest candidate of whom `claims` holds.
+    /// Returns the loudest candidate for whom `claims` returns `true`.
     fn voice_of<'a>(&self, candidates: &[&'a str], claims: impl Fn(&Voice) -> bool) -> Option<&'a str> {
         let mut voices = self.voices.iter().filter(|voice| claims(voice));
         voices.find_map(|voice| candidates.iter().find(|c| **c == voice.identity).copied())
@@ -190,10 +194,10 @@ mod tests {
 
     const ALL: [&str; 3] = ["ann", "ben", "cem"];
 
-    /// What is heard, at milliseconds of the recording.
+    /// Who speaks, at milliseconds of the recording.
     type Heard<'a> = &'a [(i64, &'a [&'a str])];
 
-    /// Who has the stage at each change of it, with the milliseconds (of a tick) from which on.
+    /// Returns who has the stage after each change, with the millisecond (of a tick) of the change.
     fn stage(heard: Heard<'_>, until: i64) -> Vec<(i64, String)> {
         let mut floor = Floor::default();
         for (at, speakers) in heard {

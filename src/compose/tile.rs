@@ -1,5 +1,4 @@
-//! One tile on the canvas: its cell, and what was drawn in it, so that it is drawn again only when it looks
-//! different.
+//! One tile on the canvas: its cell, and what was drawn in it. It is drawn again only when it has changed.
 
 use std::sync::Arc;
 
@@ -12,13 +11,13 @@ use super::plan::Seat;
 use super::scale::{Drawing, Scratch};
 use super::turn::{self, Upright};
 
-/// What a tile is to show.
+/// What a tile shows.
 #[derive(Clone, Copy)]
 pub(super) struct Shown<'a> {
     pub content: Content<'a>,
-    /// In the corner of the tile.
+    /// The name in the corner of the tile.
     pub name: Option<&'a str>,
-    /// With a border around it.
+    /// Whether the tile has a border.
     pub speaks: bool,
 }
 
@@ -28,13 +27,13 @@ pub(super) enum Content<'a> {
         picture: &'a Picture,
         source: VideoSource,
     },
-    /// Instead of a track's picture: why there is none.
+    /// Why the track has no picture.
     Notice(&'a str),
-    /// Of a participant without a camera: his name.
+    /// The name of a participant without a camera.
     Initials(&'a str),
 }
 
-/// Memory that is used again for every tile.
+/// Buffers that are reused for every tile.
 pub(super) struct Brushes {
     scratch: Scratch,
     upright: Upright,
@@ -49,7 +48,7 @@ pub(super) struct Tile {
     speaks: bool,
 }
 
-/// What lies in a tile's cell on the canvas.
+/// What was drawn in a tile's cell on the canvas.
 #[expect(clippy::large_enum_variant, reason = "there are 25 at most, and nearly all are images")]
 enum Drawn {
     Background,
@@ -60,7 +59,7 @@ enum Drawn {
 
 struct Tag {
     name: String,
-    /// None if the tile is too small for it.
+    /// `None` if the tile is too small for it.
     stamp: Option<Stamp>,
 }
 
@@ -75,7 +74,7 @@ impl Tile {
         Self { seat, drawn: Drawn::Background, tag: None, speaks: false }
     }
 
-    /// Whether nothing need be drawn.
+    /// Returns whether the tile looks like this already.
     pub(super) fn looks_like(&self, shown: &Shown<'_>) -> bool {
         let same_content = match (&self.drawn, shown.content) {
             (Drawn::Image { image, .. }, Content::Picture { picture, .. }) => {
@@ -122,7 +121,7 @@ impl Tile {
     ) {
         let Picture { image, rotation, .. } = picture;
         let (drawing, is_new) = self.drawing_for(picture, source, view);
-        // What lies beside a picture that does not fill its cell is drawn over by nothing else.
+        // Beside a picture that does not fill its cell, nothing draws over the old decorations.
         let is_decorated = self.tag.is_some() || self.speaks;
         if drawing.target() != self.seat.cell && (is_new || is_decorated) {
             canvas.clear_cell(self.seat.cell, view.theme);
@@ -137,7 +136,7 @@ impl Tile {
         self.drawn = Drawn::Image { image: Arc::clone(image), drawing };
     }
 
-    /// The drawing in use, or a new one if the size is another; and whether it is new.
+    /// Returns the present drawing, or a new one if the picture's size has changed; and whether it is new.
     fn drawing_for(&mut self, picture: &Picture, source: VideoSource, view: View) -> (Drawing, bool) {
         let size = turn::upright(picture.image.size(), picture.rotation);
         match std::mem::replace(&mut self.drawn, Drawn::Background) {

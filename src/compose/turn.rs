@@ -1,5 +1,5 @@
-//! Turns a picture upright: a copy of its planes, turned by a quarter, a half or three quarters. Only phones that
-//! are turned while filming need it, so it is a step of its own, and scaling knows nothing of it.
+//! Turns a picture upright: a copy of its planes, turned by a quarter, a half or three quarters. Only phones
+//! that are turned while filming need this, so it is a step of its own, and scaling does not deal with it.
 
 use crate::media::{I420, Plane, Rotation, Size};
 
@@ -12,7 +12,7 @@ enum Quarter {
     Anticlockwise,
 }
 
-/// A picture turned upright; its memory is used again for the next one.
+/// A picture turned upright. Its memory is reused for the next one.
 #[derive(Default)]
 pub(super) struct Upright {
     size: Option<Size>,
@@ -20,7 +20,7 @@ pub(super) struct Upright {
     planes: [Vec<u8>; 3],
 }
 
-/// The size that a picture has when it is upright.
+/// Returns the size of a picture when it is upright.
 pub(super) const fn upright(size: Size, rotation: Rotation) -> Size {
     match rotation {
         Rotation::Upright | Rotation::By180 => size,
@@ -29,7 +29,7 @@ pub(super) const fn upright(size: Size, rotation: Rotation) -> Size {
 }
 
 impl Upright {
-    /// Takes in a picture that passed [`super::scale::check`].
+    /// Turns a picture that passed [`super::scale::check`].
     pub(super) fn turn(&mut self, picture: &dyn I420, rotation: Rotation) -> &dyn I420 {
         let size = picture.size();
         self.size = Some(upright(size, rotation));
@@ -104,7 +104,7 @@ fn turn_quarter(source: Plane<'_>, size: Size, quarter: Quarter, target: &mut [u
     }
 }
 
-/// Turns a whole block: its rows are transposed, from the lowest on where that turns them clockwise.
+/// Turns a whole block: its rows are transposed, beginning with the lowest for a clockwise turn.
 fn turn_block(
     source: Plane<'_>,
     (left, top): (usize, usize),
@@ -140,7 +140,7 @@ fn transposed(mut words: [u64; BLOCK]) -> [u64; BLOCK] {
     words
 }
 
-/// Swaps the bytes of each word that are not in `mask` with those in it of the word `DISTANCE` after it.
+/// Swaps the bytes of each word that are not in `mask` with those that are, in the word `DISTANCE` after it.
 fn swap<const DISTANCE: usize>(words: &mut [u64; BLOCK], mask: u64) {
     for upper in (0..BLOCK).filter(|index| index & DISTANCE == 0) {
         let (a, b) = (words[upper], words[upper + DISTANCE]);
@@ -151,7 +151,7 @@ fn swap<const DISTANCE: usize>(words: &mut [u64; BLOCK], mask: u64) {
 }
 
 impl Quarter {
-    /// Where a pixel goes.
+    /// Returns the index to which a pixel moves.
     const fn place(self, x: usize, y: usize, size: Size) -> usize {
         let (width, height) = (size.width as usize, size.height as usize);
         match self {
@@ -166,7 +166,7 @@ mod tests {
     use super::super::fakes::{Image, size};
     use super::*;
 
-    /// Each pixel tells where it is.
+    /// Returns a picture whose pixels contain their own position.
     fn picture(width: u32, height: u32) -> Image {
         Image::painted(size(width, height), move |x, y| [(y * width + x) as u8, (x / 2) as u8, (y / 2) as u8])
     }

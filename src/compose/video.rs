@@ -1,8 +1,8 @@
 //! One video track over time: whether it has a picture to show, and which. Knows nothing of other tracks, of
 //! cells or of pixels.
 //!
-//! Contract: the composer tells it what has taken effect by the time of a tick, then calls
-//! [`VideoState::advance`] for that tick, and [`VideoState::count`] once it is decided who is seen.
+//! Contract: the composer passes in the changes that have taken effect by the time of a tick, and calls
+//! [`VideoState::advance`] for that tick. Once it is decided who is seen, it calls [`VideoState::count`].
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,14 +15,14 @@ use super::cast::{TileId, Track};
 use super::figures::{Sight, Tally, VideoFigures};
 use super::scale;
 
-/// Three seconds at 30 pictures a second; a caller that asks [`VideoState::wants_picture`] stays far
-/// below. It bounds the decoded pictures held for a track when somebody does not ask.
+/// Three seconds at 30 pictures a second. A caller that asks [`VideoState::wants_picture`] stays far below.
+/// This bounds a track's decoded pictures if a caller does not ask.
 const QUEUED_PICTURES_MAX: usize = 90;
-/// The picture of a track that is not seen is no longer its picture after this time: the SFU has stopped sending.
-/// A second, since a shared screen may send so few.
+/// A picture of a track that is not seen is dropped after this time: the SFU has stopped sending. It is a
+/// second, since a shared screen may send so few pictures.
 const UNSEEN_PICTURE_LASTS: Duration = Duration::from_secs(1);
 
-/// A track that gave no picture when it was to be seen is not waited for again before this time.
+/// A track that sent no picture when it was to be seen is not waited for again before this time.
 const ASKED_AGAIN_AFTER: Duration = Duration::from_secs(10);
 
 pub(super) struct VideoState {
@@ -31,21 +31,21 @@ pub(super) struct VideoState {
     phase: Phase,
     /// Times always increase.
     pictures: VecDeque<Picture>,
-    /// The tick last advanced to brought a new picture.
+    /// The last tick brought a new picture.
     renewed: bool,
-    /// Shown until a picture comes: the track cannot be decoded.
+    /// The text that is shown until a picture comes: the track cannot be decoded.
     label: Option<Arc<str>>,
     asked: Asked,
     tally: Tally,
 }
 
-/// Whether the SFU was asked for its pictures, so far as the ticks have come.
+/// Whether the SFU was asked for the track's pictures, as of the last tick.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Asked {
     Yes,
-    /// The layout did not show it: pictures will come once they are asked for.
+    /// The layout did not show the track: pictures come once they are asked for.
     No,
-    /// None came in time; before this it is not worth another try.
+    /// No picture came in time. Before `until` it is not worth another try.
     InVain {
         until: MediaTime,
     },
@@ -62,7 +62,7 @@ enum Phase {
     Shown(Picture),
 }
 
-/// What a track has to show.
+/// What a track shows.
 #[derive(Clone, Copy)]
 pub(super) enum Showing<'a> {
     Picture(&'a Picture),
@@ -98,7 +98,7 @@ impl VideoState {
                     self.asked = Asked::No;
                 }
             }
-            // Told again what is so already.
+            // The track was in this state already.
             (true, Phase::Expected | Phase::Muted)
             | (false, Phase::Expected | Phase::Waiting { .. } | Phase::Shown(_)) => {}
         }
@@ -112,8 +112,8 @@ impl VideoState {
         }
     }
 
-    /// Takes the next picture of the track. A picture later told to be earlier replaces those it
-    /// contradicts: the timeline was corrected backwards, and the newest word on it counts.
+    /// Takes the next picture of the track. If it is earlier than pictures that came before it, it replaces
+    /// them: the timeline was corrected backwards, and the latest correction counts.
     pub(super) fn push(&mut self, picture: Picture) {
         if picture.image.size().is_blank_frame() || scale::check(&*picture.image).is_err() {
             self.tally.unusable();
@@ -131,12 +131,12 @@ impl VideoState {
         self.pictures.push_back(picture);
     }
 
-    /// Whether another picture could matter to the tick at `next_tick`.
+    /// Returns whether the tick at `next_tick` may need another picture.
     pub(super) fn wants_picture(&self, next_tick: MediaTime) -> bool {
         self.pictures.back().is_none_or(|p| p.time <= next_tick)
     }
 
-    /// Goes on to the tick at `now`.
+    /// Advances to the tick at `now`.
     pub(super) fn advance(&mut self, now: MediaTime) {
         if matches!(self.phase, Phase::Expected) {
             return;
@@ -156,7 +156,7 @@ impl VideoState {
         }
     }
 
-    /// What the track has to show at the tick last advanced to, if anything.
+    /// Returns what the track shows at the last tick, if anything.
     pub(super) fn showing(&self) -> Option<Showing<'_>> {
         match &self.phase {
             Phase::Shown(picture) => Some(Showing::Picture(picture)),
@@ -165,7 +165,7 @@ impl VideoState {
         }
     }
 
-    /// It has nothing to show because nobody asked the SFU for it, and would soon have if somebody did.
+    /// Returns whether the track shows nothing only because the SFU was not asked for its pictures.
     pub(super) fn is_withheld(&self, now: MediaTime) -> bool {
         match self.asked {
             Asked::Yes => false,
@@ -174,29 +174,29 @@ impl VideoState {
         }
     }
 
-    /// Whether asking for its pictures has just proved to be in vain.
+    /// Returns whether its pictures were asked for lately and none came.
     pub(super) fn is_dead(&self, now: MediaTime) -> bool {
         self.showing().is_none() && matches!(self.asked, Asked::InVain { until } if now < until)
     }
 
-    /// It is seen, or it would be if it had a picture.
+    /// Called when the track is seen, or would be if it had a picture.
     pub(super) fn ask(&mut self) {
         self.asked = Asked::Yes;
     }
 
-    /// The layout does not show it.
+    /// Called when the layout does not show the track.
     pub(super) fn withhold(&mut self) {
         if self.asked == Asked::Yes {
             self.asked = Asked::No;
         }
     }
 
-    /// It was asked for its pictures, and none came.
+    /// Called when the track's pictures were asked for and none came.
     pub(super) fn give_up(&mut self, now: MediaTime) {
         self.asked = Asked::InVain { until: now + ASKED_AGAIN_AFTER };
     }
 
-    /// Ends the tick at `now`, at which the track was seen or not.
+    /// Ends the tick at `now`; `seen` says whether the track was in the frame.
     pub(super) fn count(&mut self, seen: bool, now: MediaTime) {
         let sight = match (&self.phase, seen) {
             (Phase::Shown(_), true) if self.renewed => Sight::NewPicture,

@@ -8,11 +8,11 @@ use jiff::Timestamp;
 
 use super::error::ControlError;
 use super::handle::Handle;
-use super::upload_status::UploadStatus;
 use crate::ids::EgressId;
 use crate::report::QualityReport;
 use crate::storage::{ObjectKey, Storage, UrlTerms};
 use crate::store::{Destination, Position, RecordingPage, RecordingQuery, RecordingRow};
+use crate::upload::UploadStatus;
 
 /// All that is known about a recording.
 #[derive(Debug, Clone, PartialEq)]
@@ -79,9 +79,9 @@ impl Handle {
         Ok(FileUrl { url: url.ok_or(ControlError::NotInABucket)?, expires_at })
     }
 
-    fn storage_of(&self, place: Destination) -> Result<Arc<dyn Storage>, ControlError> {
+    fn storage_of(&self, slot: Destination) -> Result<Arc<dyn Storage>, ControlError> {
         let stores = &self.shared.stores;
-        match (place, &stores.fallback) {
+        match (slot, &stores.fallback) {
             (Destination::Primary, _) => Ok(Arc::clone(&stores.primary)),
             (Destination::Fallback, Some(fallback)) => Ok(Arc::clone(&fallback.storage)),
             (Destination::Fallback, None) => Err(ControlError::StoreGone),

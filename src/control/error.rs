@@ -4,9 +4,9 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::capacity::Shortage;
-use super::livekit::LivekitError;
+use crate::admission::Shortage;
 use crate::filepath::InvalidFilepath;
+use crate::livekit::LivekitError;
 use crate::options::NoWatermark;
 use crate::storage::{InvalidKey, StorageError};
 use crate::store::StoreError;
@@ -70,6 +70,9 @@ pub enum ControlError {
     /// Trying again helps once the service is back.
     #[error("the service is ending, try again in {retry_after:?}")]
     ShuttingDown { retry_after: Duration },
+    /// Trying again helps once the database takes writes. Nothing has changed.
+    #[error("it could not be written down, try again in {retry_after:?}")]
+    NotWritten { retry_after: Duration },
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The operator's mistake, at start-up.

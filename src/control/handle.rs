@@ -3,6 +3,7 @@
 //! Contract: an answer that says so has its change in the database. Cheap to clone.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -10,15 +11,18 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::error::ControlError;
 use super::overview::{self, Overview};
-use super::readiness::{Places, Readiness};
-use super::recording::{NoPreview, Noted, Wish};
+use super::recording::{Command, NoPreview, Reply};
 use super::shared::Shared;
 use super::supervisor::BACK_SOON;
 use crate::filepath::Filepath;
+use crate::health::{Admission, Readiness};
 use crate::ids::{EgressId, RoomName, RoomSid};
 use crate::media::StreamKind;
 use crate::options::{AskedOptions, RecordingOptions, ViewChange};
 use crate::store::{Phase, RecordingRow, Store};
+
+/// Whoever holds the database's lock (a backup, an operator) is done soon.
+const NOT_WRITTEN: ControlError = ControlError::NotWritten { retry_after: Duration::from_secs(5) };
 
 #[derive(Clone)]
 pub struct Handle {
@@ -36,7 +40,7 @@ pub(super) enum Request {
     /// The way to a running recording, if it runs.
     Find {
         egress_id: EgressId,
-        answer: oneshot::Sender<Option<mpsc::Sender<Wish>>>,
+        answer: oneshot::Sender<Option<mpsc::Sender<Command>>>,
     },
 }
 
@@ -71,7 +75,7 @@ pub struct ActiveRecording {
 }
 
 impl Handle {
-    /// Starts a recording, or answers with the one that the room has, whatever that was asked to be like.
+    /// Starts a recording, or returns the one that the room has, whatever that was asked to be like.
     pub async fn start(&self, room: RoomName, asked: AskedOptions) -> Result<Started, ControlError> {
         let filepath = asked.filepath.clone();
         let options = asked.upon(&self.shared.defaults)?;
@@ -84,12 +88,14 @@ impl Handle {
         self.ask(|answer| Request::Start { wanted, answer }).await?
     }
 
-    /// Stops the room's recording; one that is being finished already is answered with as well.
+    /// Stops the room's recording; one that is being finished already is returned as well.
     pub async fn stop(&self, room: &RoomName) -> Result<EgressId, ControlError> {
-        if let Some(live) = self.store.live_recording(room).await?
-            && self.wish(&live, Wish::Stop).await?.is_some()
-        {
-            return Ok(live.egress_id);
+        if let Some(live) = self.store.live_recording(room).await? {
+            match self.command(&live, Command::Stop).await? {
+                Some(Reply::Done) => return Ok(live.egress_id),
+                Some(Reply::NotWritten) => return Err(NOT_WRITTEN),
+                Some(Reply::TooLate | Reply::OtherRoom) | None => {}
+            }
         }
         // There is none, or it ended by itself in between: the database knows.
         match self.store.finishing_recording(room).await? {
@@ -98,14 +104,15 @@ impl Handle {
         }
     }
 
-    /// Ends the recording of a room that LiveKit has closed; one of another room of the same name goes on. Answers whether
+    /// Ends the recording of a room that LiveKit has closed; one of another room of the same name goes on. Returns whether
     /// it ended one.
     pub async fn room_finished(&self, name: &RoomName, room: &RoomSid) -> Result<bool, ControlError> {
         let Some(live) = self.store.live_recording(name).await? else { return Ok(false) };
         let room = room.clone();
-        match self.wish(&live, |noted| Wish::EndWith { room, noted }).await? {
-            Some(Noted::Done) => Ok(true),
-            Some(Noted::TooLate | Noted::OtherRoom) | None => Ok(false),
+        match self.command(&live, |reply| Command::EndWith { room, reply }).await? {
+            Some(Reply::Done) => Ok(true),
+            Some(Reply::NotWritten) => Err(NOT_WRITTEN),
+            Some(Reply::TooLate | Reply::OtherRoom) | None => Ok(false),
         }
     }
 
@@ -123,11 +130,12 @@ impl Handle {
     ) -> Result<ActiveRecording, ControlError> {
         let live = self.store.live_recording(room).await?.ok_or(ControlError::NothingToChange)?;
         has_picture(&live)?;
-        match self.wish(&live, |noted| Wish::View { change, noted }).await? {
-            Some(Noted::Done) => {
+        match self.command(&live, |reply| Command::View { change, reply }).await? {
+            Some(Reply::Done) => {
                 Ok(ActiveRecording { egress_id: live.egress_id, started_at: live.started_at })
             }
-            Some(Noted::TooLate | Noted::OtherRoom) | None => Err(ControlError::NothingToChange),
+            Some(Reply::NotWritten) => Err(NOT_WRITTEN),
+            Some(Reply::TooLate | Reply::OtherRoom) | None => Err(ControlError::NothingToChange),
         }
     }
 
@@ -135,7 +143,8 @@ impl Handle {
     pub async fn preview(&self, id: &EgressId) -> Result<Bytes, ControlError> {
         let row = self.store.recording(id).await?.ok_or(ControlError::NoSuchRecording)?;
         has_picture(&row)?;
-        let preview = tokio::time::timeout(self.shared.limits.preview, self.wish(&row, Wish::Preview)).await;
+        let preview =
+            tokio::time::timeout(self.shared.limits.preview, self.command(&row, Command::Preview)).await;
         match preview.map_err(|_elapsed| ControlError::NoPreview)?? {
             Some(Ok(jpeg)) => Ok(jpeg),
             Some(Err(NoPreview::NotActive)) | None => Err(ControlError::NotActive),
@@ -147,17 +156,17 @@ impl Handle {
     /// Whether a recording could be started now. Asks the database only; of everything else the last that is known counts.
     pub async fn readiness(&self) -> Result<Readiness, ControlError> {
         self.store.ping().await?;
-        let Shared { closed, livekit_known, encoders_known, outlook, uploads, .. } = self.shared.as_ref();
-        let places = match self.shared.has_room() {
-            _ if closed.is_cancelled() => Places::Ending,
-            Ok(()) => Places::Free,
-            Err(shortage) => Places::Short(shortage),
+        let Shared { closed, livekit_status, encoders_status, outlook, uploads, .. } = self.shared.as_ref();
+        let admission = match self.shared.has_room() {
+            _ if closed.is_cancelled() => Admission::Ending,
+            Ok(()) => Admission::Free,
+            Err(shortage) => Admission::Short(shortage),
         };
         Ok(Readiness {
-            livekit: livekit_known.now(),
-            encoders: encoders_known.now(),
+            livekit: livekit_status.now(),
+            encoders: encoders_status.now(),
             space: *outlook.space.borrow(),
-            places,
+            admission,
             store_trouble: overview::store_trouble(&uploads.all()).cloned(),
         })
     }
@@ -172,18 +181,18 @@ impl Handle {
         })
     }
 
-    /// What a running recording says to a wish; `None` if it runs no more.
-    async fn wish<T>(
+    /// What a running recording says to a command; `None` if it runs no more.
+    async fn command<T>(
         &self,
         live: &RecordingRow,
-        wish: impl FnOnce(oneshot::Sender<T>) -> Wish,
+        command: impl FnOnce(oneshot::Sender<T>) -> Command,
     ) -> Result<Option<T>, ControlError> {
         let egress_id = live.egress_id.clone();
         let Some(recording) = self.ask(|answer| Request::Find { egress_id, answer }).await? else {
             return Ok(None);
         };
-        let (noted, answer) = oneshot::channel();
-        let _gone = recording.send(wish(noted)).await;
+        let (reply, answer) = oneshot::channel();
+        let _gone = recording.send(command(reply)).await;
         Ok(answer.await.ok())
     }
 

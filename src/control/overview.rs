@@ -4,8 +4,8 @@ use crate::ids::EgressId;
 use crate::store::Census;
 
 use super::running::RunningRecording;
-use super::space::Space;
-use super::upload_status::{Trouble, UploadStatus};
+use crate::admission::Space;
+use crate::upload::{Trouble, UploadStatus};
 
 /// All recordings and what they wait for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -32,7 +32,7 @@ pub struct WorkerProgram {
 
 /// What a worker gives out.
 #[derive(Debug, PartialEq)]
-pub enum Output {
+pub enum WorkerOutput {
     Event(Event),
     Exited(Exit),
 }
@@ -88,11 +88,11 @@ impl WorkerProcess {
     }
 
     /// The next thing that the worker says or does. Nothing is lost when the future is dropped.
-    pub async fn next(&mut self) -> Output {
+    pub async fn next(&mut self) -> WorkerOutput {
         while let Some(line) = self.lines.next().await {
             match line {
                 Ok(line) => match messages::from_line(&line) {
-                    Ok(event) => return Output::Event(event),
+                    Ok(event) => return WorkerOutput::Event(event),
                     // Libraries print where they should not.
                     Err(error) => tracing::warn!(%error, "the worker wrote something else"),
                 },
@@ -105,7 +105,7 @@ impl WorkerProcess {
                 }
             }
         }
-        Output::Exited(exit(self.child.wait().await))
+        WorkerOutput::Exited(exit(self.child.wait().await))
     }
 
     pub async fn change_view(&mut self, view: View) {
@@ -127,8 +127,8 @@ impl WorkerProcess {
     }
 
     /// Waits for a worker that has said its last word, and kills it if it does not go.
-    pub async fn close(mut self, patience: Duration) {
-        if tokio::time::timeout(patience, self.child.wait()).await.is_err() {
+    pub async fn close(mut self, timeout: Duration) {
+        if tokio::time::timeout(timeout, self.child.wait()).await.is_err() {
             tracing::warn!("the worker has ended its recording but does not exit, it is killed");
             self.kill();
             let _gone = self.child.wait().await;

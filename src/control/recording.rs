@@ -4,69 +4,74 @@
 //! database and its worker is gone. Dropped before that, the recording stays unfinished in the
 //! database, and the next start of the service goes on with it.
 
-mod crew;
+mod actions;
+mod commands;
 mod previews;
 mod records;
+mod rewriting;
 mod waits;
 mod watched;
-mod wishes;
+mod worker;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::failure::Verdict;
-use super::process::{Output, WorkerProcess};
+use super::failure::EndStatus;
+use super::process::{WorkerOutput, WorkerProcess};
 use super::recovery;
 use super::running::{self, VitalsTeller};
 use super::shared::Shared;
-use super::space::Space;
-use super::spool::{Condition, Extent};
-use super::state::{self, Action, Input, State};
-use super::succession::{Beginning, NoSuccessor, Predecessor, Question, Succession};
-use super::upload::{UploadError, UploadOptions, Uploaded, Uploader};
-use super::vigil::Lateness;
-use super::workforce::Place;
-use crate::failpoint::FailPoint;
+use super::state::{Input, State};
+use super::successor::{Beginning, NoSuccessor, Predecessor, Question, SuccessorSearch};
+use super::watchdog::Lateness;
+use crate::admission::Slot;
+use crate::admission::Space;
 use crate::ids::RoomSid;
 use crate::store::RecordingRow;
+use crate::upload::Extent;
+use crate::upload::{UploadError, UploadOptions, Uploaded, Uploader};
 use crate::worker::messages::{EndReason, Event, Resume};
 
-use crew::Crew;
+use actions::delete;
 use previews::Previews;
-use records::Records;
+use records::{Note, Records};
+use rewriting::Rewriting;
 use waits::{exhausted, reached};
+use worker::Worker;
 
+pub use commands::{Command, Reply};
 pub use previews::NoPreview;
-pub use wishes::{Noted, Wish};
 
 /// How a recording comes to be.
 pub enum Origin {
     /// Just accepted.
-    Start { place: Place },
+    Start { slot: Slot },
     /// It took in media when an earlier service went away, and goes on if it can.
-    Resume { place: Place },
+    Resume { slot: Slot },
     /// What somebody left unfinished: there is no worker, only what it left.
-    Salvage { verdict: Verdict },
+    Salvage { end_status: EndStatus },
 }
 
 pub struct Recording {
     row: RecordingRow,
     shared: Arc<Shared>,
     records: Records,
+    rewriting: Rewriting,
     spool: PathBuf,
     /// The room that a worker has joined, once one has.
     joined: Option<RoomSid>,
     state: State,
-    crew: Crew,
+    worker: Worker,
     previews: Previews,
     vitals: VitalsTeller,
-    succession: Succession,
+    successor: SuccessorSearch,
     extent: watch::Sender<Extent>,
     space: watch::Receiver<Space>,
     /// What the times of the state's inputs count from.
@@ -82,31 +87,38 @@ impl Recording {
         Self {
             spool: shared.spool_of(&row.egress_id),
             records: Records::new(shared.store.clone()),
+            rewriting: Rewriting::default(),
             space: shared.outlook.space.clone(),
             vitals: shared.running.teller(row.egress_id.clone(), row.room.clone()),
             row,
             shared,
             joined: None,
             state: State::NEW,
-            crew: Crew::Dismissed,
+            worker: Worker::None,
             previews: Previews::default(),
-            succession: Succession::None,
+            successor: SuccessorSearch::None,
             extent: watch::Sender::new(Extent::Growing(0)),
             begun: Instant::now(),
             stopped: Instant::now(),
         }
     }
 
-    pub async fn run(mut self, origin: Origin, mut wishes: mpsc::Receiver<Wish>, cancel: CancellationToken) {
-        let mut upload = pin!(self.upload());
+    pub async fn run(
+        mut self,
+        origin: Origin,
+        mut commands: mpsc::Receiver<Command>,
+        cancel: CancellationToken,
+    ) {
+        // A recording may live on after its upload: until its end is written down.
+        let mut upload = pin!(self.upload().fuse());
         if let Origin::Start { .. } = origin {
             tracing::info!(key = self.row.key, "accepted");
         }
         self.begin(origin).await;
         while !matches!(self.state, State::Ended { .. }) {
-            self.turn(upload.as_mut(), &mut wishes, &cancel).await;
+            self.turn(upload.as_mut(), &mut commands, &cancel).await;
         }
-        self.crew.close(self.shared.limits.exit).await;
+        self.worker.close(self.shared.limits.exit).await;
         delete(&watched::preview_file(&self.spool)).await;
     }
 
@@ -127,24 +139,24 @@ impl Recording {
 
     async fn begin(&mut self, origin: Origin) {
         match origin {
-            Origin::Start { place } => {
-                self.crew = Crew::Waiting { place };
+            Origin::Start { slot } => {
+                self.worker = Worker::Awaited { slot };
                 self.start_worker(Beginning::Anew).await;
             }
-            Origin::Resume { place } => {
-                self.crew = Crew::Waiting { place };
+            Origin::Resume { slot } => {
+                self.worker = Worker::Awaited { slot };
                 self.state = State::resuming(self.row.phase);
                 self.prepare_successor(Predecessor::OfEarlierService {
                     accepted_at: self.row.started_at,
-                    patience: self.shared.limits.stop,
+                    timeout: self.shared.limits.stop,
                     oldest: self.shared.resume_within,
                 });
             }
-            Origin::Salvage { verdict } => {
+            Origin::Salvage { end_status } => {
                 if let Err(error) = recovery::wait_for_writer(&self.spool, self.shared.limits.stop).await {
                     tracing::warn!(%error, "it is read as it is");
                 }
-                self.state = State::Finishing { verdict };
+                self.state = State::Uploading { end_status };
                 self.extent.send_replace(Extent::Whole);
             }
         }
@@ -170,8 +182,8 @@ impl Recording {
             }
             Err(error) => tracing::error!(%error, "the worker cannot be started"),
         }
-        let crew = std::mem::replace(&mut self.crew, Crew::Dismissed);
-        self.crew = crew.begin(started.ok(), self.shared.limits.worker.clone());
+        let worker = std::mem::replace(&mut self.worker, Worker::None);
+        self.worker = worker.begin(started.ok(), self.shared.limits.worker.clone());
     }
 
     fn prepare_successor(&mut self, predecessor: Predecessor) {
@@ -185,226 +197,154 @@ impl Recording {
             give_up_after: self.shared.livekit.give_up_after,
             predecessor,
         };
-        self.succession = Succession::ask(question);
+        self.successor = SuccessorSearch::ask(question);
     }
 
     /// Waits for the next thing to happen and does what it asks for.
     async fn turn(
         &mut self,
         upload: Upload<'_>,
-        wishes: &mut mpsc::Receiver<Wish>,
+        commands: &mut mpsc::Receiver<Command>,
         cancel: &CancellationToken,
     ) {
         let live = self.state.is_live();
-        let deadline = self.deadline();
+        let (deadline, rewriting) = (self.deadline(), self.rewriting.at());
         tokio::select! {
             biased;
-            () = cancel.cancelled(), if live => self.apply(Input::StopRequested).await,
-            () = exhausted(&mut self.space), if live => self.apply(Input::DiskExhausted).await,
-            Some(wish) = wishes.recv() => self.grant(wish).await,
-            output = self.crew.next() => self.heard(output).await,
-            answer = self.succession.answer() => self.succeed(answer).await,
+            () = cancel.cancelled(), if live => self.hears(Input::ServiceEnds).await,
+            () = exhausted(&mut self.space), if live => self.hears(Input::DiskExhausted).await,
+            Some(command) = commands.recv() => self.execute(command).await,
+            output = self.worker.next() => self.heard(output).await,
+            answer = self.successor.answer() => self.resume(answer).await,
             result = upload => self.uploaded(result).await,
             () = reached(deadline) => self.late().await,
+            () = reached(rewriting) => self.write_again().await,
         }
     }
 
     /// When the worker is late.
     fn deadline(&mut self) -> Option<Instant> {
         match self.state {
-            State::Joining { .. } | State::Active { .. } => self.crew.vigil().map(|vigil| vigil.deadline()),
+            State::Starting { .. } | State::Active { .. } => {
+                self.worker.watchdog().map(|watchdog| watchdog.deadline())
+            }
             State::Stopping { .. } => Some(self.stopped + self.shared.limits.stop),
             State::Frozen { .. }
             | State::Restarting { .. }
             | State::Killing { .. }
-            | State::Finishing { .. }
+            | State::Uploading { .. }
+            | State::Unwritten { .. }
             | State::Ended { .. } => None,
         }
     }
 
     async fn late(&mut self) {
         if let State::Stopping { .. } = self.state {
-            return self.apply(Input::StopTimedOut).await;
+            return self.hears(Input::StopTimedOut).await;
         }
-        match self.crew.vigil().map(|vigil| vigil.judge(Instant::now())) {
+        match self.worker.watchdog().map(|watchdog| watchdog.judge(Instant::now())) {
             Some(Lateness::Frozen) => {
                 tracing::error!("the worker makes no progress, it is killed");
-                self.apply(Input::NoProgress).await;
+                self.hears(Input::NoProgress).await;
             }
             Some(Lateness::Unknown) => tracing::warn!("the service stood still for a while"),
             None => {}
         }
     }
 
-    async fn heard(&mut self, output: Output) {
+    async fn heard(&mut self, output: WorkerOutput) {
         let now = Instant::now();
         let input = match output {
-            Output::Event(Event::Joined { room_sid, zero_unix_ms }) => {
+            WorkerOutput::Event(Event::Joined { room_sid, zero_unix_ms }) => {
                 tracing::info!(room_sid, "joined the room");
                 self.joined = Some(RoomSid(room_sid));
                 self.has_joined(zero_unix_ms, now).await;
                 Input::Joined
             }
-            Output::Event(Event::FirstMedia) => Input::FirstMedia,
-            Output::Event(Event::Progress { final_bytes, ticks }) => {
+            WorkerOutput::Event(Event::FirstMedia) => Input::FirstMedia,
+            WorkerOutput::Event(Event::Progress { final_bytes, ticks }) => {
                 if final_bytes > 0 {
-                    self.shared.encoders_known.good();
+                    self.shared.encoders_status.good();
                 }
-                self.crew.vigil().into_iter().for_each(|vigil| vigil.progress(ticks, final_bytes, now));
+                self.worker
+                    .watchdog()
+                    .into_iter()
+                    .for_each(|watchdog| watchdog.progress(ticks, final_bytes, now));
                 let lag = running::lag(self.row.zero, ticks, self.row.options.frame_rate, Timestamp::now());
                 self.vitals.progress(ticks, lag);
                 Input::Progress { final_bytes }
             }
             // Not a failure: the worker gives up by itself when it has waited long enough.
-            Output::Event(Event::Reachable { reachable: false }) => {
+            WorkerOutput::Event(Event::Reachable { reachable: false }) => {
                 return tracing::warn!("LiveKit is out of reach, the recording waits for it");
             }
-            Output::Event(Event::Reachable { reachable: true }) => {
+            WorkerOutput::Event(Event::Reachable { reachable: true }) => {
                 return tracing::info!("LiveKit is within reach again");
             }
-            Output::Event(Event::Preview { outcome }) => return self.shown(outcome).await,
-            Output::Event(Event::Report { report }) => {
+            WorkerOutput::Event(Event::Preview { outcome }) => return self.shown(outcome).await,
+            WorkerOutput::Event(Event::Report { report }) => {
                 self.vitals.report(&report);
                 return self.records.keep(&self.row, *report).await;
             }
-            Output::Event(Event::Ended { reason, ticks, final_bytes, error }) => {
+            WorkerOutput::Event(Event::Ended { reason, ticks, final_bytes, error }) => {
                 tracing::info!(%reason, ticks, final_bytes, error, "recorded");
                 if reason == EndReason::EncodersFailed {
-                    self.shared.encoders_known.bad("the encoders failed in a recording");
+                    self.shared.encoders_status.bad("the encoders failed in a recording");
                 }
                 Input::WorkerEnded { reason, error }
             }
-            Output::Exited(exit) => {
+            WorkerOutput::Exited(exit) => {
                 tracing::debug!(?exit, "the worker is gone");
                 self.not_shown();
                 self.vitals.worked_by(None);
-                self.crew = std::mem::replace(&mut self.crew, Crew::Dismissed).gone();
+                self.worker = std::mem::replace(&mut self.worker, Worker::None).gone();
                 Input::WorkerExited { exit, at: self.begun.elapsed() }
             }
         };
-        self.apply(input).await;
+        self.hears(input).await;
     }
 
     /// The zero is that of the worker which began the spool: others go on from it, and tell it as their clocks see it.
     async fn has_joined(&mut self, zero_unix_ms: i64, now: Instant) {
-        self.crew.vigil().into_iter().for_each(|vigil| vigil.joined(now));
+        self.worker.watchdog().into_iter().for_each(|watchdog| watchdog.joined(now));
         match Timestamp::from_millisecond(zero_unix_ms) {
             Ok(zero) if self.row.zero.is_none() => {
                 self.row.zero = Some(zero);
-                self.records.zero(&self.row, zero).await;
+                self.note(Note::Zero(zero)).await;
             }
             Ok(_) => {}
             Err(error) => tracing::error!(%error, "the worker's clock is beyond all counting"),
         }
     }
 
-    async fn succeed(&mut self, answer: Result<Beginning, NoSuccessor>) {
+    async fn resume(&mut self, answer: Result<Beginning, NoSuccessor>) {
         let input = match answer {
             Ok(beginning) => {
                 tracing::warn!(?beginning, "another worker goes on");
-                self.succession = Succession::Answered(beginning);
+                self.successor = SuccessorSearch::Answered(beginning);
                 Input::SuccessorReady
             }
             Err(error) => {
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
                 tracing::warn!(%error, cause, "no other worker goes on");
-                self.succession = Succession::None;
+                self.successor = SuccessorSearch::None;
                 Input::NoSuccessor
             }
         };
-        self.apply(input).await;
+        self.hears(input).await;
     }
 
     async fn uploaded(&mut self, result: Result<Uploaded, UploadError>) {
         match result {
             Ok(Uploaded { saved, condition }) => {
-                match condition {
-                    Condition::Sound => {}
-                    Condition::Damaged => self.apply(Input::SpoolDamaged).await,
-                }
-                self.apply(Input::Uploaded(saved)).await;
+                self.hears(Input::Uploaded(saved, condition)).await;
             }
             Err(error) => {
                 let cause = std::error::Error::source(&error).map(ToString::to_string);
                 let spool = self.spool.display();
                 tracing::error!(%error, cause, %spool, "the recording cannot be stored, its spool is kept");
-                self.apply(Input::UploadFailed(error.left())).await;
+                self.hears(Input::UploadFailed(error.left())).await;
             }
-        }
-    }
-
-    async fn apply(&mut self, input: Input) {
-        let (state, actions) = state::step(self.state.clone(), input);
-        self.state = state;
-        for action in actions {
-            self.act(action).await;
-        }
-        self.give_back_what_is_not_needed();
-    }
-
-    async fn act(&mut self, action: Action) {
-        match action {
-            Action::Persist(phase) => self.records.phase(&self.row, phase).await,
-            Action::PersistVerdict(verdict) => self.records.verdict(&self.row, &verdict).await,
-            Action::TellMediaStarted => self.records.media_started(&self.row).await,
-            Action::OfferBytes(end) => self.offer(end),
-            Action::FinishUpload => drop(self.extent.send_replace(Extent::Whole)),
-            Action::StopWorker => {
-                self.stopped = Instant::now();
-                self.crew.stop().await;
-            }
-            Action::KillWorker => self.crew.kill(),
-            Action::PrepareSuccessor => self.prepare_successor(Predecessor::Gone),
-            Action::StartSuccessor => {
-                if let Succession::Answered(beginning) = self.succession.take() {
-                    self.start_worker(beginning).await;
-                }
-            }
-            Action::End(outcome) => {
-                FailPoint::Completed.reached();
-                self.records.end(&self.row, outcome).await;
-                FailPoint::RowCommitted.reached();
-            }
-            Action::DeleteSpool => delete(&self.spool).await,
-        }
-    }
-
-    /// What was final stays final: a successor has to go on behind it.
-    fn offer(&self, end: u64) {
-        self.extent.send_if_modified(|extent| match extent {
-            Extent::Growing(known) if *known < end => {
-                *known = end;
-                true
-            }
-            Extent::Growing(_) | Extent::Whole => false,
-        });
-    }
-
-    fn give_back_what_is_not_needed(&mut self) {
-        match self.state {
-            State::Restarting { .. } => {}
-            State::Finishing { .. } | State::Ended { .. } => {
-                self.succession = Succession::None;
-                if let Crew::Waiting { .. } = self.crew {
-                    self.crew = Crew::Dismissed;
-                }
-            }
-            State::Joining { .. }
-            | State::Active { .. }
-            | State::Frozen { .. }
-            | State::Stopping { .. }
-            | State::Killing { .. } => self.succession = Succession::None,
-        }
-    }
-}
-
-async fn delete(file: &Path) {
-    match tokio::fs::remove_file(file).await {
-        Ok(()) => {}
-        // The worker never came to create it.
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-        Err(error) => {
-            tracing::warn!(%error, file = %file.display(), "what is not needed any more cannot be deleted");
         }
     }
 }

@@ -10,9 +10,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::error::ControlError;
-use super::failure::{Failure, Verdict};
-use super::news;
+use super::failure::{EndStatus, Failure};
 use super::shared::Shared;
+use super::updates;
 use crate::ids::EgressId;
 use crate::store::{Phase, RecordingRow};
 
@@ -21,24 +21,24 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// What is to become of a recording that has not ended.
 #[derive(Debug, PartialEq)]
-pub enum Prospect {
+pub enum Recovery {
     /// It took in media: it goes on if its room lives.
-    GoOn,
+    Resume,
     /// What there is of it is stored, and it ends like this.
-    Finish(Verdict),
+    Finish(EndStatus),
 }
 
 /// The recordings that have not ended. Those that shall not go on are written down as taking in no more media.
-pub async fn unfinished(shared: &Shared) -> Result<Vec<(RecordingRow, Prospect)>, ControlError> {
+pub async fn unfinished(shared: &Shared) -> Result<Vec<(RecordingRow, Recovery)>, ControlError> {
     let mut unfinished = Vec::new();
     for mut row in shared.store.unfinished().await? {
-        let prospect = prospect(&row, shared.resume_within);
-        if let Prospect::Finish(_) = prospect {
-            let news = news::of(&row, Phase::Uploading, Timestamp::now());
-            shared.store.set_phase(&row.egress_id, Phase::Uploading, Some(news)).await?;
+        let recovery_of = recovery_of(&row, shared.resume_within);
+        if let Recovery::Finish(_) = recovery_of {
+            let update = updates::of(&row, Phase::Uploading, Timestamp::now());
+            shared.store.set_phase(&row.egress_id, Phase::Uploading, Some(update)).await?;
             row.phase = Phase::Uploading;
         }
-        unfinished.push((row, prospect));
+        unfinished.push((row, recovery_of));
     }
     Ok(unfinished)
 }
@@ -46,28 +46,28 @@ pub async fn unfinished(shared: &Shared) -> Result<Vec<(RecordingRow, Prospect)>
 /// One of them, if it has not ended; it shall not go on.
 pub async fn unfinished_one(shared: &Shared, id: &EgressId) -> Result<Option<RecordingRow>, ControlError> {
     let Some(row) = shared.store.recording(id).await? else { return Ok(None) };
-    let news = news::of(&row, Phase::Uploading, Timestamp::now());
-    let unended = shared.store.set_phase(id, Phase::Uploading, Some(news)).await?;
+    let update = updates::of(&row, Phase::Uploading, Timestamp::now());
+    let unended = shared.store.set_phase(id, Phase::Uploading, Some(update)).await?;
     Ok(unended.then_some(RecordingRow { phase: Phase::Uploading, ..row }))
 }
 
-fn prospect(row: &RecordingRow, resume_within: Duration) -> Prospect {
-    let restarted = Verdict::Failed(Failure::ServiceRestarted);
+fn recovery_of(row: &RecordingRow, resume_within: Duration) -> Recovery {
+    let restarted = EndStatus::Failed(Failure::ServiceRestarted);
     match row.phase {
-        Phase::Starting | Phase::Active if !resume_within.is_zero() => Prospect::GoOn,
-        Phase::Uploading => Prospect::Finish(noted(row).unwrap_or(restarted)),
+        Phase::Starting | Phase::Active if !resume_within.is_zero() => Recovery::Resume,
+        Phase::Uploading => Recovery::Finish(noted(row).unwrap_or(restarted)),
         Phase::Starting | Phase::Active | Phase::Stopping | Phase::Complete | Phase::Failed => {
-            Prospect::Finish(restarted)
+            Recovery::Finish(restarted)
         }
     }
 }
 
 /// How it was to end, if that was noted in words that this version knows.
-fn noted(row: &RecordingRow) -> Option<Verdict> {
-    let verdict = serde_json::from_str(row.verdict.as_deref()?);
+fn noted(row: &RecordingRow) -> Option<EndStatus> {
+    let end_status = serde_json::from_str(row.end_status.as_deref()?);
     let unknown =
         |error| tracing::warn!(%error, egress_id = %row.egress_id, "noted in words of another version");
-    verdict.map_err(unknown).ok()
+    end_status.map_err(unknown).ok()
 }
 
 /// Removes the spools of recordings that ended just before their service died.
@@ -92,7 +92,7 @@ pub async fn sweep(shared: &Shared) -> Result<(), ControlError> {
 
 /// Whether all that the spool holds is in the store. One that was damaged may hold more.
 fn is_needless(row: &RecordingRow) -> bool {
-    let damaged = noted(row) == Some(Verdict::Failed(Failure::SpoolDamaged));
+    let damaged = noted(row) == Some(EndStatus::Failed(Failure::SpoolDamaged));
     row.ended_at.is_some() && row.saved.is_some() && !damaged
 }
 
@@ -103,13 +103,13 @@ pub struct StillWritten;
 
 /// Waits until no worker holds the spool. A worker outlives its service by the moment that it takes
 /// to finish its file; the kernel releases its lock when it is gone, however it went.
-pub async fn wait_for_writer(spool: &Path, patience: Duration) -> Result<(), StillWritten> {
+pub async fn wait_for_writer(spool: &Path, timeout: Duration) -> Result<(), StillWritten> {
     let wait = async {
         while is_written(spool) {
             tokio::time::sleep(LOOK_EVERY).await;
         }
     };
-    tokio::time::timeout(patience, wait).await.map_err(|_elapsed| StillWritten)
+    tokio::time::timeout(timeout, wait).await.map_err(|_elapsed| StillWritten)
 }
 
 fn is_written(spool: &Path) -> bool {

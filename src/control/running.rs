@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::machine;
+use crate::admission;
 use crate::ids::{EgressId, RoomName};
 use crate::report::{QualityReport, TrackReport};
 
@@ -128,7 +128,7 @@ pub fn lag(zero: Option<Timestamp>, frames: u64, frame_rate: u32, now: Timestamp
 }
 
 fn measured((egress_id, (room, vitals)): (EgressId, (RoomName, Vitals))) -> RunningRecording {
-    let cost = vitals.worker.and_then(machine::process).map(|cost| ProcessCost {
+    let cost = vitals.worker.and_then(admission::process).map(|cost| ProcessCost {
         cpu: Duration::try_from_secs_f64(cost.cores).unwrap_or_default(),
         bytes: cost.bytes,
     });

@@ -5,26 +5,24 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
-use super::capacity::Shortage;
-use super::livekit::Livekit;
-use super::monitor::Outlook;
 use super::process::WorkerProgram;
-use super::retry::RetryPolicy;
 use super::running::Running;
-use super::space::Space;
-use super::standing::Known;
-use super::transfer::Stores;
-use super::upload_status::Uploads;
-use super::vigil::Patience;
-use super::workforce::Workforce;
-use crate::config::LivekitConfig;
+use super::watchdog::WorkerTimeouts;
+use crate::admission::Outlook;
+use crate::admission::Shortage;
+use crate::admission::Slots;
+use crate::admission::Space;
+use crate::health::SharedStatus;
 use crate::ids::EgressId;
+use crate::livekit::{Livekit, LivekitAccess};
 use crate::media::Codec;
 use crate::options::RecordingOptions;
 use crate::store::{RecordingRow, Store};
+use crate::upload::RetryPolicy;
+use crate::upload::Stores;
+use crate::upload::Uploads;
 use crate::worker::messages::{Resume, WorkerSpec};
 
 /// What a supervisor is made of.
@@ -44,7 +42,7 @@ pub struct Shared {
     /// How long recordings may go on once the service is to end.
     pub shutdown_grace: Duration,
     /// Who records at the moment.
-    pub workforce: Workforce,
+    pub slots: Slots,
     pub idle_timeout: Duration,
     pub disabled_codecs: Vec<Codec>,
     /// What a recording is like whose start asks for nothing.
@@ -60,37 +58,18 @@ pub struct Shared {
     /// How much of the machine may be used before starts are refused.
     pub max_load_percent: u32,
     /// What is known of LiveKit.
-    pub livekit_known: Known,
+    pub livekit_status: SharedStatus,
     /// What is known of the encoders. Workers tell.
-    pub encoders_known: Known,
+    pub encoders_status: SharedStatus,
     /// Cancelled once no new recordings are taken in.
     pub closed: CancellationToken,
-}
-
-/// The LiveKit server, as workers join it.
-pub struct LivekitAccess {
-    /// `ws://` or `wss://`.
-    pub url: String,
-    pub api_key: String,
-    pub api_secret: SecretString,
-    /// PEM certificates that are trusted besides the system's.
-    pub ca_file: Option<PathBuf>,
-    /// How long it may be out of reach before a recording ends.
-    pub give_up_after: Duration,
-}
-
-impl From<&LivekitConfig> for LivekitAccess {
-    fn from(config: &LivekitConfig) -> Self {
-        let LivekitConfig { url, api_key, api_secret, ca_file, reconnect_timeout } = config.clone();
-        Self { url, api_key, api_secret, ca_file, give_up_after: reconnect_timeout }
-    }
 }
 
 /// How long a worker may take.
 #[derive(Debug, Clone)]
 pub struct Limits {
     /// To join, and without progress.
-    pub worker: Patience,
+    pub worker: WorkerTimeouts,
     /// From a stop to its last event.
     pub stop: Duration,
     /// From its last event to its exit.
@@ -102,7 +81,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            worker: Patience::default(),
+            worker: WorkerTimeouts::default(),
             // What is left to make at a stop are four seconds of media at most, and a loaded machine
             // may need several times as long for them.
             stop: Duration::from_secs(20),
@@ -121,7 +100,7 @@ impl Shared {
             Space::Ample => {}
             Space::Short | Space::Exhausted => return Err(Shortage::Disk),
         }
-        let (load, places) = (Arc::clone(&self.outlook.load.borrow()), self.workforce.places());
+        let (load, places) = (Arc::clone(&self.outlook.load.borrow()), self.slots.places());
         load.admits(places, self.max_load_percent)?;
         match self.max_recordings.is_some_and(|max| places >= max.get() as usize) {
             true => Err(Shortage::Places),

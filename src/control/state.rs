@@ -1,21 +1,29 @@
 //! The life of one recording as a pure function: what happened goes in, what has to be done comes out.
 //!
-//! Does not do anything itself: no clock, no process, no database. Contract: the actions are carried
-//! out in their order, and a `Persist` is on the disk before the action behind it begins. A recording
-//! ends exactly once; whatever comes after that, or too late in any other state, changes nothing. At no time
-//! there are two workers: a successor is started only after the exit of the one before.
+//! Does not do anything itself: no clock, no process, no database. Contract: the actions are carried out in their
+//! order, and what is persisted is on the disk before the action behind it begins. Where it cannot be written, the
+//! actions behind it are not carried out, the state stays as it was before the input, and `NotWritten` tells of that
+//! input. A recording ends exactly once; whatever comes after that, or too late in any other state, changes nothing.
+//! At no time there are two workers: a successor is started only after the exit of the one before.
 
+mod ending;
+mod unwritten;
+
+use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::failure::{Death, Exit, Failure, Left, Verdict};
+use super::failure::{Death, EndStatus, Exit, Failure};
 use crate::store::{Outcome, Phase, SavedFile};
+use crate::upload::{Condition, Left};
 use crate::worker::messages::EndReason;
+
+use ending::{finish, finish_without_successor, finish_without_worker};
 
 /// Where a recording stands.
 #[derive(Debug, Clone, PartialEq)]
 pub enum State {
     /// A worker runs and is not in the room yet.
-    Joining {
+    Starting {
         reached: Reached,
         deaths: Deaths,
     },
@@ -43,8 +51,15 @@ pub enum State {
         failure: Failure,
     },
     /// The spool is whole, the rest of it is being uploaded.
-    Finishing {
-        verdict: Verdict,
+    Uploading {
+        end_status: EndStatus,
+    },
+    /// Something has happened that could not be written down yet. The recording stands where it stood before, nothing
+    /// is done about it, and what came after it waits behind it.
+    Unwritten {
+        before: Box<State>,
+        /// In their order, one of a kind, never none.
+        held: VecDeque<Input>,
     },
     Ended {
         outcome: Outcome,
@@ -95,26 +110,35 @@ pub enum Input {
     NoSuccessor,
     /// The worker did not end in the time it has after a stop.
     StopTimedOut,
+    /// Somebody asks for an end, and is told whether it was written down.
     StopRequested,
+    /// The service is to end, and its recordings with it.
+    ServiceEnds,
     /// LiveKit says that the room is closed, be the worker within its reach or not.
     RoomClosed,
     /// There is no room on the disk for more.
     DiskExhausted,
-    /// The spool could be read up to some place only; comes before `Uploaded`.
-    SpoolDamaged,
     /// `None`: there was nothing in the spool.
-    Uploaded(Option<SavedFile>),
+    Uploaded(Option<SavedFile>, Condition),
     UploadFailed(Left),
+    /// What this input asks for could not be written down.
+    NotWritten(Box<Input>),
+    /// Time to try once more to write down what could not be.
+    RetryWrite,
 }
 
 /// What has to be done about it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Action {
-    Persist(Phase),
+    /// It is in the room: note it, now or as soon as it can be written. Nothing waits for that.
+    NoteActive,
+    /// Media flows: note it if it is for the first time, together with the event that tells of it, now or as soon as
+    /// it can be written. Nothing waits for that.
+    NoteMediaStarted,
+    /// An end is wanted: note it.
+    PersistStop,
     /// No more media: note how the recording is to end.
-    PersistVerdict(Verdict),
-    /// Media flows: note it if it is for the first time, together with the event that tells of it.
-    TellMediaStarted,
+    PersistEndStatus(EndStatus),
     /// So many bytes of the spool may be uploaded.
     OfferBytes(u64),
     /// The spool is whole: upload the rest of it and the head.
@@ -124,6 +148,10 @@ pub enum Action {
     /// Find out whether the room still lives and where the spool ends.
     PrepareSuccessor,
     StartSuccessor,
+    /// No other worker is looked for any more.
+    DropSuccessorSearch,
+    /// The last worker has gone: another recording may have its slot.
+    ReleaseSlot,
     /// Note the end, together with the event that tells of it.
     End(Outcome),
     /// All that it held is in the store.
@@ -132,7 +160,7 @@ pub enum Action {
 
 impl State {
     /// A recording that was just accepted.
-    pub const NEW: Self = Self::Joining { reached: Reached::Nothing, deaths: Deaths(Vec::new()) };
+    pub const NEW: Self = Self::Starting { reached: Reached::Nothing, deaths: Deaths(Vec::new()) };
 
     /// One that was live when the service went away; its successor is to be prepared.
     pub fn resuming(phase: Phase) -> Self {
@@ -153,16 +181,18 @@ impl State {
     /// The phase of a recording that takes in media, or will; `None`: no more.
     pub fn live_phase(&self) -> Option<Phase> {
         match self {
-            Self::Joining { reached, .. }
+            Self::Starting { reached, .. }
             | Self::Frozen { reached, .. }
             | Self::Restarting { reached, .. } => Some(match reached {
                 Reached::Nothing => Phase::Starting,
                 Reached::Room => Phase::Active,
             }),
             Self::Active { .. } => Some(Phase::Active),
-            Self::Stopping { .. } | Self::Killing { .. } | Self::Finishing { .. } | Self::Ended { .. } => {
-                None
-            }
+            Self::Stopping { .. }
+            | Self::Killing { .. }
+            | Self::Uploading { .. }
+            | Self::Unwritten { .. }
+            | Self::Ended { .. } => None,
         }
     }
 }
@@ -182,29 +212,33 @@ impl Deaths {
 
 /// The one transition function.
 pub fn step(state: State, input: Input) -> (State, Vec<Action>) {
-    match state {
-        State::Joining { reached, deaths } => joining(reached, deaths, input),
-        State::Active { deaths } => active(deaths, input),
-        State::Frozen { reached, deaths } => frozen(reached, deaths, input),
-        State::Restarting { reached, failure, deaths } => restarting(reached, failure, deaths, input),
-        State::Stopping { cause } => stopping(cause, input),
-        State::Killing { failure } => killing(failure, input),
-        State::Finishing { verdict } => finishing(verdict, input),
-        State::Ended { outcome } => (State::Ended { outcome }, vec![]),
+    match (state, input) {
+        (state, Input::NotWritten(input)) => (unwritten::not_written(state, *input), vec![]),
+        (State::Starting { reached, deaths }, input) => starting(reached, deaths, input),
+        (State::Active { deaths }, input) => active(deaths, input),
+        (State::Frozen { reached, deaths }, input) => frozen(reached, deaths, input),
+        (State::Restarting { reached, failure, deaths }, input) => {
+            restarting(reached, failure, deaths, input)
+        }
+        (State::Stopping { cause }, input) => ending::stopping(cause, input),
+        (State::Killing { failure }, input) => ending::killing(failure, input),
+        (State::Uploading { end_status }, input) => ending::uploading(end_status, input),
+        (State::Unwritten { before, held }, input) => unwritten::held_up(*before, held, input),
+        (State::Ended { outcome }, _) => (State::Ended { outcome }, vec![]),
     }
 }
 
-fn joining(reached: Reached, deaths: Deaths, input: Input) -> (State, Vec<Action>) {
+fn starting(reached: Reached, deaths: Deaths, input: Input) -> (State, Vec<Action>) {
     match (input, reached) {
-        (Input::Joined, Reached::Nothing) => (State::Active { deaths }, vec![Action::Persist(Phase::Active)]),
+        (Input::Joined, Reached::Nothing) => (State::Active { deaths }, vec![Action::NoteActive]),
         (Input::Joined, Reached::Room) => (State::Active { deaths }, vec![]),
-        (other, _) => recording(State::Joining { reached, deaths: deaths.clone() }, reached, deaths, other),
+        (other, _) => recording(State::Starting { reached, deaths: deaths.clone() }, reached, deaths, other),
     }
 }
 
 fn active(deaths: Deaths, input: Input) -> (State, Vec<Action>) {
     match input {
-        Input::FirstMedia => (State::Active { deaths }, vec![Action::TellMediaStarted]),
+        Input::FirstMedia => (State::Active { deaths }, vec![Action::NoteMediaStarted]),
         other => recording(State::Active { deaths: deaths.clone() }, Reached::Room, deaths, other),
     }
 }
@@ -213,11 +247,11 @@ fn active(deaths: Deaths, input: Input) -> (State, Vec<Action>) {
 fn recording(state: State, reached: Reached, deaths: Deaths, input: Input) -> (State, Vec<Action>) {
     match input {
         Input::Progress { final_bytes } => (state, vec![Action::OfferBytes(final_bytes)]),
-        Input::StopRequested => stop(StopCause::Asked),
+        Input::StopRequested | Input::ServiceEnds => stop(StopCause::Asked),
         Input::RoomClosed => stop(StopCause::RoomClosed),
         Input::DiskExhausted => stop(StopCause::DiskFull),
         Input::NoProgress => (State::Frozen { reached, deaths }, vec![Action::KillWorker]),
-        Input::WorkerEnded { reason, error } => finish(Verdict::reported(reason, error)),
+        Input::WorkerEnded { reason, error } => finish(EndStatus::reported(reason, error)),
         Input::WorkerExited { exit, at } => died(reached, deaths, Death::Crashed(exit), at),
         Input::Joined
         | Input::FirstMedia
@@ -225,22 +259,23 @@ fn recording(state: State, reached: Reached, deaths: Deaths, input: Input) -> (S
         | Input::NoSuccessor
         | Input::StopTimedOut
         // An upload is not done before the spool is whole.
-        | Input::SpoolDamaged
-        | Input::Uploaded(_)
-        | Input::UploadFailed(_) => (state, vec![]),
+        | Input::Uploaded(..)
+        | Input::UploadFailed(_)
+        | Input::NotWritten(_)
+        | Input::RetryWrite => (state, vec![]),
     }
 }
 
 fn frozen(reached: Reached, deaths: Deaths, input: Input) -> (State, Vec<Action>) {
-    let last = |failure| (State::Killing { failure }, vec![Action::Persist(Phase::Stopping)]);
+    let last = |failure| (State::Killing { failure }, vec![Action::PersistStop]);
     match input {
         // It went on, but too late: it was killed before anybody knew. What it wrote counts.
         Input::Progress { final_bytes } => {
             (State::Frozen { reached, deaths }, vec![Action::OfferBytes(final_bytes)])
         }
-        Input::WorkerEnded { reason, error } => finish(Verdict::reported(reason, error)),
+        Input::WorkerEnded { reason, error } => finish(EndStatus::reported(reason, error)),
         Input::WorkerExited { at, .. } => died(reached, deaths, Death::Frozen, at),
-        Input::StopRequested | Input::RoomClosed => last(Failure::Died(Death::Frozen)),
+        Input::StopRequested | Input::ServiceEnds | Input::RoomClosed => last(Failure::Died(Death::Frozen)),
         Input::DiskExhausted => last(Failure::DiskFull),
         Input::Joined
         | Input::FirstMedia
@@ -248,18 +283,21 @@ fn frozen(reached: Reached, deaths: Deaths, input: Input) -> (State, Vec<Action>
         | Input::SuccessorReady
         | Input::NoSuccessor
         | Input::StopTimedOut
-        | Input::SpoolDamaged
-        | Input::Uploaded(_)
-        | Input::UploadFailed(_) => (State::Frozen { reached, deaths }, vec![]),
+        | Input::Uploaded(..)
+        | Input::UploadFailed(_)
+        | Input::NotWritten(_)
+        | Input::RetryWrite => (State::Frozen { reached, deaths }, vec![]),
     }
 }
 
 fn restarting(reached: Reached, failure: Failure, deaths: Deaths, input: Input) -> (State, Vec<Action>) {
     match input {
-        Input::SuccessorReady => (State::Joining { reached, deaths }, vec![Action::StartSuccessor]),
+        Input::SuccessorReady => (State::Starting { reached, deaths }, vec![Action::StartSuccessor]),
         // Without a worker what there is is all there will be.
-        Input::NoSuccessor | Input::StopRequested | Input::RoomClosed => finish(Verdict::Failed(failure)),
-        Input::DiskExhausted => finish(Verdict::Failed(Failure::DiskFull)),
+        Input::NoSuccessor | Input::StopRequested | Input::ServiceEnds | Input::RoomClosed => {
+            finish_without_successor(failure)
+        }
+        Input::DiskExhausted => finish_without_successor(Failure::DiskFull),
         Input::Joined
         | Input::FirstMedia
         | Input::Progress { .. }
@@ -267,93 +305,15 @@ fn restarting(reached: Reached, failure: Failure, deaths: Deaths, input: Input) 
         | Input::WorkerExited { .. }
         | Input::NoProgress
         | Input::StopTimedOut
-        | Input::SpoolDamaged
-        | Input::Uploaded(_)
-        | Input::UploadFailed(_) => (State::Restarting { reached, failure, deaths }, vec![]),
-    }
-}
-
-fn stopping(cause: StopCause, input: Input) -> (State, Vec<Action>) {
-    match input {
-        Input::FirstMedia => (State::Stopping { cause }, vec![Action::TellMediaStarted]),
-        Input::Progress { final_bytes } => (State::Stopping { cause }, vec![Action::OfferBytes(final_bytes)]),
-        Input::StopTimedOut => {
-            (State::Killing { failure: Failure::DidNotStop }, vec![Action::KillWorker])
-        }
-        Input::WorkerEnded { reason, error } => {
-            let verdict = Verdict::reported(reason, error);
-            finish(match cause {
-                StopCause::Asked => verdict,
-                StopCause::RoomClosed => verdict.of_a_closed_room(),
-                StopCause::DiskFull => verdict.or_failed(Failure::DiskFull),
-            })
-        }
-        Input::WorkerExited { exit, .. } => finish(Verdict::Failed(Failure::Died(Death::Crashed(exit)))),
-        Input::Joined
-        | Input::StopRequested
-        | Input::RoomClosed
-        | Input::DiskExhausted
-        // The time that it has to end is the tighter watch.
-        | Input::NoProgress
-        | Input::SuccessorReady
-        | Input::NoSuccessor
-        | Input::SpoolDamaged
-        | Input::Uploaded(_)
-        | Input::UploadFailed(_) => (State::Stopping { cause }, vec![]),
-    }
-}
-
-fn killing(failure: Failure, input: Input) -> (State, Vec<Action>) {
-    match input {
-        // It had ended by itself just before: its file is complete after all.
-        Input::WorkerEnded { reason, error } => finish(Verdict::reported(reason, error)),
-        Input::WorkerExited { .. } => finish(Verdict::Failed(failure)),
-        Input::Joined
-        | Input::FirstMedia
-        | Input::Progress { .. }
-        | Input::NoProgress
-        | Input::SuccessorReady
-        | Input::NoSuccessor
-        | Input::StopTimedOut
-        | Input::StopRequested
-        | Input::RoomClosed
-        | Input::DiskExhausted
-        | Input::SpoolDamaged
-        | Input::Uploaded(_)
-        | Input::UploadFailed(_) => (State::Killing { failure }, vec![]),
-    }
-}
-
-fn finishing(verdict: Verdict, input: Input) -> (State, Vec<Action>) {
-    match input {
-        Input::Uploaded(saved) => {
-            let damaged = verdict == Verdict::Failed(Failure::SpoolDamaged);
-            // A damaged spool is kept for whoever wants to rescue more of it.
-            let delete = (!damaged).then_some(Action::DeleteSpool);
-            end(verdict.outcome(saved), delete)
-        }
-        Input::UploadFailed(left) => end(verdict.not_stored(left), None),
-        Input::SpoolDamaged => {
-            let verdict = verdict.or_failed(Failure::SpoolDamaged);
-            (State::Finishing { verdict: verdict.clone() }, vec![Action::PersistVerdict(verdict)])
-        }
-        Input::Joined
-        | Input::FirstMedia
-        | Input::Progress { .. }
-        | Input::WorkerEnded { .. }
-        | Input::WorkerExited { .. }
-        | Input::NoProgress
-        | Input::SuccessorReady
-        | Input::NoSuccessor
-        | Input::StopTimedOut
-        | Input::StopRequested
-        | Input::RoomClosed
-        | Input::DiskExhausted => (State::Finishing { verdict }, vec![]),
+        | Input::Uploaded(..)
+        | Input::UploadFailed(_)
+        | Input::NotWritten(_)
+        | Input::RetryWrite => (State::Restarting { reached, failure, deaths }, vec![]),
     }
 }
 
 fn stop(cause: StopCause) -> (State, Vec<Action>) {
-    (State::Stopping { cause }, vec![Action::Persist(Phase::Stopping), Action::StopWorker])
+    (State::Stopping { cause }, vec![Action::PersistStop, Action::StopWorker])
 }
 
 /// A worker has gone that should have gone on.
@@ -363,19 +323,8 @@ fn died(reached: Reached, deaths: Deaths, death: Death, at: Duration) -> (State,
             let failure = Failure::Died(death);
             (State::Restarting { reached, failure, deaths }, vec![Action::PrepareSuccessor])
         }
-        None => finish(Verdict::Failed(Failure::DiedAgain(death))),
+        None => finish_without_worker(Failure::DiedAgain(death)),
     }
-}
-
-fn finish(verdict: Verdict) -> (State, Vec<Action>) {
-    let actions = vec![Action::PersistVerdict(verdict.clone()), Action::FinishUpload];
-    (State::Finishing { verdict }, actions)
-}
-
-fn end(outcome: Outcome, then: Option<Action>) -> (State, Vec<Action>) {
-    let mut actions = vec![Action::End(outcome.clone())];
-    actions.extend(then);
-    (State::Ended { outcome }, actions)
 }
 
 #[cfg(test)]

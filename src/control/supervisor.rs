@@ -14,25 +14,25 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
-use super::capacity::Shortage;
 use super::error::ControlError;
-use super::failure::{Failure, Verdict};
+use super::failure::{EndStatus, Failure};
 use super::handle::{Handle, Request, Started, Wanted};
-use super::recording::{Origin, Recording, Wish};
-use super::recovery::Prospect;
+use super::recording::{Command, Origin, Recording};
+use super::recovery;
+use super::recovery::Recovery;
 use super::shared::Shared;
 use super::shutdown::Shutdown;
-use super::upload::Orphans;
-use super::workforce::Place;
-use super::{key, recovery};
+use crate::admission::Shortage;
+use crate::admission::Slot;
 use crate::filepath::Facts;
 use crate::ids::{EgressId, RoomName};
 use crate::store::{Inserted, NewRecording, RecordingRow};
+use crate::upload::{self, Orphans};
 
 /// Requests that may wait for the supervisor; more callers wait in line.
 const QUEUE: usize = 64;
-/// Wishes that may wait for one recording.
-const WISH_QUEUE: usize = 8;
+/// Commands that may wait for one recording.
+const COMMAND_QUEUE: usize = 8;
 /// When a full service should be asked again: recordings end at any time.
 const RETRY_AFTER: Duration = Duration::from_secs(30);
 /// How long recordings may take to be finished and stored once they were stopped because the service is to end. What
@@ -55,7 +55,7 @@ pub struct Supervisor {
 
 struct Running {
     egress_id: EgressId,
-    wishes: mpsc::Sender<Wish>,
+    commands: mpsc::Sender<Command>,
     attempt: Attempt,
 }
 
@@ -100,9 +100,9 @@ impl Supervisor {
             stop_all: CancellationToken::new(),
             _errands: errands,
         };
-        for (row, prospect) in recovery::unfinished(&supervisor.shared).await? {
-            tracing::warn!(egress_id = %row.egress_id, room = %row.room, ?prospect, "unfinished recording found");
-            supervisor.take_up(row, prospect);
+        for (row, recovery_of) in recovery::unfinished(&supervisor.shared).await? {
+            tracing::warn!(egress_id = %row.egress_id, room = %row.room, ?recovery_of, "unfinished recording found");
+            supervisor.recover(row, recovery_of);
         }
         Ok((handle, supervisor))
     }
@@ -137,8 +137,8 @@ impl Supervisor {
         if self.door == Door::Closed {
             return self.existing_or(&room, ControlError::ShuttingDown { retry_after: BACK_SOON }).await;
         }
-        let place = match self.place() {
-            Ok(place) => place,
+        let slot = match self.slot() {
+            Ok(slot) => slot,
             Err(shortage) => {
                 let error = ControlError::NoCapacity { shortage, retry_after: RETRY_AFTER };
                 return self.existing_or(&room, error).await;
@@ -146,24 +146,24 @@ impl Supervisor {
         };
         let (egress_id, started_at) = (EgressId::random(), Timestamp::now());
         let facts = Facts { room: &room, room_sid: &room_sid, egress_id: &egress_id, started_at };
-        let key = key::wanted(filepath.as_ref(), facts)?;
+        let key = upload::wanted(filepath.as_ref(), facts)?;
         let new = NewRecording { egress_id, room, started_at, key, options };
         match self.shared.store.insert_recording(new).await? {
             Inserted::Existing(row) => Ok(Started::from_row(row, false)),
             Inserted::New(row) => {
-                self.spawn(row.clone(), Origin::Start { place }, Attempt::Recording);
+                self.spawn(row.clone(), Origin::Start { slot }, Attempt::Recording);
                 Ok(Started::from_row(row, true))
             }
         }
     }
 
-    /// A place for one more recording, if none that runs is harmed by it.
-    fn place(&self) -> Result<Place, Shortage> {
+    /// A slot for one more recording, if none that runs is harmed by it.
+    fn slot(&self) -> Result<Slot, Shortage> {
         self.shared.has_room()?;
-        self.shared.workforce.take_place(self.shared.max_recordings).ok_or(Shortage::Places)
+        self.shared.slots.take(self.shared.max_recordings).ok_or(Shortage::Places)
     }
 
-    /// Two starts of one room may have raced for the last place.
+    /// Two starts of one room may have raced for the last slot.
     async fn existing_or(&self, room: &RoomName, error: ControlError) -> Result<Started, ControlError> {
         match self.shared.store.live_recording(room).await? {
             Some(row) => Ok(Started::from_row(row, false)),
@@ -171,33 +171,33 @@ impl Supervisor {
         }
     }
 
-    fn find(&self, egress_id: &EgressId) -> Option<mpsc::Sender<Wish>> {
+    fn find(&self, egress_id: &EgressId) -> Option<mpsc::Sender<Command>> {
         let mut running = self.running.values();
         let found = running.find(|running| running.egress_id == *egress_id);
-        found.map(|running| running.wishes.clone())
+        found.map(|running| running.commands.clone())
     }
 
-    fn take_up(&mut self, row: RecordingRow, prospect: Prospect) {
-        // It had a place before: there is one for it whatever the limit is now.
-        match (prospect, self.shared.workforce.take_place(None)) {
-            (Prospect::GoOn, Some(place)) => self.spawn(row, Origin::Resume { place }, Attempt::Recording),
-            (Prospect::GoOn, None) => self.salvage(row, Verdict::Failed(Failure::ServiceRestarted)),
-            (Prospect::Finish(verdict), _) => self.salvage(row, verdict),
+    fn recover(&mut self, row: RecordingRow, recovery_of: Recovery) {
+        // It had a slot before: there is one for it whatever the limit is now.
+        match (recovery_of, self.shared.slots.take(None)) {
+            (Recovery::Resume, Some(slot)) => self.spawn(row, Origin::Resume { slot }, Attempt::Recording),
+            (Recovery::Resume, None) => self.salvage(row, EndStatus::Failed(Failure::ServiceRestarted)),
+            (Recovery::Finish(end_status), _) => self.salvage(row, end_status),
         }
     }
 
-    fn salvage(&mut self, row: RecordingRow, verdict: Verdict) {
-        self.spawn(row, Origin::Salvage { verdict }, Attempt::Salvage);
+    fn salvage(&mut self, row: RecordingRow, end_status: EndStatus) {
+        self.spawn(row, Origin::Salvage { end_status }, Attempt::Salvage);
     }
 
     fn spawn(&mut self, row: RecordingRow, origin: Origin, attempt: Attempt) {
         let span = tracing::info_span!("recording", egress_id = %row.egress_id, room = %row.room);
         let egress_id = row.egress_id.clone();
-        let (wishes, wished) = mpsc::channel(WISH_QUEUE);
+        let (commands, receiver) = mpsc::channel(COMMAND_QUEUE);
         let recording = Recording::new(row, Arc::clone(&self.shared));
-        let run = recording.run(origin, wished, self.stop_all.clone());
+        let run = recording.run(origin, receiver, self.stop_all.clone());
         let task = self.tasks.spawn(run.instrument(span));
-        let running = Running { egress_id, wishes, attempt };
+        let running = Running { egress_id, commands, attempt };
         self.running.insert(task.id(), running);
     }
 
@@ -219,7 +219,7 @@ impl Supervisor {
         match running.attempt {
             Attempt::Recording => match recovery::unfinished_one(&self.shared, &egress_id).await {
                 Ok(Some(row)) => {
-                    self.salvage(row, Verdict::Failed(Failure::Reported("internal error".into())));
+                    self.salvage(row, EndStatus::Failed(Failure::Reported("internal error".into())));
                 }
                 Ok(None) => {}
                 Err(error) => tracing::error!(%error, "it is left to the next start"),

@@ -1,16 +1,16 @@
-//! Which sound is missing before a packet, so that the decoder can make up for it. Pure.
+//! Which sound is missing before a packet, so that the decoder can conceal the loss. Pure.
 //!
-//! Contract: only what was lost is concealed, and only as long as Opus can do it well. A gap without a loss is a
-//! pause of the sender's (DTX, a mute), and one that is too long to be made up: both stay silent, for exactly as
-//! long as they were.
+//! Contract: only lost sound is concealed, and only as long as Opus can do it well. A gap without a loss is a
+//! pause of the sender (DTX, a mute). Such a pause and a gap that is too long for concealment stay silent,
+//! for exactly their duration.
 
 use std::time::Duration;
 
 use crate::media::{EncodedFrame, MediaTime};
 
-/// libopus lets what it makes up fade away within about this time.
+/// libopus fades concealed sound out within about this time.
 const LONGEST: Duration = Duration::from_millis(120);
-/// Opus knows no shorter stretch of time (RFC 6716, section 2).
+/// Opus has no shorter duration (RFC 6716, section 2).
 const STEP_NANOS: u64 = 2_500_000;
 
 /// Sound that was lost.
@@ -23,25 +23,25 @@ pub struct Missing {
 /// Follows the packets of a track.
 #[derive(Default)]
 pub struct Concealer {
-    /// Where the packet after the last one begins, if nothing is missing.
+    /// Where the next packet begins if nothing is missing.
     next: Option<MediaTime>,
 }
 
 impl Concealer {
-    /// What is to be made up before `packet`.
+    /// Returns the sound to conceal before `packet`.
     pub fn before(&mut self, packet: &EncodedFrame) -> Option<Missing> {
         let from = self.next;
         self.next = duration(&packet.data).map(|duration| packet.time + duration);
         let from = from.filter(|_| packet.discontinuity)?;
         let gap = u64::try_from(packet.time.nanos_since(from)).ok()?;
-        // Time stamps tremble a little.
+        // Time stamps have a little jitter.
         let steps = (gap + STEP_NANOS / 2) / STEP_NANOS;
         let length = Duration::from_nanos(steps * STEP_NANOS);
         (!length.is_zero() && length <= LONGEST).then_some(Missing { from, length })
     }
 }
 
-/// How long an Opus packet lasts, from its first two bytes (RFC 6716, section 3.1).
+/// Returns the duration of an Opus packet, from its first two bytes (RFC 6716, section 3.1).
 fn duration(packet: &[u8]) -> Option<Duration> {
     let toc = *packet.first()?;
     let frame_micros = match toc >> 3 {
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
     use crate::media::{Codec, Rotation};
 
-    /// A packet of 20 ms (CELT, fullband) at a time in ms.
+    /// Returns a packet of 20 ms (CELT, fullband) at a time in ms.
     fn packet(at: f64, discontinuity: bool) -> EncodedFrame {
         EncodedFrame {
             codec: Codec::Opus,
@@ -76,7 +76,7 @@ mod tests {
         }
     }
 
-    /// From the end of a packet at 0 to one at `at`.
+    /// Returns what is missing between a packet at 0 and one at `at`.
     fn missing(at: f64, discontinuity: bool) -> Option<(i64, u128)> {
         let mut concealer = Concealer::default();
         assert_eq!(concealer.before(&packet(0.0, true)), None, "nothing is known before the first");
@@ -88,7 +88,7 @@ mod tests {
     fn lost_packets_are_concealed_for_as_long_as_they_last() {
         assert_eq!(missing(40.0, true), Some((20, 20)));
         assert_eq!(missing(140.0, true), Some((20, 120)));
-        // The clock was being corrected meanwhile.
+        // The timeline was correcting the clock meanwhile.
         assert_eq!(missing(79.4, true), Some((20, 60)));
     }
 

@@ -1,4 +1,4 @@
-//! One track's decoder as its owner holds it: what goes in, what comes out, and how much may be under way.
+//! One track's decoder, as its owner uses it: its input, its output, and the limits between them.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -10,49 +10,50 @@ use tokio::sync::Notify;
 
 use super::conceal::{Concealer, Missing};
 use super::error::DecodeError;
-use super::outlet::{self, Outlet, Output, Progress};
+use super::outlet::{self, DecoderOutput, Outlet, Progress};
 use super::turns::Turns;
 use super::{Decoded, output, pipeline};
 use crate::media::{Codec, EncodedFrame, TrackKind};
 
-/// Frames in the pipeline and outputs not taken yet, together. Decoded pictures are megabytes and
-/// encoded ones kilobytes, so what is pushed faster than it is taken waits encoded. Some are needed,
-/// or the decoder would idle between two turns of the owner's loop.
+/// The most frames in the pipeline plus outputs that were not taken yet. Decoded pictures are megabytes and
+/// encoded ones kilobytes, so frames that are pushed faster than outputs are taken wait encoded. With fewer
+/// under way, the decoder would idle between two turns of the owner's loop.
 const UNDER_WAY: u64 = 8;
-/// Frames that may wait encoded: 20 s of a 60 fps track. An owner that pushes more has stopped taking.
+/// How many frames may wait encoded: 20 s of a 60 fps track. An owner that pushes more takes no outputs any
+/// more.
 const WAITING: usize = 1200;
 
-/// What goes into the pipeline, in order.
+/// The inputs of the pipeline, in order.
 enum Input {
     Frame(gst::Buffer),
     Missing(Missing),
 }
 
-/// Decodes what is pushed, in a thread of its own. Dropping it ends it.
+/// Decodes the pushed frames in a thread of its own. Dropping it ends the thread.
 pub struct TrackDecoder {
     codec: Codec,
     pipeline: gst::Pipeline,
     source: gst_app::AppSrc,
     waiting: VecDeque<Input>,
-    /// Frames given to the pipeline so far.
+    /// How many frames the pipeline got so far.
     entered: u64,
     turns: Turns,
     concealer: Concealer,
     concealed: Duration,
-    outputs: Receiver<Output>,
+    outputs: Receiver<DecoderOutput>,
     progress: Arc<Progress>,
 }
 
 impl TrackDecoder {
-    /// `wake` is notified when what was pushed is through, or waits for outputs to be taken.
-    /// `name` shows up in errors and GStreamer's own log.
+    /// `wake` is notified when all pushed frames are through, or when frames wait until outputs are taken.
+    /// `name` appears in errors and in GStreamer's own log.
     pub fn start(codec: Codec, name: &str, wake: Arc<Notify>) -> Result<Self, DecodeError> {
         let parts = pipeline::build(codec, name)?;
         let (outlet, outputs) = Outlet::new(wake);
         let progress = Arc::clone(outlet.progress());
         outlet::connect(&parts, codec, &outlet);
         let pipeline::Parts { pipeline, source, .. } = parts;
-        // Owned from here on: a start that fails is undone by the drop.
+        // The decoder owns the pipeline from here on: if the start fails, the drop undoes it.
         let (waiting, turns) = (VecDeque::new(), Turns::default());
         let (concealer, concealed) = (Concealer::default(), Duration::ZERO);
         let decoder = Self {
@@ -72,8 +73,8 @@ impl TrackDecoder {
         Ok(decoder)
     }
 
-    /// Never blocks. Frames must come in decoding order, video beginning with a keyframe. After an error
-    /// this decoder is of no more use.
+    /// Takes a frame; never blocks. Frames must come in decoding order, video beginning with a keyframe.
+    /// After an error this decoder cannot be used any more.
     pub fn push(&mut self, mut frame: EncodedFrame) -> Result<(), DecodeError> {
         if self.waiting.len() == WAITING {
             return Err(DecodeError::Full { codec: self.codec, waiting: WAITING });
@@ -83,7 +84,7 @@ impl TrackDecoder {
         {
             self.concealed += missing.length;
             self.waiting.push_back(Input::Missing(missing));
-            // Nothing is missing any more: the decoder goes on from what it made up.
+            // Nothing is missing any more: the decoder continues from the concealed sound.
             frame.discontinuity = false;
         }
         self.turns.entered(frame.time, frame.rotation);
@@ -91,7 +92,8 @@ impl TrackDecoder {
         self.fill()
     }
 
-    /// Never blocks. To be called until it answers `None`: taking an output makes room for frames that wait.
+    /// Returns the next output; never blocks. The owner calls this until it returns `None`: taking an output
+    /// makes room for frames that wait.
     pub fn try_next(&mut self) -> Option<Decoded> {
         if let Err(error) = self.fill() {
             return Some(Decoded::Failed(error));
@@ -100,31 +102,31 @@ impl TrackDecoder {
             return Some(Decoded::KeyframeWanted);
         }
         Some(match self.outputs.try_recv().ok()? {
-            Output::Failed(error) => Decoded::Failed(error),
-            Output::Picture(mut picture) => {
+            DecoderOutput::Failed(error) => Decoded::Failed(error),
+            DecoderOutput::Picture(mut picture) => {
                 self.progress.taken();
                 picture.rotation = self.turns.of(picture.time);
                 Decoded::Picture(picture)
             }
-            Output::Sound(sound) => {
+            DecoderOutput::Sound(sound) => {
                 self.progress.taken();
                 Decoded::Sound(sound)
             }
         })
     }
 
-    /// Whether all that was pushed has gone through, decoded or given up. Its outputs may still be there
-    /// to be taken.
+    /// Returns whether all pushed frames have gone through, decoded or given up. There may still be outputs
+    /// to take.
     pub fn caught_up(&self) -> bool {
         self.waiting.is_empty() && self.progress.through() >= self.entered
     }
 
-    /// How much sound was made up for lost packets.
+    /// Returns how much sound was concealed.
     pub fn concealed(&self) -> Duration {
         self.concealed
     }
 
-    /// Ends it without waiting for what is under way.
+    /// Ends the decoder without waiting for frames under way.
     pub fn close(self) {}
 
     fn fill(&mut self) -> Result<(), DecodeError> {
@@ -137,8 +139,8 @@ impl TrackDecoder {
                     self.source.push_buffer(buffer).map_err(refused)?;
                     self.entered += 1;
                 }
-                // Serialized: it stays between the frames around it. A source that takes none has failed
-                // and says so at the next frame.
+                // The event is serialized: it stays between the frames around it. A source that refuses it
+                // has failed and returns the error at the next frame.
                 Input::Missing(missing) => _ = self.source.send_event(gap(missing)),
             }
         }
@@ -148,7 +150,8 @@ impl TrackDecoder {
 
 impl Drop for TrackDecoder {
     fn drop(&mut self) {
-        // Joins the pipeline's thread, which may be in the middle of a frame: not on the caller's time.
+        // This joins the pipeline's thread, which may be in the middle of a frame. So it must not run in the
+        // caller's thread.
         self.pipeline.call_async(|pipeline| {
             if let Err(error) = pipeline.set_state(gst::State::Null) {
                 tracing::warn!(%error, "decoder did not end");
@@ -157,7 +160,7 @@ impl Drop for TrackDecoder {
     }
 }
 
-/// What opusdec takes for a lost packet. An empty buffer would be ignored.
+/// Returns the event that opusdec takes for a lost packet. It would ignore an empty buffer.
 fn gap(missing: Missing) -> gst::Event {
     let length = gst::ClockTime::from_nseconds(missing.length.as_nanos() as u64);
     gst::event::Gap::builder(output::to_clock_time(missing.from)).duration(length).build()

@@ -4,10 +4,11 @@
 //! Not here: scaling, placing, mixing, and what to do when a track fails. GStreamer's types do not leave
 //! this folder.
 //!
-//! Contract: nothing here blocks, and what is pushed faster than it is taken waits encoded, not decoded. Outputs
-//! keep the time stamps and the rotation of their inputs. Once [`TrackDecoder::caught_up`] says so, every output of
-//! what was pushed can be taken by [`TrackDecoder::try_next`]. No decoder of VP8, VP9 or AV1 can tell that a frame
-//! which it builds on is missing: who pushes must see to it that none is, or wait for a keyframe.
+//! Contract: nothing here blocks. Frames that are pushed faster than outputs are taken wait encoded, not
+//! decoded. Outputs keep the time stamps and the rotation of their inputs. Once [`TrackDecoder::caught_up`]
+//! returns `true`, [`TrackDecoder::try_next`] can take every output of the pushed frames. No decoder of VP8,
+//! VP9 or AV1 notices that a frame on which it builds is missing. So the caller must push frames without a
+//! gap, or wait for a keyframe.
 
 mod conceal;
 mod decoder;
@@ -27,11 +28,11 @@ pub use trial::{available, try_each};
 use crate::media::{Picture, Sound};
 
 pub enum Decoded {
-    /// Never one of the SFU's blank frames (16x16 at most): those end here.
+    /// Never one of the SFU's blank frames (16x16 at most): the decoder drops those.
     Picture(Picture),
     Sound(Sound),
-    /// The decoder gives out nothing until a keyframe comes.
+    /// The decoder returns nothing until a keyframe comes.
     KeyframeWanted,
-    /// Nothing more comes out of this decoder.
+    /// The last output of this decoder.
     Failed(DecodeError),
 }

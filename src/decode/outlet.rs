@@ -1,5 +1,5 @@
-//! The pipeline's side of a decoder: the callbacks. They run on GStreamer's threads, so they only count,
-//! send to a bounded channel and notify; none of them waits.
+//! The pipeline's side of a decoder: the callbacks. They run on GStreamer's threads, so they only count, send
+//! to a bounded channel and notify. None of them waits.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -13,18 +13,18 @@ use super::output;
 use super::pipeline::Parts;
 use crate::media::{Codec, Picture, Sound, TrackKind};
 
-/// The owner bounds what is under way to far less; what is left is for errors, and for an H.264 decoder that
-/// had held pictures back and gives them out in one go (16 at most, the standard's largest buffer).
+/// The owner bounds the frames under way to far less. The rest is for errors, and for an H.264 decoder that
+/// returns all the pictures it had held back at once (16 at most, the standard's largest buffer).
 const QUEUED: usize = 64;
 
-pub enum Output {
+pub enum DecoderOutput {
     Picture(Picture),
     Sound(Sound),
     Failed(DecodeError),
 }
 
-/// How far the pipeline's thread is. There is no queue in the pipeline, so when the source takes its next
-/// frame, or finds none, the one before is through, whatever the decoder made of it.
+/// How far the pipeline's thread is. The pipeline has no queue. So when the source takes its next frame, or
+/// finds none, the frame before is through, whatever the decoder made of it.
 #[derive(Default)]
 pub struct Progress {
     entered: AtomicU64,
@@ -35,24 +35,24 @@ pub struct Progress {
     seen: AtomicBool,
 }
 
-/// What it means that a frame makes no picture.
+/// What it means if a frame makes no picture.
 #[derive(Clone, Copy, PartialEq)]
 enum Silent {
-    /// It is not meant to be shown, or the decoder has asked for a keyframe itself.
+    /// The frame is not meant to be shown, or the decoder has asked for a keyframe itself.
     Fine,
-    /// It was broken. avdec_h264 does not ask for a keyframe then, it goes on from what it has.
+    /// The frame was broken. avdec_h264 does not ask for a keyframe then, but continues from what it has.
     Broken,
 }
 
-/// The callbacks' end.
+/// The end of the queue that the callbacks hold.
 #[derive(Clone)]
 pub struct Outlet {
-    queue: SyncSender<Output>,
+    queue: SyncSender<DecoderOutput>,
     progress: Arc<Progress>,
     wake: Arc<Notify>,
 }
 
-/// Has `parts` tell `outlet` everything. To be called before the pipeline starts.
+/// Makes `parts` report everything to `outlet`. Called before the pipeline starts.
 pub fn connect(parts: &Parts, codec: Codec, outlet: &Outlet) {
     let silent = match codec {
         Codec::H264 | Codec::H265 => Silent::Broken,
@@ -66,7 +66,7 @@ pub fn connect(parts: &Parts, codec: Codec, outlet: &Outlet) {
 }
 
 impl Outlet {
-    pub fn new(wake: Arc<Notify>) -> (Self, Receiver<Output>) {
+    pub fn new(wake: Arc<Notify>) -> (Self, Receiver<DecoderOutput>) {
         let (queue, outputs) = mpsc::sync_channel(QUEUED);
         (Self { queue, progress: Arc::default(), wake }, outputs)
     }
@@ -75,24 +75,24 @@ impl Outlet {
         &self.progress
     }
 
-    fn give_media(&self, output: Output) {
-        // Counted first: whoever takes it counts it back.
+    fn give_media(&self, output: DecoderOutput) {
+        // Counted before it is sent, as the owner counts it back when it takes it.
         self.progress.untaken.fetch_add(1, Ordering::AcqRel);
         if self.queue.try_send(output).is_err() {
             self.progress.untaken.fetch_sub(1, Ordering::AcqRel);
         }
-        // No wake-up: the source soon finds no next frame and wakes the owner, once for all it was given.
+        // No wake-up here: the source soon finds no next frame and wakes the owner once for all outputs.
     }
 
     fn give_failure(&self, error: DecodeError) {
-        // Where it does not fit, another failure is in there already.
-        let _ = self.queue.try_send(Output::Failed(error));
+        // If there is no room, the queue has another failure already.
+        let _ = self.queue.try_send(DecoderOutput::Failed(error));
         self.wake.notify_one();
     }
 }
 
 impl Progress {
-    /// Every frame that entered is through: called by the pipeline's thread, between two frames.
+    /// Notes that every frame that entered is through. The pipeline's thread calls this between two frames.
     fn settle(&self, silent: Silent) {
         let entered = self.entered.load(Ordering::Relaxed);
         if entered == self.through.load(Ordering::Relaxed) {
@@ -104,7 +104,7 @@ impl Progress {
         self.through.store(entered, Ordering::Release);
     }
 
-    /// Frames that have gone through. Their outputs can be taken.
+    /// Returns how many frames have gone through. Their outputs can be taken.
     pub fn through(&self) -> u64 {
         self.through.load(Ordering::Acquire)
     }
@@ -113,12 +113,13 @@ impl Progress {
         self.untaken.load(Ordering::Acquire)
     }
 
-    /// One output was taken.
+    /// Notes that one output was taken.
     pub fn taken(&self) {
         self.untaken.fetch_sub(1, Ordering::AcqRel);
     }
 
-    /// A decoder asks again for each frame that it cannot use: once is enough until the owner has seen it.
+    /// Returns whether a keyframe is wanted, and resets this. A decoder asks again for each frame that it
+    /// cannot use; one request is enough until the owner has seen it.
     pub fn take_keyframe_wanted(&self) -> bool {
         self.keyframe_wanted.swap(false, Ordering::AcqRel)
     }
@@ -166,8 +167,8 @@ fn take_samples(sink: &gst_app::AppSink, kind: TrackKind, outlet: Outlet) {
         let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
         outlet.progress.seen.store(true, Ordering::Relaxed);
         let output = match kind {
-            TrackKind::Video => output::picture(&sample).map(Output::Picture),
-            TrackKind::Audio => output::sound(&sample).map(Output::Sound),
+            TrackKind::Video => output::picture(&sample).map(DecoderOutput::Picture),
+            TrackKind::Audio => output::sound(&sample).map(DecoderOutput::Sound),
         };
         if let Some(output) = output {
             outlet.give_media(output);
@@ -177,7 +178,7 @@ fn take_samples(sink: &gst_app::AppSink, kind: TrackKind, outlet: Outlet) {
     sink.set_callbacks(callbacks.build());
 }
 
-/// Tells the decoder that its own strides are welcome, or it copies every picture into tight ones.
+/// Tells the decoder that its own strides are accepted. Otherwise it copies every picture without padding.
 fn accept_strides(parts: &Parts) {
     parts.sink_pad.add_probe(gst::PadProbeType::QUERY_DOWNSTREAM, |_, info| {
         if let Some(query) = info.query_mut()

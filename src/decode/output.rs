@@ -1,4 +1,4 @@
-//! What leaves a decoder: GStreamer's samples, wrapped without a copy where they are pictures.
+//! The outputs of a decoder: GStreamer's samples; pictures are wrapped without a copy.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,10 +7,10 @@ use gst_video::prelude::*;
 
 use crate::media::{I420, MediaTime, Picture, Plane, Rotation, Size, Sound};
 
-/// GStreamer has no negative time stamps; frames from before the recording's zero do.
+/// GStreamer has no negative time stamps, but frames from before the recording's zero have them.
 const TIME_OFFSET: i64 = 3600 * 1_000_000_000;
-/// The Opus decoder gives out its signal this much later than the encoder took it in (312 samples,
-/// libopus' look-ahead at 48 kHz).
+/// The Opus decoder returns its signal this much later than the encoder took it (312 samples, libopus'
+/// look-ahead at 48 kHz).
 const OPUS_LOOK_AHEAD: Duration = Duration::from_micros(6_500);
 
 pub fn to_clock_time(time: MediaTime) -> gst::ClockTime {
@@ -21,13 +21,14 @@ fn from_clock_time(time: gst::ClockTime) -> MediaTime {
     MediaTime::from_nanos(time.nseconds().cast_signed() - TIME_OFFSET)
 }
 
-/// Upright, as far as the decoder knows. `None` for a blank picture of the SFU's, and for a sample without time or of a shape not asked for.
+/// Returns an upright picture, as far as the decoder knows. Returns `None` for a blank picture of the SFU,
+/// for a sample without a time, and for another format than I420.
 pub fn picture(sample: &gst::Sample) -> Option<Picture> {
     let info = gst_video::VideoInfo::from_caps(sample.caps()?).ok()?;
     let buffer = sample.buffer_owned()?;
     let time = from_clock_time(buffer.pts()?);
     let frame = gst_video::VideoFrame::from_buffer_readable(buffer, &info).ok()?;
-    // The tile is hidden by the room's word, not by such a frame.
+    // A blank frame does not hide the tile: the room's mute event does.
     let blank = Size { width: frame.width(), height: frame.height() }.is_blank_frame();
     (frame.format() == gst_video::VideoFormat::I420 && !blank).then(|| Picture {
         time,
@@ -44,7 +45,7 @@ pub fn sound(sample: &gst::Sample) -> Option<Sound> {
     Some(Sound { time, samples })
 }
 
-/// A decoder's own buffer, kept mapped.
+/// A decoder's own buffer, mapped for its lifetime.
 struct MappedPicture(gst_video::VideoFrame<gst_video::video_frame::Readable>);
 
 impl I420 for MappedPicture {

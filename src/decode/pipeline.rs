@@ -1,11 +1,11 @@
-//! The descriptions in `pipelines/decode-*.txt`, made into pipelines.
+//! Makes pipelines from the descriptions in `pipelines/decode-*.txt`.
 
 use gst::prelude::*;
 
 use super::error::DecodeError;
 use crate::media::Codec;
 
-/// A pipeline, and the elements that the description names `in` and `out` with their pads.
+/// A pipeline, with the elements that the description names `in` and `out` and their pads.
 pub struct Parts {
     pub pipeline: gst::Pipeline,
     pub source: gst_app::AppSrc,
@@ -41,7 +41,7 @@ fn description(codec: Codec) -> &'static str {
     }
 }
 
-/// gst-launch's syntax knows no comments.
+/// gst-launch's syntax has no comments.
 fn without_comments(description: &str) -> String {
     description.lines().filter(|l| !l.starts_with('#')).collect::<Vec<_>>().join("\n")
 }

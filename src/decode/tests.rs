@@ -1,4 +1,4 @@
-//! What a decoder promises, on streams that GStreamer's own encoders made.
+//! The specification of a decoder, on streams from GStreamer's own encoders.
 
 mod clips;
 
@@ -11,16 +11,16 @@ use self::clips::{Clip, FRAME_TIME, PACKET_TIME, centre, opus_tones, opus_with_c
 use super::{Decoded, TrackDecoder};
 use crate::media::{Codec, EncodedFrame, MediaTime, Picture, Rotation, Size, Sound};
 
-/// Nothing here takes a second: this ends a test that would hang.
+/// No test takes a second: this ends a test that would hang.
 const HANG: Duration = Duration::from_secs(60);
-/// What quantisation may change of an even grey.
+/// How much quantisation may change an even grey.
 const GREY_TOLERANCE: u8 = 3;
 const SMALL: Size = Size { width: 320, height: 180 };
 const LARGE: Size = Size { width: 640, height: 360 };
 /// Neither its rows nor its columns are whole macroblocks or aligned.
 const CROOKED: Size = Size { width: 638, height: 358 };
 
-/// Does what a track's owner does: a decoder that fails is followed by a new one.
+/// Acts as a track's owner: a failed decoder is replaced by a new one.
 struct Rig {
     codec: Codec,
     decoder: TrackDecoder,
@@ -51,7 +51,7 @@ impl Rig {
         }
     }
 
-    /// Takes all that was pushed.
+    /// Takes all outputs of the pushed frames.
     async fn take(&mut self) -> Outcome {
         let mut outcome = Outcome::default();
         loop {
@@ -62,7 +62,7 @@ impl Rig {
                     Decoded::Sound(sound) => outcome.sounds.push(sound),
                     Decoded::KeyframeWanted => outcome.keyframes_wanted += 1,
                     Decoded::Failed(error) => {
-                        // libaom's way to refuse a broken frame.
+                        // libaom refuses a broken frame like this.
                         assert_eq!(self.codec, Codec::Av1, "{error}");
                         outcome.keyframes_wanted += 1;
                         self.decoder = Self::start(self.codec, &self.wake);
@@ -142,7 +142,7 @@ async fn a_picture_size_that_changes_in_the_stream_changes_the_pictures() {
     }
 }
 
-/// As RTP brings them: one behind the other, without an index.
+/// As RTP brings them: one after the other, without an index.
 #[tokio::test]
 async fn of_a_picture_in_several_spatial_layers_the_largest_comes_out() {
     for codec in [Codec::Vp9, Codec::Av1] {
@@ -240,7 +240,7 @@ async fn blank_frames_of_the_sfu_end_here() {
 
 #[tokio::test]
 async fn sound_comes_out_whole_and_at_the_time_it_was_heard() {
-    // In the middle of the eleventh packet.
+    // The click is in the middle of the eleventh packet.
     let click = MediaTime::ZERO + PACKET_TIME * 10 + PACKET_TIME / 2;
     let mut rig = Rig::new(Codec::Opus);
     rig.push(opus_with_click(25, click.nanos() as u64));
@@ -333,7 +333,7 @@ fn peak_time(sounds: &[Sound]) -> MediaTime {
     sound.time + Duration::from_nanos(at as u64 * 1_000_000_000 / 48_000)
 }
 
-/// The same bytes on every run, without a pattern that a parser would know.
+/// Returns the same bytes on every run, without a pattern that a parser would know.
 fn garbage(len: usize) -> bytes::Bytes {
     let next = |state: &mut u32| {
         *state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);

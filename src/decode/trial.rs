@@ -1,11 +1,12 @@
-//! Which video codecs this machine can decode: each decoder is tried once with a real keyframe. An element that is
-//! there may still lack its library, or be of a build without that codec.
+//! Which video codecs this machine can decode: each decoder is tried once with a real keyframe. An installed
+//! element may still lack its library, or come from a build without that codec.
 //!
 //! The keyframes beside this file are one grey picture of 64x64 each, made by
 //! `gst-launch-1.0 videotestsrc num-buffers=1 pattern=solid-color foreground-color=0xff808080 !
 //! video/x-raw,format=I420,width=64,height=64 ! ENCODER ! filesink location=FILE` with the encoders `vp8enc
-//! deadline=1`, `vp9enc deadline=1`, `x264enc tune=zerolatency` (constrained baseline, byte-stream; its SEI taken out),
-//! `x265enc tune=zerolatency option-string=info=0` (byte-stream) and `av1enc usage-profile=realtime cpu-used=10`.
+//! deadline=1`, `vp9enc deadline=1`, `x264enc tune=zerolatency` (constrained baseline, byte-stream; its SEI
+//! taken out), `x265enc tune=zerolatency option-string=info=0` (byte-stream) and `av1enc
+//! usage-profile=realtime cpu-used=10`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,14 +22,15 @@ use crate::media::{Codec, EncodedFrame, MediaTime, Rotation};
 /// A decoder takes some milliseconds, most of them to load its library from a cold disk.
 const DEADLINE: Duration = Duration::from_secs(5);
 
-/// The video codecs that can be decoded here, in [`Codec::VIDEO`]'s order. Tried once in a process.
+/// Returns the video codecs that can be decoded here, in [`Codec::VIDEO`]'s order. Tries them once in a
+/// process.
 pub async fn available() -> &'static [Codec] {
     static AVAILABLE: OnceCell<Vec<Codec>> = OnceCell::const_new();
     AVAILABLE.get_or_init(try_all).await
 }
 
-/// Every codec that a track may have, Opus last, with what came of its trial. All at the same time: most of it is
-/// loading libraries.
+/// Returns every codec that a track may have, Opus last, with the result of its trial. All trials run at the
+/// same time: most of the time is spent loading libraries.
 pub async fn try_each() -> Vec<(Codec, Result<(), DecodeError>)> {
     let all = Codec::VIDEO.into_iter().chain([Codec::Opus]);
     let outcomes = join_all(all.clone().map(decodes)).await;
@@ -45,7 +47,7 @@ async fn try_all() -> Vec<Codec> {
     available.collect()
 }
 
-/// Whether the codec's keyframe becomes a picture, or its packet sound.
+/// Checks that the codec's keyframe becomes a picture, or its packet sound.
 async fn decodes(codec: Codec) -> Result<(), DecodeError> {
     let wake = Arc::new(Notify::new());
     let mut decoder = TrackDecoder::start(codec, "trial", Arc::clone(&wake))?;

@@ -1,23 +1,24 @@
-//! How a track's pictures must be turned, while they are in the decoder. Pure.
+//! The rotation of a track's pictures while they are in the decoder. Pure.
 //!
-//! Decoders know nothing of it: what came with an encoded frame is found again by the picture's time.
+//! Decoders do not pass it on: the rotation of an encoded frame is found again by the picture's time.
 
 use std::collections::VecDeque;
 
 use crate::media::{MediaTime, Rotation};
 
-/// Nobody turns a phone this often in what waits in front of a decoder.
+/// Nobody turns a phone this often within the frames that wait in front of a decoder.
 const CHANGES_MAX: usize = 64;
 
 #[derive(Default)]
 pub struct Turns {
     current: Rotation,
-    /// Since when another one holds. Only changes are kept, so of most tracks nothing.
+    /// The rotations to come, each with the time from which it holds. Only changes are kept, so most tracks
+    /// have none.
     changes: VecDeque<(MediaTime, Rotation)>,
 }
 
 impl Turns {
-    /// A frame goes into the decoder.
+    /// Notes the rotation of a frame that goes into the decoder.
     pub fn entered(&mut self, time: MediaTime, rotation: Rotation) {
         let last = self.changes.back().map_or(self.current, |(_, last)| *last);
         if rotation == last {
@@ -29,7 +30,8 @@ impl Turns {
         self.changes.push_back((time, rotation));
     }
 
-    /// The rotation of the picture that comes out, in the order in which the frames went in.
+    /// Returns the rotation of the next picture. Pictures come out in the order in which their frames went
+    /// in.
     pub fn of(&mut self, time: MediaTime) -> Rotation {
         while let Some((_, rotation)) = self.changes.pop_front_if(|(since, _)| *since <= time) {
             self.current = rotation;

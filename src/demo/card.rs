@@ -1,5 +1,5 @@
-//! Owns the plain look of a test participant: a card of one colour, so far from everybody else's that tests tell who
-//! is seen from a few pixels of a bad copy. Pure: drawn, not encoded.
+//! Owns the plain look of a test participant: a card of one colour. The colours differ so much that tests
+//! recognise a participant from a few pixels of a bad copy. Pure: drawn, not encoded.
 //!
 //! Contract: the middle of the picture has the card's colour in every frame; a bar moves below it.
 
@@ -8,12 +8,13 @@ use rand::{RngCore, SeedableRng};
 use super::picture::{Colour, Planes};
 use crate::media::Size;
 
-/// Red, green and blue have one of these each.
+/// Red, green and blue each have one of these levels.
 const LEVELS: [f64; 3] = [0.125, 0.5, 0.875];
-/// All combinations but the darkest, which a background may look like.
+/// All combinations but the darkest, which looks like a background.
 pub const CARDS: u32 = 26;
 
-/// One part in so many: noise of which the coarsest quantiser makes as many bits as the encoder may spend.
+/// The share of the picture that is noise, 1 in so many: even the coarsest quantiser makes as many bits of it
+/// as the encoder may spend.
 const NOISY_SHARE: u32 = 32;
 
 /// Draws one participant's pictures, planar 4:2:0 without padding.
@@ -25,7 +26,8 @@ pub struct Card {
 }
 
 impl Card {
-    /// `participant` counts from 0; past [`CARDS`] the colours start over. `size` must be even in both directions.
+    /// `participant` counts from 0; from [`CARDS`] on, the colours repeat. Width and height of `size` must be
+    /// even.
     pub fn new(size: Size, participant: u32, period: u32) -> Self {
         let number = (participant % CARDS + 1) as usize;
         let [red, green, blue] = [number / 9, number / 3 % 3, number % 3].map(|level| LEVELS[level]);
@@ -36,7 +38,7 @@ impl Card {
         self.planes(frame).concat()
     }
 
-    /// With noise at the top, another one in each frame.
+    /// Draws the card with noise at the top, which differs from frame to frame.
     pub fn draw_busy(&self, frame: u32) -> Vec<u8> {
         let mut picture = self.planes(frame).concat();
         let noisy = (self.size.width * self.size.height / NOISY_SHARE) as usize;

@@ -1,5 +1,5 @@
-//! Owns the clips that test participants send: pictures and sound of our own drawing, encoded once
-//! by GStreamer before anybody joins. Blocking; a few seconds of one core for each participant.
+//! Owns the clips that test participants send: pictures and sound of our own drawing, encoded once by
+//! GStreamer before anybody joins. Blocking; takes a few seconds of one core for each participant.
 //!
 //! Contract: picture and sound have exactly the same length, frame `n` of the picture carries the
 //! number `n` if it is a figure's (see `picture`), and there is a keyframe every second.
@@ -21,12 +21,12 @@ const VIDEO_STEP: u64 = 90_000 / FRAME_RATE as u64;
 const AUDIO_STEP: u64 = AUDIO_RATE as u64 / 50;
 const FRAMES: u32 = FRAME_RATE * Voice::PERIOD.as_secs() as u32;
 const PACKETS: u64 = 50 * Voice::PERIOD.as_secs();
-/// Bits a pixel: 550 kbit/s for 640x360 at 30 frames a second, what a browser spends on it.
+/// Bits a pixel: 550 kbit/s for 640x360 at 30 frames a second, as much as a browser spends.
 const BITS_PER_PIXEL: f64 = 0.08;
 /// RFC 6464: the quietest level, for digital silence.
 const SILENCE_DBOV: i8 = -127;
 
-/// What one participant is to send.
+/// What one participant sends.
 #[derive(Clone, Copy, Debug)]
 pub struct ClipOptions {
     /// Counted from 0; decides colour, number and tone.
@@ -41,15 +41,15 @@ pub struct ClipOptions {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sound {
     Voice,
-    /// There is no microphone.
+    /// The participant has no microphone.
     None,
 }
 
-/// In how many sizes the picture comes.
+/// How many sizes of the picture are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layers {
     Single,
-    /// Besides its own, in halves and quarters.
+    /// The full size, a half and a quarter.
     Simulcast,
 }
 
@@ -64,7 +64,7 @@ pub enum VideoCodec {
 pub enum Look {
     /// A speaking figure, with the number of the frame.
     Figure,
-    /// A plain colour of its own.
+    /// A plain card of the participant's own colour.
     Card,
     /// A card that costs as many bits as a busy picture.
     Busy,
@@ -110,7 +110,7 @@ pub fn encode(options: ClipOptions) -> Result<Vec<TrackClips>, ClipError> {
     Ok(tracks)
 }
 
-/// Those of a picture's layers, the smallest first.
+/// Returns the sizes of a picture's layers, the smallest first.
 fn sizes(size: Size, layers: Layers) -> Vec<Size> {
     let halvings = match layers {
         Layers::Single => 0..1,
@@ -180,8 +180,8 @@ fn video_job(options: ClipOptions) -> Job {
     }
 }
 
-/// Two rounds are encoded and the second one is kept: its first packet then goes on from its last
-/// one, and the decoder hears no seam.
+/// Encodes two rounds and keeps the second: its first packet then continues its last one, and the decoder
+/// hears no seam.
 fn audio(participant: u32) -> Result<Clip, ClipError> {
     let voice = Voice::of(participant);
     let raw = (0..2 * PACKETS).map(move |n| Raw {
@@ -205,7 +205,7 @@ fn audio(participant: u32) -> Result<Clip, ClipError> {
         caps,
         bitrate: None,
     };
-    // One more may follow, with what the encoder's look-ahead held back.
+    // One more packet may follow, with samples that the encoder's look-ahead held back.
     let encoded: Vec<Encoded> =
         encoder::run(&job, raw)?.into_iter().skip(PACKETS as usize).take(PACKETS as usize).collect();
     expect_count(Codec::Opus, PACKETS as usize, encoded.len())?;
@@ -218,7 +218,7 @@ fn audio(participant: u32) -> Result<Clip, ClipError> {
     })
 }
 
-/// Of the whole packet, from its samples.
+/// Returns the level of a whole packet, from its samples.
 fn level(voice: Voice, packet: u64) -> AudioLevel {
     let samples = voice.samples(packet * AUDIO_STEP, AUDIO_STEP as usize);
     let power = samples.iter().map(|s| (f64::from(*s) / 32_768.0).powi(2)).sum::<f64>();

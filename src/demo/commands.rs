@@ -1,13 +1,17 @@
-//! Owns `egressd publish --commands`: participants that come and go as JSON lines on standard input say, each by
-//! itself, so that many can do so at once. End-to-end tests drive it; the words are those of their other participants:
+//! Owns `egressd publish --commands`: participants that join and leave as JSON lines on standard input say.
+//! They do so independently, so that many can at once. End-to-end tests use it; its commands are those of
+//! their other participants:
 //!
 //! ```text
 //! {"id": 1, "do": "join", "identity": "7"}
 //! {"id": 2, "do": "leave", "identity": "7"}
 //! ```
 //!
-//! Contract: each command is answered by one line with its `id`, and `"ok": true` or an `error`, once it is carried out.
-//! At the end of the input everybody vanishes; whoever goes without having been told to ends the process.
+//! Contract: each command is answered by one line once it is carried out. The line has the command's `id`,
+//! and
+//! `"ok": true` or an `error`. At the end of the input all participants vanish. If one leaves without a
+//! command,
+//! the process ends.
 
 use std::collections::HashMap;
 
@@ -44,44 +48,44 @@ struct Answer {
     error: Option<String>,
 }
 
-/// What a participant's task has to tell.
-enum News {
+/// What a participant's task reports.
+enum Message {
     Joined { id: u64, number: u32, publisher: Box<Publisher> },
     Refused { id: u64, error: PublishError },
     Ended { number: u32, end: Result<PublishEnd, PublishError> },
 }
 
-struct Troupe {
+struct Participants {
     prepared: Prepared,
-    tasks: JoinSet<News>,
+    tasks: JoinSet<Message>,
     present: HashMap<u32, Present>,
 }
 
 enum Present {
     Publishing(CancellationToken),
-    /// The command that is to be answered when it has gone.
+    /// The command that is answered when the participant has left.
     Leaving(u64),
 }
 
 /// # Errors
-/// If a line is no command, or a participant goes by itself.
+/// If a line is no command, or if a participant leaves without one.
 pub async fn obey(prepared: Prepared) -> anyhow::Result<()> {
-    let mut troupe = Troupe { prepared, tasks: JoinSet::new(), present: HashMap::new() };
+    let mut participants = Participants { prepared, tasks: JoinSet::new(), present: HashMap::new() };
     let mut lines = BufReader::new(stdin()).lines();
     loop {
         tokio::select! {
             line = lines.next_line() => match line.context("reading commands")? {
-                Some(line) => troupe.begin(serde_json::from_str(&line).context(line)?)?,
+                Some(line) => participants.begin(serde_json::from_str(&line).context(line)?)?,
                 None => return Ok(()),
             },
-            Some(news) = troupe.tasks.join_next() => {
-                troupe.hear(news.context("a participant's task panicked")?)?;
+            Some(message) = participants.tasks.join_next() => {
+                participants.hear(message.context("a participant's task panicked")?)?;
             }
         }
     }
 }
 
-impl Troupe {
+impl Participants {
     fn begin(&mut self, command: Command) -> anyhow::Result<()> {
         let Command { id, what, identity } = command;
         let number: u32 = identity.parse().with_context(|| identity.clone())?;
@@ -90,8 +94,8 @@ impl Troupe {
                 let options = PublisherOptions { identity, ..self.prepared.publisher(number)? };
                 self.tasks.spawn(async move {
                     match Publisher::join(options).await {
-                        Ok(publisher) => News::Joined { id, number, publisher: Box::new(publisher) },
-                        Err(error) => News::Refused { id, error },
+                        Ok(publisher) => Message::Joined { id, number, publisher: Box::new(publisher) },
+                        Err(error) => Message::Refused { id, error },
                     }
                 });
             }
@@ -103,16 +107,16 @@ impl Troupe {
         Ok(())
     }
 
-    fn hear(&mut self, news: News) -> anyhow::Result<()> {
-        match news {
-            News::Joined { id, number, publisher } => {
+    fn hear(&mut self, message: Message) -> anyhow::Result<()> {
+        match message {
+            Message::Joined { id, number, publisher } => {
                 let cancel = CancellationToken::new();
                 self.present.insert(number, Present::Publishing(cancel.clone()));
-                self.tasks.spawn(async move { News::Ended { number, end: publisher.run(cancel).await } });
+                self.tasks.spawn(async move { Message::Ended { number, end: publisher.run(cancel).await } });
                 answer(id, None)
             }
-            News::Refused { id, error } => answer(id, Some(format!("{:#}", anyhow::Error::new(error)))),
-            News::Ended { number, end } => match (self.present.remove(&number), end) {
+            Message::Refused { id, error } => answer(id, Some(format!("{:#}", anyhow::Error::new(error)))),
+            Message::Ended { number, end } => match (self.present.remove(&number), end) {
                 (Some(Present::Leaving(id)), Ok(PublishEnd::Cancelled)) => answer(id, None),
                 (_, Ok(end)) => bail!("participant {number} ended by itself: {end:?}"),
                 (_, Err(error)) => Err(error).with_context(|| format!("participant {number} failed")),

@@ -1,5 +1,5 @@
-//! Owns what the demo says about the file: read from the file's own index (ISO/IEC 14496-12), not
-//! taken from the recorder's word.
+//! Owns what the demo says about the file. It reads this from the file's own index (ISO/IEC 14496-12), and
+//! does not ask the recorder.
 
 use std::fmt;
 use std::fs::File;
@@ -110,7 +110,7 @@ mod tests {
 
     use super::*;
 
-    /// Made by GStreamer, whose muxer is not ours.
+    /// Makes a file with GStreamer, whose muxer is not ours.
     fn sample(dir: &Path) -> std::path::PathBuf {
         let path = dir.join("sample.mp4");
         let description = format!(

@@ -1,5 +1,5 @@
-//! Owns a group of test participants in one room: encodes their clips side by side, brings them in
-//! one after the other and takes them out again.
+//! Owns a group of test participants in one room: encodes their clips in parallel, lets them join one after
+//! the other, and lets them leave.
 
 use anyhow::{Context, bail};
 use tokio::task::JoinSet;
@@ -10,7 +10,7 @@ use crate::ids::RoomName;
 use crate::media::Size;
 use crate::room::publisher::{PublishEnd, PublishError, Publisher, PublisherOptions, TrackClips};
 
-/// Who comes, and where to.
+/// How many participants there are, and which room they join.
 #[derive(Clone, Debug)]
 pub struct CrowdOptions {
     pub url: String,
@@ -25,13 +25,13 @@ pub struct CrowdOptions {
     pub sound: Sound,
 }
 
-/// Clips for everybody, ready to be sent.
+/// The encoded clips of all participants.
 pub struct Prepared {
     options: CrowdOptions,
     clips: Vec<Vec<TrackClips>>,
 }
 
-/// Everybody is in the room and publishes.
+/// All participants are in the room and publish.
 pub struct Crowd {
     publishing: JoinSet<Result<PublishEnd, PublishError>>,
     cancel: CancellationToken,
@@ -55,7 +55,7 @@ impl Prepared {
         Ok(Self { options, clips: encoded.into_iter().map(|(_, clips)| clips).collect() })
     }
 
-    /// One after the other, so that the order of the tiles is that of the numbers.
+    /// Lets them join one after the other, so that the tiles are in the order of the numbers.
     pub async fn join(self) -> anyhow::Result<Crowd> {
         let cancel = CancellationToken::new();
         let mut publishing = JoinSet::new();
@@ -68,7 +68,7 @@ impl Prepared {
         Ok(Crowd { publishing, cancel })
     }
 
-    /// What participant `number`, counted from 1, publishes.
+    /// Returns what participant `number`, counted from 1, publishes.
     pub fn publisher(&self, number: u32) -> anyhow::Result<PublisherOptions> {
         let clips = number.checked_sub(1).and_then(|index| self.clips.get(index as usize));
         let clips = clips.with_context(|| format!("there is no participant {number}"))?.clone();
@@ -77,7 +77,7 @@ impl Prepared {
 }
 
 impl Crowd {
-    /// Resolves only when somebody stops publishing before he was told to.
+    /// Returns only when a participant stops publishing before it was told to.
     pub async fn somebody_left(&mut self) -> anyhow::Error {
         match self.publishing.join_next().await {
             Some(Ok(Ok(PublishEnd::Dismissed))) => {
@@ -86,7 +86,7 @@ impl Crowd {
             Some(Ok(Ok(PublishEnd::Cancelled))) => anyhow::anyhow!("a participant left"),
             Some(Ok(Err(e))) => anyhow::Error::new(e).context("a participant failed"),
             Some(Err(e)) => anyhow::Error::new(e).context("a participant's task panicked"),
-            // Nobody was to come, so nobody can leave.
+            // Without participants nobody can leave.
             None => std::future::pending().await,
         }
     }

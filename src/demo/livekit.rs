@@ -1,5 +1,5 @@
-//! Owns the LiveKit server of the demo: finds the program, gives it free ports on the loopback
-//! interface and keys of its own, and waits until it answers.
+//! Owns the LiveKit server of the demo: finds the program, gives it free ports on the loopback interface and
+//! keys of its own, and waits until it is ready.
 
 use std::env;
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};
@@ -33,7 +33,7 @@ impl LiveKit {
         let ports = Ports::free()?;
         let (api_key, api_secret) = ("demo".to_owned(), random_secret());
         let mut command = Command::new(program);
-        // By the environment: a secret among the arguments could be read by everybody.
+        // Passed in the environment: everybody on the machine could read a secret among the arguments.
         command.env("LIVEKIT_CONFIG", configuration(&ports, &api_key, &api_secret));
         let mut process = Process::start("the LiveKit server", command, log)?;
         let address = format!("127.0.0.1:{}", ports.signal);
@@ -62,8 +62,8 @@ fn program() -> anyhow::Result<PathBuf> {
 }
 
 impl Ports {
-    /// Asks the system for ports and lets them go again. Somebody else could take one before the
-    /// server does; it would then say so and the demo with it.
+    /// Asks the system for ports and frees them again. Another process could take one before the server does.
+    /// The server then reports it, and the demo fails with that message.
     fn free() -> anyhow::Result<Self> {
         let any = (Ipv4Addr::LOCALHOST, 0);
         let bound = || -> std::io::Result<_> {

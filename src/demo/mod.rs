@@ -1,12 +1,12 @@
-//! `egressd demo`: shows the recorder at work without anything having been set up. It starts a
-//! LiveKit server and the service, brings speaking and moving participants into a room, records
-//! them through the REST API as any client would, and says what the file holds.
+//! `egressd demo`: shows the recorder at work without any set-up. It starts a LiveKit server and the service,
+//! lets speaking and moving participants join a room, records them through the REST API as any client would,
+//! and describes the file.
 //!
-//! Knows the recorder only from outside: its command line, its environment, its API. The publisher
-//! in `room` is the one exception.
+//! Knows the recorder only from outside: its command line, its environment, its API. The publisher in `room`
+//! is the one exception.
 //!
-//! Contract: every process that it started is ended however it comes out, and it succeeds only if
-//! the file is there and as long as was asked for.
+//! Contract: every process that it started is ended, whatever happens. It succeeds only if the file exists
+//! and is as long as was asked for.
 
 mod card;
 mod clips;
@@ -46,10 +46,11 @@ const ROOM: &str = "demo";
 const CAMERA: Size = Size { width: 640, height: 360 };
 /// How long one answer of a local service may take.
 const HTTP_TIMEOUT: Duration = Duration::from_secs(10);
-/// From stop to the file; the target is two seconds.
+/// How long the file may take after the stop; the target is two seconds.
 const FILE_DEADLINE: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(50);
-/// The recording begins once the recorder is in the room, about a second after it was asked for.
+/// How much shorter the recording may be: it begins when the recorder is in the room, about a second after
+/// the start.
 const MAY_LACK: Duration = Duration::from_secs(2);
 
 #[derive(Args, Debug)]
@@ -65,7 +66,7 @@ pub struct DemoArgs {
     pub keep: PathBuf,
 }
 
-/// The processes that run at the moment.
+/// The processes that run now.
 #[derive(Default)]
 struct Running {
     livekit: Option<LiveKit>,
@@ -73,7 +74,7 @@ struct Running {
 }
 
 /// # Errors
-/// If a part does not start, ends early or gives no proper file; and on Ctrl-C or SIGTERM.
+/// If a part does not start, ends early or makes no correct file; and on Ctrl-C or SIGTERM.
 pub async fn run(args: DemoArgs) -> anyhow::Result<()> {
     let progress = Progress::new();
     let mut running = Running::default();
@@ -144,7 +145,7 @@ async fn record_for(
     Ok(started)
 }
 
-/// A recording appears under its name whole or not at all.
+/// Waits for the file. It appears under its name whole or not at all.
 async fn until_there(file: &Path) -> anyhow::Result<()> {
     let appears = async {
         while !file.exists() {
@@ -164,7 +165,7 @@ fn check(contents: &Contents, args: &DemoArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// An absolute path, so that it can be told to the user and to other processes.
+/// Makes the folder and returns its absolute path, which other processes and the user can use.
 fn prepare_folder(dir: &Path) -> anyhow::Result<PathBuf> {
     let made = std::fs::create_dir_all(dir).and_then(|()| dir.canonicalize());
     made.with_context(|| format!("cannot make the folder {}", dir.display()))
@@ -186,7 +187,7 @@ fn crowd_options(args: &DemoArgs, livekit: &LiveKit, room: RoomName) -> CrowdOpt
 }
 
 impl Running {
-    /// The service first: it can then still leave the room in good order.
+    /// Ends the service first: it can then still leave the room properly.
     async fn end(self) {
         if let Some(service) = self.service {
             service.process.end().await;
@@ -197,12 +198,12 @@ impl Running {
     }
 }
 
-/// Letters and digits, as long as the longest secret that LiveKit asks for.
+/// Returns letters and digits, as many as the longest secret that LiveKit asks for.
 fn random_secret() -> String {
     rand::rng().sample_iter(&Alphanumeric).take(43).map(char::from).collect()
 }
 
-/// Resolves on Ctrl-C or SIGTERM.
+/// Returns on Ctrl-C or SIGTERM.
 async fn interrupted() -> std::io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     tokio::select! {

@@ -1,23 +1,22 @@
-//! Owns what a test participant looks like: a speaking figure before a colour of its own, with the
-//! number of the frame written across the top in black and white. Pure: drawn, not encoded.
+//! Owns the picture of a test participant: a speaking figure before a background of its own colour, with the
+//! number of the frame across the top in black and white. Pure: drawn, not encoded.
 //!
-//! Contract: the motion starts over smoothly after the last frame of the clip, and the number can
-//! be read back from any copy of the picture, scaled, cropped by a few pixels or badly compressed.
+//! Contract: after the clip's last frame the motion starts over smoothly. The number can be read from any
+//! copy of the picture: scaled, cropped by a few pixels or badly compressed.
 
 use std::f64::consts::TAU;
 
 use crate::media::Size;
 
-/// One block of the strip for each bit of a frame's number, the highest first; white is one.
+/// The strip has one block for each bit of a frame's number, the highest first; white is 1.
 const NUMBER_BITS: u32 = 16;
-/// The strip is this part of the picture's height: still five pixels in a tile of 128 rows.
+/// The strip's height is this fraction of the picture's: still five pixels in a tile of 128 rows.
 const STRIP_PART: u32 = 24;
 /// Limited range (ITU-R BT.601).
 const BLACK: u8 = 16;
 const WHITE: u8 = 235;
 const GREY: u8 = 128;
-/// Neighbouring participants differ by the golden angle, so that any number of them are easy to
-/// tell apart.
+/// Neighbouring participants differ by the golden angle, so that any number of them are easy to tell apart.
 const HUE_STEP: f64 = 0.381_966;
 /// Width of the soft edge of a shape, in pixels of its plane.
 const EDGE: f64 = 1.5;
@@ -25,9 +24,9 @@ const EDGE: f64 = 1.5;
 /// Draws one participant's pictures, planar 4:2:0 without padding.
 pub struct Figure {
     size: Size,
-    /// Counted from 0; it decides the colours and is shown, from 1, on the shirt.
+    /// Counted from 0. Decides the colours; the shirt shows it, counted from 1.
     participant: u32,
-    /// Frames until the motion starts over.
+    /// The number of frames after which the motion starts over.
     period: u32,
 }
 
@@ -59,15 +58,15 @@ pub(super) struct Planes {
 }
 
 impl Figure {
-    /// `size` must be even in both directions.
+    /// Width and height of `size` must be even.
     pub fn new(size: Size, participant: u32, period: u32) -> Self {
         Self { size, participant, period }
     }
 
-    /// `mouth`: how far it is open, 0 to 1.
+    /// `mouth` says how far the mouth is open, 0 to 1.
     pub fn draw(&self, frame: u32, mouth: f64) -> Vec<u8> {
         let mut canvas = Planes::new(self.size);
-        // Nobody moves in step with his neighbour.
+        // No figure moves in step with its neighbour.
         let phase = f64::from(frame) / f64::from(self.period) + f64::from(self.participant) * HUE_STEP;
         self.background(&mut canvas, phase);
         self.person(&mut canvas, phase, mouth.clamp(0.0, 1.0));
@@ -78,7 +77,7 @@ impl Figure {
     fn background(&self, canvas: &mut Planes, phase: f64) {
         let (width, height) = (f64::from(self.size.width), f64::from(self.size.height));
         canvas.fill(self.colour(0.62, 0.55));
-        // Two lights wander over the wall, so that there is motion in the whole picture.
+        // Two lights move over the wall, so that the whole picture moves.
         let light = self.colour(0.55, 0.72);
         for (turns, offset) in [(1.0, 0.0), (-2.0, 0.4)] {
             let angle = TAU * (turns * phase + offset);
@@ -111,7 +110,7 @@ impl Figure {
         canvas.ellipse(at(0.0, 0.20, 0.07, 0.11), skin);
         canvas.ellipse(at(0.0, -0.03, 0.19, 0.23), hair);
         canvas.ellipse(at(0.0, 0.02, 0.17, 0.21), skin);
-        // A blink, twice a round.
+        // The figure blinks twice a round.
         let lids = if (phase * 2.0).fract() < 0.03 { 0.004 } else { 0.022 };
         canvas.ellipse(at(-0.065, -0.03, 0.018, lids), dark);
         canvas.ellipse(at(0.065, -0.03, 0.018, lids), dark);
@@ -172,11 +171,11 @@ impl Planes {
         }
     }
 
-    /// Seven segments, white, `height` high around `centre`.
+    /// Draws a white digit of seven segments, `height` high around `centre`.
     fn digit(&mut self, digit: u32, centre: [f64; 2], height: f64) {
         // Bits from the lowest: top, upper right, lower right, bottom, lower left, upper left, middle.
         const SEGMENTS: [u8; 10] = [0x3f, 0x06, 0x5b, 0x4f, 0x66, 0x6d, 0x7d, 0x07, 0x7f, 0x6f];
-        // Middle of each segment in halves of the digit's height, and whether it lies flat.
+        // The middle of each segment, in halves of the digit's height, and whether it is horizontal.
         const PLACES: [(f64, f64, bool); 7] = [
             (0.0, -1.0, true),
             (0.5, -0.5, false),
@@ -198,7 +197,7 @@ impl Planes {
         }
     }
 
-    /// A white block; what lies between even pixels only touches the luma plane's.
+    /// Draws a white block. A part of it between even pixels changes the luma plane only.
     pub(super) fn bar(&mut self, (left, top): (u32, u32), size: Size) {
         for (index, plane) in self.planes.iter_mut().enumerate() {
             let (scale, value) = if index == 0 { (1, WHITE) } else { (2, GREY) };
@@ -236,7 +235,7 @@ fn blend(plane: &mut [u8], [width, height]: [usize; 2], shape: Ellipse, value: u
         let dy = (y as f64 + 0.5 - shape.y) / shape.ry;
         for x in columns.clone() {
             let dx = (x as f64 + 0.5 - shape.x) / shape.rx;
-            // About the distance to the edge in pixels, inside positive.
+            // Roughly the distance to the edge in pixels, positive inside.
             let inside = (1.0 - (dx * dx + dy * dy).sqrt()) * shape.rx.min(shape.ry);
             let cover = (inside / EDGE + 0.5).clamp(0.0, 1.0);
             let pixel = &mut plane[y * width + x];
@@ -256,7 +255,7 @@ mod tests {
 
     const SIZE: Size = Size { width: 320, height: 180 };
 
-    /// As a reader of the recording does it: from the luma plane, in the middle of each block.
+    /// Reads the number as a reader of the recording does: from the luma plane, in the middle of each block.
     fn read_number(luma: &[u8], size: Size) -> u32 {
         let row = (size.height / STRIP_PART / 2) as usize * size.width as usize;
         (0..NUMBER_BITS).fold(0, |number, bit| {
@@ -294,7 +293,7 @@ mod tests {
         let (first, again) = (figure.draw(0, 0.2), figure.draw(180, 0.2));
         let below_strip = 320 * 20..320 * 180;
         let pairs = first[below_strip.clone()].iter().zip(&again[below_strip]);
-        // One step of rounding at the soft edges.
+        // The soft edges may differ by one step of rounding.
         assert!(pairs.map(|(a, b)| a.abs_diff(*b)).max() <= Some(1));
     }
 

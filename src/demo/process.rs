@@ -1,7 +1,7 @@
-//! Owns the processes that the demo starts: each writes to a log file of its own and is ended by
-//! its id, politely first.
+//! Owns the processes that the demo starts. Each writes to a log file of its own and is ended by its id,
+//! first with SIGTERM.
 //!
-//! Contract: whatever happens to the demo short of SIGKILL, none of them outlives it.
+//! Contract: whatever happens to the demo, except SIGKILL, none of them outlives it.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -13,12 +13,12 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep, timeout};
 
-/// A service that is ending a recording needs a few seconds for it.
+/// How long a process may take to end. A service that is ending a recording needs a few seconds.
 const END_DEADLINE: Duration = Duration::from_secs(15);
-/// From the start of a process to its first answer, on a machine that is busy.
+/// How long a process may take to its first answer, on a busy machine.
 const START_DEADLINE: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(50);
-/// Of a log, where a process has ended on its own.
+/// How many lines of a log are shown when a process has ended by itself.
 const TAIL_LINES: usize = 12;
 
 pub struct Process {
@@ -28,8 +28,8 @@ pub struct Process {
 }
 
 impl Process {
-    /// In a process group of its own, so that Ctrl-C reaches the demo alone, which then ends its
-    /// processes in order.
+    /// Starts a process in a group of its own. So Ctrl-C reaches the demo alone, which ends its processes in
+    /// order.
     pub fn start(name: &'static str, mut command: Command, log: &Path) -> anyhow::Result<Self> {
         let out = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
         let err = out.try_clone().context("cannot share a log file")?;
@@ -44,7 +44,7 @@ impl Process {
         Ok(Self { name, child, log: log.to_owned() })
     }
 
-    /// Waits until `url` is answered with a success.
+    /// Waits until `url` returns a success.
     pub async fn answers(&mut self, http: &reqwest::Client, url: &str) -> anyhow::Result<()> {
         let deadline = Instant::now() + START_DEADLINE;
         while Instant::now() < deadline {
@@ -57,7 +57,7 @@ impl Process {
         bail!("{} did not answer within {} s\n{}", self.name, START_DEADLINE.as_secs(), self.tail());
     }
 
-    /// Resolves only when the process ends without having been told to.
+    /// Returns only if the process ends without having been told to.
     pub async fn ended_early(&mut self) -> anyhow::Error {
         match self.child.wait().await {
             Ok(status) => self.unexpected(status),
@@ -66,10 +66,11 @@ impl Process {
     }
 
     pub async fn end(mut self) {
-        // No id: it has ended already and has been waited for, so the id may be somebody else's.
+        // If there is no id, the process has ended and was waited for: the id may be another process's by
+        // now.
         let pid = self.child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
         if let Some(pid) = pid {
-            // Can only fail if it ends at this very moment.
+            // Can fail only if the process ends at this moment.
             let _ = kill_process(pid, Signal::TERM);
         }
         if timeout(END_DEADLINE, self.child.wait()).await.is_err() {

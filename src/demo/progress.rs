@@ -1,5 +1,5 @@
-//! Owns what the demo shows while it works: one line that is rewritten on a terminal, plain lines
-//! elsewhere. On stderr, so that stdout holds the result alone.
+//! Owns what the demo shows while it works: on a terminal one line that is rewritten, elsewhere plain lines.
+//! Writes to stderr, so that stdout holds only the result.
 
 use std::io::{IsTerminal, Write, stderr};
 
@@ -45,7 +45,7 @@ fn bar(seconds: u64, of: u64) -> String {
     format!("[{}{}] {seconds} of {of} s", "#".repeat(full), " ".repeat(empty))
 }
 
-/// Nothing depends on it: a closed stderr is no reason to fail.
+/// Ignores errors: a closed stderr is no reason to fail.
 fn show(text: &str) {
     let mut out = stderr().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());

@@ -1,5 +1,5 @@
-//! Owns `egressd publish`, a hidden subcommand: test participants for a room that is already there.
-//! Benchmarks start it; it says when everybody is publishing.
+//! Owns `egressd publish`, a hidden subcommand: test participants for an existing room. Benchmarks start it;
+//! it says when all participants publish.
 
 use std::time::Duration;
 
@@ -50,7 +50,7 @@ pub struct PublishArgs {
 }
 
 /// # Errors
-/// If a participant cannot be encoded, cannot join or is thrown out.
+/// If a participant cannot be encoded, cannot join or is removed from the room.
 pub async fn run(args: PublishArgs) -> anyhow::Result<()> {
     let PublishArgs { seconds, commands, .. } = args;
     let prepared = Prepared::encode(args.into()).await?;

@@ -1,5 +1,5 @@
-//! Owns `egressd serve` as the demo runs it, on its embedded defaults, and the calls to its REST
-//! API, signed as any other client signs them.
+//! Owns `egressd serve` as the demo runs it, with its embedded defaults, and the calls to its REST API,
+//! signed as any client signs them.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -59,7 +59,7 @@ impl Service {
         let port = free_port().context("no free port on the loopback interface")?;
         let this_program = std::env::current_exe().context("cannot tell which program this is")?;
         let mut command = Command::new(this_program);
-        // What the user's own deployment may have set.
+        // The user's own deployment may have set these.
         for name in SETTINGS {
             command.env_remove(name);
         }
@@ -120,13 +120,13 @@ impl Rest {
     }
 }
 
-/// Where a recording's file lies: `{room}/{start}.mp4` below the recordings' folder.
+/// Returns the path of a recording's file: `{room}/{start}.mp4` below the recordings' folder.
 pub fn recording_path(dir: &Path, room: &RoomName, started_at: jiff::Timestamp) -> PathBuf {
     let name = started_at.strftime("%Y-%m-%dT%H-%M-%S.mp4").to_string();
     dir.join(RECORDINGS).join(room.as_str()).join(name)
 }
 
-/// Of a request without a body.
+/// Returns the signature of a request without a body.
 fn signature(secret: &str, method: &str, path: &str, timestamp: &str) -> String {
     let body = hex::encode(Sha256::digest([]));
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("HMAC takes a key of any length");

@@ -1,5 +1,5 @@
-//! Owns what a test participant sounds like: a tone of its own in syllables and phrases, so that
-//! voices can be told apart by their spectrum and mouths can move with them. Pure.
+//! Owns the sound of a test participant: a tone of its own in syllables and phrases, so that voices can be
+//! distinguished by their spectrum and mouths can move with them. Pure.
 //!
 //! Contract: the sound starts over without a click after [`Voice::PERIOD`].
 
@@ -8,16 +8,16 @@ use std::time::Duration;
 
 use crate::media::AUDIO_RATE;
 
-/// Hz, a pentatonic scale: nine at once still sound like a choir and no tone is a harmonic that
-/// hides another.
+/// Hz, a pentatonic scale. Nine tones at once still sound like a choir, and no tone hides another as its
+/// harmonic.
 const TONES: [f64; 9] = [220.0, 262.0, 294.0, 330.0, 392.0, 440.0, 523.0, 587.0, 659.0];
 /// Syllables a second, as in calm speech.
 const SYLLABLES: f64 = 4.0;
-/// Seconds of speech in each period; then the others have their turn.
+/// Seconds of speech in each period; after that the others speak.
 const PHRASE: f64 = 3.0;
-/// Seconds that each participant begins later than the one before: voices overlap now and then.
+/// Seconds by which each participant begins later than the one before: voices overlap now and then.
 const TURN: f64 = 1.5;
-/// Peak, relative to full scale: nine of them at once do not clip.
+/// Peak, relative to full scale: nine voices at once do not clip.
 const PEAK: f64 = 0.11;
 
 /// One participant's voice.
@@ -28,7 +28,7 @@ pub struct Voice {
 }
 
 impl Voice {
-    /// Every tone has a whole number of cycles in it.
+    /// Every tone has a whole number of cycles in this time.
     pub const PERIOD: Duration = Duration::from_secs(6);
 
     /// `participant` counts from 0.
@@ -36,7 +36,7 @@ impl Voice {
         Self { tone: TONES[participant as usize % TONES.len()], begin: f64::from(participant) * TURN }
     }
 
-    /// 0 (silent) to 1, at `seconds` into the clip.
+    /// Returns the loudness from 0 (silent) to 1, at `seconds` into the clip.
     pub fn loudness(self, seconds: f64) -> f64 {
         let into = (seconds - self.begin).rem_euclid(Self::PERIOD.as_secs_f64());
         if into >= PHRASE {
@@ -45,7 +45,7 @@ impl Voice {
         (TAU / 2.0 * SYLLABLES * into).sin().powi(2)
     }
 
-    /// Mono at [`AUDIO_RATE`], `count` samples from `first` on.
+    /// Returns `count` samples from `first` on, mono at [`AUDIO_RATE`].
     pub fn samples(self, first: u64, count: usize) -> Vec<i16> {
         (first..)
             .take(count)

@@ -1,4 +1,4 @@
-//! The encoder's handle, and the callbacks that fill its queue.
+//! The encoder that its owner holds, and the callbacks that fill its queue.
 
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, SyncSender};
@@ -15,38 +15,38 @@ use super::start::{Alignment, StreamStart, values_before};
 use super::{EncodeSettings, Encoded};
 use crate::media::{AUDIO_CHANNELS, AUDIO_RATE, EncodedSample, StreamKind};
 
-/// Ticks that may wait in front of each encoder: enough that it never idles, and 6 MB at most.
+/// How many ticks may wait in front of each encoder: enough that it never idles, and 6 MB at most.
 const QUEUED_TICKS: u64 = 4;
-/// Ticks whose video sample has not been taken yet. Far above what the encoder holds back for its
-/// look-ahead (10), or no tick could be pushed that would bring one out.
+/// How many ticks may be pushed before their video sample is taken. Far above the encoder's look-ahead (10):
+/// with less, no tick could be pushed that would bring a sample out.
 pub(super) const TICKS_UNDER_WAY: u64 = 128;
 /// PCM samples in one AAC-LC access unit.
 const AAC_FRAME: u32 = 1024;
-/// Samples of both streams that may wait to be taken: those of the ticks under way fit twice at 24 fps and more (one
-/// picture and up to two stretches of sound each); at 1 fps those of the ticks that may wait before the encoders (47
-/// stretches of sound each) do.
+/// How many samples of both streams may wait to be taken. At 24 fps and more, the samples of the ticks under
+/// way fit twice (one picture and up to two AAC samples each). At 1 fps, the samples of the ticks that may
+/// wait before the encoders fit (47 AAC samples each).
 const QUEUED_SAMPLES: usize = 1024;
 
-/// Encodes what is pushed, in two threads of its own. Dropping it ends it.
+/// Encodes the pushed ticks in two threads of its own. Dropping it ends the threads.
 pub struct Encoder {
     parts: Parts,
     settings: EncodeSettings,
-    /// None where there are to be no pictures.
+    /// `None` if there are no pictures.
     pictures: Option<Pictures>,
     told: Receiver<Told>,
     sequencer: Sequencer,
     first_tick: u64,
-    /// Pushed.
+    /// How many ticks were pushed.
     ticks: u64,
     alignment: Alignment,
-    /// Values of sound pushed.
+    /// How many values of sound were pushed.
     values: u64,
-    /// Video samples given out.
+    /// How many video samples were returned.
     pictures_out: u64,
-    /// AAC samples given out.
+    /// How many AAC samples were returned.
     sounds_out: u64,
-    /// How many ticks may be under way. More by those without sound at the beginning: no sample comes out before both
-    /// streams have one.
+    /// How many ticks may be under way. Ticks without sound at the beginning are added: no sample comes out
+    /// before both streams have one.
     ticks_max: u64,
 }
 
@@ -57,12 +57,12 @@ struct Outlet {
 }
 
 impl Encoder {
-    /// `wake` is notified whenever there may be something to take, or room for another tick.
+    /// `wake` is notified whenever there may be an output to take, or room for another tick.
     pub fn start(settings: EncodeSettings, wake: Arc<Notify>) -> Result<Self, EncodeError> {
         Self::start_at(StreamStart::default(), settings, wake)
     }
 
-    /// Its streams go on with those of another encoder.
+    /// Starts an encoder whose streams continue those of another encoder.
     pub fn start_at(
         start: StreamStart,
         settings: EncodeSettings,
@@ -80,7 +80,7 @@ impl Encoder {
         }
         watch_errors(&parts.pipeline, outlet);
         let ticks_of_pcm = start.pcm * u64::from(settings.frame_rate) / u64::from(AUDIO_RATE);
-        // Owned from here on: a start that fails is undone by the drop.
+        // The encoder owns the pipeline from here on: if the start fails, the drop undoes it.
         let encoder = Self {
             parts,
             pictures,
@@ -99,8 +99,8 @@ impl Encoder {
         Ok(encoder)
     }
 
-    /// Whether another tick may be pushed. Not before the last ones have been encoded and their samples
-    /// taken, all but a bounded number.
+    /// Returns whether another tick may be pushed: all ticks but a bounded number must have been encoded and
+    /// their samples taken.
     pub fn ready(&self) -> bool {
         let Parts { video, audio, .. } = &self.parts;
         let mut sources = [video, audio].into_iter().flatten().map(|ends| &ends.source);
@@ -108,7 +108,8 @@ impl Encoder {
             && sources.all(|source| source.current_level_buffers() < QUEUED_TICKS)
     }
 
-    /// Whole ticks of which the samples were given out. Without pictures, the sound tells.
+    /// Returns the number of whole ticks whose samples were returned. Without pictures, the sound determines
+    /// it.
     fn ticks_out(&self) -> u64 {
         if self.parts.video.is_some() {
             return self.pictures_out;
@@ -117,13 +118,14 @@ impl Encoder {
         ticks / u64::from(AUDIO_RATE)
     }
 
-    /// One tick: a tightly packed I420 picture, and the stereo sound of its time; one of which is not looked at where
-    /// the recording does not have it. Never blocks; to be called only when [`Self::ready`] says so.
+    /// Takes one tick: a tightly packed I420 picture, and the stereo sound of its time. A stream that the
+    /// recording does not have is ignored. Never blocks. Only to be called when [`Self::ready`] returns
+    /// `true`.
     pub fn push(&mut self, canvas: &[u8], sound: &[i16]) -> Result<(), EncodeError> {
         if self.parts.audio.is_some() {
             self.check_length(sound)?;
         }
-        // Made before anything is pushed: a tick goes in whole or not at all.
+        // The buffer is made before anything is pushed: a tick goes in whole or not at all.
         if let (Some(Ends { source, .. }), Some(pictures)) = (&self.parts.video, &self.pictures) {
             let picture = pictures.buffer(canvas)?;
             let (from, to) = (self.tick_time(self.ticks), self.tick_time(self.ticks + 1));
@@ -142,7 +144,7 @@ impl Encoder {
         Ok(())
     }
 
-    /// Nothing more will be pushed; the rest comes out, then [`Encoded::End`].
+    /// Ends the input; the remaining samples come out, then [`Encoded::End`].
     pub fn finish(&mut self) {
         for Ends { source, .. } in [&self.parts.video, &self.parts.audio].into_iter().flatten() {
             if let Err(error) = source.end_of_stream() {
@@ -167,7 +169,7 @@ impl Encoder {
 
     pub fn close(self) {}
 
-    /// When the tick begins, in this encoder's own time.
+    /// Returns when the tick begins, in this encoder's own time.
     fn tick_time(&self, tick: u64) -> gst::ClockTime {
         time_of(tick, self.settings.frame_rate)
     }
@@ -186,7 +188,7 @@ fn sound_time(values: u64) -> gst::ClockTime {
     time_of(values / AUDIO_CHANNELS as u64, AUDIO_RATE)
 }
 
-/// Seconds and rest apart: no overflow, no drift.
+/// Computes seconds and the rest separately: no overflow, no drift.
 fn time_of(count: u64, per_second: u32) -> gst::ClockTime {
     let rate = u64::from(per_second);
     gst::ClockTime::from_seconds(count / rate)
@@ -195,7 +197,8 @@ fn time_of(count: u64, per_second: u32) -> gst::ClockTime {
 
 impl Drop for Encoder {
     fn drop(&mut self) {
-        // Joins the encoder threads, which may be in the middle of a picture: not on the caller's time.
+        // This joins the encoder threads, which may be in the middle of a picture. So it must not run in the
+        // caller's thread.
         self.parts.pipeline.call_async(|pipeline| {
             if let Err(error) = pipeline.set_state(gst::State::Null) {
                 tracing::warn!(%error, "encoder did not end");
@@ -232,7 +235,7 @@ fn take_samples(sink: &gst_app::AppSink, stream: StreamKind, outlet: Outlet) {
         .new_sample(move |sink| {
             let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
             let told = told(&sample, stream).ok_or(gst::FlowError::Error)?;
-            // A lost sample would shift all that follow: rather no recording than a wrong one.
+            // A lost sample would shift all samples after it, so the encoder fails instead.
             outlet.give(told).map_err(|()| gst::FlowError::Error).map(|()| gst::FlowSuccess::Ok)
         })
         .eos(move |_| {

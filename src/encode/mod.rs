@@ -1,13 +1,13 @@
-//! Encodes the recording: one picture and one stretch of sound a tick in, H.264 and AAC samples out, by one
-//! static GStreamer pipeline (`pipelines/output-video.txt` and `output-audio.txt`), or one of the two. A single frame as
-//! JPEG, too.
+//! Encodes the recording: one picture and the sound of its time in for each tick, H.264 and AAC samples out.
+//! One static GStreamer pipeline does this (`pipelines/output-video.txt` and `output-audio.txt`, or one of
+//! the two). Also encodes a single frame as JPEG.
 //!
-//! Not here: boxes and files. The samples are handed out, so that the length of fragments, the count of
-//! final bytes and what a full disk does are decided by `mp4` and `worker`. GStreamer's types do not leave
-//! this folder.
+//! Not here: boxes and files. `mp4` and `worker` decide how long fragments are, how many bytes are final and
+//! what happens when the disk is full. GStreamer's types do not leave this folder.
 //!
-//! Contract: nothing blocks. [`Encoded::Setup`] comes first, then one video sample for every tick pushed, in
-//! order, and the sound of all ticks, as far as the recording has these streams; after [`Encoder::finish`], [`Encoded::End`] comes last.
+//! Contract: nothing blocks. [`Encoded::Setup`] comes first, then, for the streams of the recording, one
+//! video sample for every pushed tick, in order, and the sound of all ticks. After [`Encoder::finish`],
+//! [`Encoded::End`] comes last.
 
 mod encoder;
 mod error;
@@ -44,6 +44,6 @@ pub enum Encoded {
     Setup(StreamSetup),
     Sample(EncodedSample),
     End,
-    /// Nothing more comes out of this encoder.
+    /// The last output of this encoder.
     Failed(EncodeError),
 }

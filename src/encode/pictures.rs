@@ -1,4 +1,4 @@
-//! Buffers for pictures: taken from a pool, laid out as the encoder reads them.
+//! Buffers for pictures, from a pool, in the layout that the encoder reads.
 
 use gst::prelude::*;
 
@@ -6,7 +6,7 @@ use super::error::EncodeError;
 use super::pipeline::setup;
 use crate::media::{Size, StreamKind};
 
-/// Pictures are megabytes: fresh memory for each would be paid for in page faults.
+/// Pictures are megabytes: new memory for each would cost page faults.
 pub struct Pictures {
     pool: gst::BufferPool,
     /// GStreamer's own layout of I420, in which each row begins at a multiple of 4 bytes.
@@ -27,7 +27,7 @@ impl Pictures {
         Ok(Self { pool, info })
     }
 
-    /// A buffer with this picture, which is I420 and tightly packed.
+    /// Returns a buffer with this picture, which is I420 and tightly packed.
     pub fn buffer(&self, canvas: &[u8]) -> Result<gst::Buffer, EncodeError> {
         let expected = self.canvas_bytes();
         if canvas.len() != expected {
@@ -45,7 +45,7 @@ impl Pictures {
         Ok(buffer)
     }
 
-    /// Of the planes Y, U and V: width and height.
+    /// Returns the width and the height of the planes Y, U and V.
     fn planes(&self) -> [(usize, usize); 3] {
         let (width, height) = (self.info.width() as usize, self.info.height() as usize);
         [(width, height), (width / 2, height / 2), (width / 2, height / 2)]

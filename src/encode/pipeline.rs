@@ -1,4 +1,4 @@
-//! The descriptions of `pipelines/output-video.txt` and `pipelines/output-audio.txt`, made into one pipeline.
+//! Makes one pipeline from the descriptions in `pipelines/output-video.txt` and `pipelines/output-audio.txt`.
 
 use gst::prelude::*;
 
@@ -6,7 +6,7 @@ use super::EncodeSettings;
 use super::error::EncodeError;
 use crate::media::{Size, StreamKind};
 
-/// A viewer can jump to every second second, and a fragment's loss costs no more.
+/// A viewer can jump to every second second, and a lost fragment costs no more than that.
 const KEYFRAME_SECONDS: u32 = 2;
 
 const VIDEO: &str = include_str!("../../pipelines/output-video.txt");
@@ -14,12 +14,12 @@ const AUDIO: &str = include_str!("../../pipelines/output-audio.txt");
 
 pub struct Parts {
     pub pipeline: gst::Pipeline,
-    /// Nothing of a stream that the recording does not have.
+    /// `None` for a stream that the recording does not have.
     pub video: Option<Ends>,
     pub audio: Option<Ends>,
 }
 
-/// Where a stream goes in and comes out.
+/// The input and the output of a stream.
 pub struct Ends {
     pub source: gst_app::AppSrc,
     pub sink: gst_app::AppSink,
@@ -56,12 +56,12 @@ fn description(settings: EncodeSettings) -> String {
     let (pictures, sound) = (VIDEO.lines(), AUDIO.lines());
     let pictures = pictures.filter(|_| streams.has(StreamKind::Video));
     let sound = sound.filter(|_| streams.has(StreamKind::Audio));
-    // gst-launch's syntax knows no comments.
+    // gst-launch's syntax has no comments.
     let text = pictures.chain(sound).filter(|l| !l.starts_with('#')).collect::<Vec<_>>().join("\n");
     numbers.iter().fold(text, |text, (name, number)| text.replace(name, &number.to_string()))
 }
 
-/// 720p30 needs a fifth of a core. 1080p30 is left to one thread, and each further one has as much to do.
+/// 720p30 needs a fifth of a core. One thread encodes up to 1080p30, and each further thread as much again.
 fn threads(settings: EncodeSettings) -> u32 {
     const PIXELS_A_SECOND: u64 = 1920 * 1080 * 30;
     const THREADS_MAX: u64 = 8;

@@ -1,4 +1,4 @@
-//! Holds samples back until every encoder has said how its stream is to be decoded. Pure.
+//! Holds samples back until every encoder has returned its stream's setup. Pure.
 
 use std::collections::VecDeque;
 
@@ -7,14 +7,14 @@ use bytes::Bytes;
 use super::{EncodeError, Encoded};
 use crate::media::{AudioSetup, EncodedSample, StreamKind, StreamSetup, Streams};
 
-/// What the encoder threads tell.
+/// A message of the encoder threads.
 pub enum Told {
     Sample { sample: EncodedSample, codec_data: Option<Bytes> },
     End(StreamKind),
     Failed(EncodeError),
 }
 
-/// Puts what the encoders tell into the order that [`super::Encoder`] promises.
+/// Sorts the messages of the encoder threads into the order that [`super::Encoder`] promises.
 #[derive(Default)]
 pub struct Sequencer {
     streams: Streams,
@@ -26,7 +26,7 @@ pub struct Sequencer {
     ended: Vec<StreamKind>,
 }
 
-/// Samples that avenc_aac puts in front of the first real one (libavcodec's `initial_padding`).
+/// How many samples avenc_aac puts in front of the first real one (libavcodec's `initial_padding`).
 const AAC_PRIMING: u32 = 1024;
 
 impl Sequencer {

@@ -1,28 +1,30 @@
-//! Where the streams of an encoder begin, if they go on with those of another one: with a tick, and with a PCM sample that
-//! need not be that tick's first. Pure.
+//! Where the streams of an encoder begin when they continue those of another encoder: at a tick, and at a PCM
+//! sample that need not be that tick's first. Pure.
 
 use crate::media::{AUDIO_CHANNELS, AUDIO_RATE};
 
-/// By the recording's timeline. Its start is the default.
+/// On the recording's timeline, whose start is the default.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StreamStart {
-    /// The first to be pushed.
+    /// The first tick that is pushed.
     pub tick: u64,
-    /// The first of each channel to be encoded: what the ticks have before it is left out, what they lack is silent.
+    /// The first PCM sample of each channel that is encoded. Sound of the ticks before it is left out; sound
+    /// that they lack is silent.
     pub pcm: u64,
 }
 
-/// Values of sound in the first `ticks` ticks. At 29 ticks a second, say, not all ticks have the same number.
+/// Returns the number of values of sound in the first `ticks` ticks. At 29 ticks a second, for example, the
+/// ticks differ.
 pub fn values_before(ticks: u64, frame_rate: u32) -> u64 {
     ticks * u64::from(AUDIO_RATE) / u64::from(frame_rate) * AUDIO_CHANNELS as u64
 }
 
-/// Brings the sound of the first ticks to its start.
+/// Aligns the sound of the first ticks with the start.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Alignment {
-    /// So many values are left to be left out.
+    /// This many values are still to be left out.
     LeaveOut(u64),
-    /// So many values of silence come first.
+    /// This many values of silence come first.
     Precede(u64),
     Done,
 }
@@ -33,7 +35,7 @@ impl Alignment {
         if wanted >= first { Self::LeaveOut(wanted - first) } else { Self::Precede(first - wanted) }
     }
 
-    /// What is to be encoded of the next tick's sound, as bytes. May be nothing.
+    /// Returns the part of the next tick's sound that is encoded, as bytes. May be empty.
     pub fn align(&mut self, sound: &[i16]) -> Vec<u8> {
         let (silence, sound) = match *self {
             Self::Done => (0, sound),
@@ -58,7 +60,7 @@ impl Alignment {
 mod tests {
     use super::*;
 
-    /// The lengths of what is encoded of ticks of 3200 values, in values.
+    /// Returns how many values are encoded of each tick of 3200 values.
     fn lengths(tick: u64, pcm: u64, ticks: usize) -> Vec<usize> {
         let mut alignment = Alignment::new(StreamStart { tick, pcm }, 30);
         (0..ticks).map(|_| alignment.align(&[1; 3200]).len() / 2).collect()

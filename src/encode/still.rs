@@ -1,4 +1,4 @@
-//! One picture of a recording as JPEG, for those who watch it being made. Pure.
+//! Encodes one picture of a recording as JPEG, for previews while it runs. Pure.
 
 use image::ExtendedColorType;
 use image::codecs::jpeg::JpegEncoder;
@@ -6,10 +6,11 @@ use image::codecs::jpeg::JpegEncoder;
 use super::EncodeError;
 use crate::media::{Size, StreamKind};
 
-/// Of 100: small type on a shared screen can be read.
+/// Out of 100: small type on a shared screen can be read.
 const QUALITY: u8 = 80;
 
-/// A tightly packed I420 picture (BT.601, limited range) whose sides are even, as a JPEG file of the same size.
+/// Encodes a tightly packed I420 picture (BT.601, limited range) with even sides as a JPEG file of the same
+/// size.
 pub fn jpeg(canvas: &[u8], size: Size) -> Result<Vec<u8>, EncodeError> {
     let Size { width, height } = size;
     let expected = width as usize * height as usize / 2 * 3;
@@ -50,7 +51,7 @@ mod tests {
     use crate::encode::tests::decoded::pixels_of_jpeg;
 
     const SIZE: Size = Size { width: 64, height: 32 };
-    /// What is published as black, white and three colours, and how it looks (BT.601, limited range).
+    /// Black, white and three colours: as YCbCr (BT.601, limited range), and as RGB.
     const COLOURS: [([u8; 3], [u8; 3]); 5] = [
         ([16, 128, 128], [0, 0, 0]),
         ([235, 128, 128], [255, 255, 255]),
@@ -58,10 +59,10 @@ mod tests {
         ([145, 54, 34], [0, 255, 0]),
         ([41, 240, 110], [0, 0, 255]),
     ];
-    /// Of a plain colour: rounding in three conversions.
+    /// For a plain colour: rounding in three conversions.
     const TOLERANCE: u8 = 4;
 
-    /// The left half in one colour, the right half in another.
+    /// Returns a picture with the left half in one colour and the right half in another.
     fn halves(left: [u8; 3], right: [u8; 3]) -> Vec<u8> {
         let row = |width: usize, n: usize| [vec![left[n]; width / 2], vec![right[n]; width / 2]].concat();
         let planes = [row(64, 0).repeat(32), row(32, 1).repeat(16), row(32, 2).repeat(16)];

@@ -1,4 +1,4 @@
-//! What the encoder promises, checked with GStreamer's decoders.
+//! The specification of the encoder, checked with GStreamer's decoders.
 
 pub(super) mod decoded;
 
@@ -11,7 +11,7 @@ use self::decoded::{greys, sound_of};
 use super::{EncodeSettings, Encoded, Encoder, StreamStart};
 use crate::media::{EncodedSample, Size, StreamKind, StreamSetup, Streams};
 
-/// Nothing here takes a second: this ends a test that would hang.
+/// No test takes a second: this ends a test that would hang.
 const HANG: Duration = Duration::from_secs(60);
 const SIZE: Size = Size { width: 320, height: 180 };
 const SETTINGS: EncodeSettings =
@@ -55,7 +55,7 @@ impl Rig {
         tokio::time::timeout(HANG, self.wake.notified()).await.expect("a wake-up");
     }
 
-    /// Pushes `ticks` ticks, taking what comes, and ends.
+    /// Pushes `ticks` ticks, takes all outputs meanwhile, and ends the encoder.
     async fn encode(mut self, ticks: usize, sound: impl Fn(usize) -> [i16; 2]) -> File {
         let mut out = Vec::new();
         for tick in self.first_tick..self.first_tick + ticks {
@@ -141,7 +141,7 @@ async fn all_sound_comes_out_after_exactly_the_priming() {
     }
 }
 
-/// Voices that are left and right stay there: an encoder that is made to code sum and difference loses the difference.
+/// Sound in one channel stays there. An encoder that always codes sum and difference loses the difference.
 #[tokio::test]
 async fn what_is_in_one_channel_is_not_in_the_other() {
     let tone = |n: usize| (8000.0 * (n as f64 * std::f64::consts::TAU * 400.0 / 48_000.0).sin()) as i16;
@@ -151,8 +151,8 @@ async fn what_is_in_one_channel_is_not_in_the_other() {
     assert!(peak(0) > Some(7000) && peak(1) < Some(200), "{:?} and {:?}", peak(0), peak(1));
 }
 
-/// Encodes 150 ticks by two encoders, of which the first is gone when it has given out so many samples. Checks that one
-/// decoder hears a click where it belongs, and sees each tick's picture.
+/// Encodes 150 ticks by two encoders. The first ends after `ticks` ticks and `sounds` AAC samples. Checks
+/// that a single decoder hears each click at its time, and sees each tick's picture.
 async fn two_encoders(ticks: usize, sounds: usize, clicks: [usize; 4]) {
     let sound = |n: usize| if clicks.contains(&n) { [25_000; 2] } else { SILENCE };
     let first = Rig::new().encode(150, sound).await;
@@ -179,11 +179,11 @@ async fn two_encoders(ticks: usize, sounds: usize, clicks: [usize; 4]) {
 
 #[tokio::test]
 async fn streams_go_on_where_another_encoder_left_off_to_the_sample() {
-    // The sound was ahead, as it is when the encoder of pictures looks ahead.
+    // The sound was ahead, as it is when the video encoder looks ahead.
     two_encoders(30, 60, [20_000, 60 * AAC_FRAME + 300, 70_000, 200_000]).await;
-    // The sound was behind: what is missing is silent.
+    // The sound was behind: the missing part is silent.
     two_encoders(60, 70, [20_000, 60 * TICK_SAMPLES + 50, 120_000, 200_000]).await;
-    // Not a second of sound yet, or far too much of it.
+    // Less than a second of sound, or far too much of it.
     two_encoders(60, 0, [100_000, 110_000, 120_000, 200_000]).await;
     two_encoders(1, 220, [20_000, 120_000, 200_000, 220 * AAC_FRAME + 20]).await;
 }
@@ -302,7 +302,7 @@ fn grey(tick: usize) -> u8 {
     40 + (tick * 2 % 180) as u8
 }
 
-/// The picture and the sound of a tick of any shape.
+/// Returns the picture and the sound of a tick for any settings.
 fn tick_of(settings: EncodeSettings, tick: usize, sound: &impl Fn(usize) -> [i16; 2]) -> (Vec<u8>, Vec<i16>) {
     let EncodeSettings { size: Size { width, height }, frame_rate, .. } = settings;
     let pixels = (width * height) as usize;

@@ -1,5 +1,5 @@
-//! Whether this machine can encode at all: a second of a recording is made, once, of pictures and sound of our own. An
-//! element that is there may still lack its library, or refuse the settings.
+//! Whether this machine can encode at all: encodes a second of generated pictures and sound once. An
+//! installed element may still lack its library, or refuse the settings.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,10 +10,10 @@ use super::error::EncodeError;
 use super::{EncodeSettings, Encoded, Encoder};
 use crate::media::{AUDIO_CHANNELS, AUDIO_RATE, StreamKind};
 
-/// It takes a fifth of a second where the machine has nothing else to do.
+/// The trial takes a fifth of a second on an idle machine.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// Makes a second of a recording; how long that took.
+/// Encodes a second of a recording; returns how long that took.
 pub async fn trial(settings: EncodeSettings) -> Result<Duration, EncodeError> {
     let begun = Instant::now();
     let made = tokio::time::timeout(DEADLINE, a_second(settings)).await;
@@ -44,7 +44,7 @@ async fn a_second(settings: EncodeSettings) -> Result<(), EncodeError> {
     }
 }
 
-/// Stripes that move: a plain picture would cost nothing.
+/// Returns moving stripes: a plain picture would cost nothing to encode.
 fn picture(settings: EncodeSettings, number: u32) -> Vec<u8> {
     let (width, height) = (settings.size.width as usize, settings.size.height as usize);
     let row: Vec<u8> = (0..width).map(|x| ((x + 4 * number as usize) % 256) as u8).collect();

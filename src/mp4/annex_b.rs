@@ -1,21 +1,22 @@
-//! H.264 as it stands in an MP4 (ISO/IEC 14496-15: lengths before the NAL units, parameter sets apart), made into the byte
-//! stream that decoders of live media take (ITU-T H.264, annex B).
+//! Turns H.264 as stored in an MP4 (ISO/IEC 14496-15: lengths before the NAL units, parameter sets apart)
+//! into the byte stream that decoders of live media take (ITU-T H.264, annex B).
 
 use bytes::Bytes;
 
 const START_CODE: [u8; 4] = [0, 0, 0, 1];
 
-/// What an `avcC` says: how long the lengths are, and the parameter sets.
+/// The content of an `avcC`: the size of the lengths, and the parameter sets.
 pub(super) struct Avc {
     length_bytes: usize,
-    /// With start codes.
+    /// With start codes before them.
     parameter_sets: Vec<u8>,
 }
 
 impl Avc {
-    /// None where the record is broken.
+    /// Returns `None` if the record is broken.
     pub(super) fn read(avcc: &[u8]) -> Option<Self> {
-        // Version, profile, compatibility, level; then the length of lengths in 2 bits, the number of SPS in 5.
+        // Version, profile, compatibility, level; then the size of the lengths in 2 bits and the number of
+        // SPS in 5.
         let mut rest = avcc.get(4..)?;
         let length_bytes = usize::from(take(&mut rest, 1)?[0] & 3) + 1;
         let mut parameter_sets = Vec::new();
@@ -29,7 +30,8 @@ impl Avc {
         Some(Self { length_bytes, parameter_sets })
     }
 
-    /// One sample as an access unit, before a keyframe with the parameter sets. None where it is broken.
+    /// Returns one sample as an access unit, a keyframe with the parameter sets before it. Returns `None` if
+    /// the sample is broken.
     pub(super) fn access_unit(&self, mut sample: &[u8], keyframe: bool) -> Option<Bytes> {
         let mut access_unit = Vec::with_capacity(sample.len() + self.parameter_sets.len() + 16);
         if keyframe {
@@ -43,7 +45,7 @@ impl Avc {
     }
 }
 
-/// A NAL unit behind its length.
+/// Removes and returns a NAL unit with its length before it.
 fn unit<'a>(rest: &mut &'a [u8], length_bytes: usize) -> Option<&'a [u8]> {
     let length = take(rest, length_bytes)?;
     let length = length.iter().fold(0, |sum, &byte| sum << 8 | usize::from(byte));

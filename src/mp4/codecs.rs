@@ -1,4 +1,4 @@
-//! What the two tracks are made of: the sample descriptions, and the bit rates in them.
+//! The sample descriptions of the two tracks, with the bit rates in them.
 
 use mp4_atom::esds::{DecoderConfig, DecoderSpecific, EsDescriptor, SLConfig};
 use mp4_atom::{Atom, Audio, Avc1, Avcc, Btrt, BufMut, Encode, Esds, Mp4a, Pasp, Result, Stsd, Visual};
@@ -18,7 +18,7 @@ pub(super) fn stsd(index: &Index, stream: StreamKind, buf: &mut Vec<u8>) -> Resu
     })
 }
 
-/// Put together here so that the encoder's `avcC` goes into the file as it is.
+/// Written here instead of by `mp4-atom`, so that the encoder's `avcC` goes into the file unchanged.
 fn avc1(index: &Index, video: &VideoConfig, buf: &mut Vec<u8>) -> Result<()> {
     let visual = Visual {
         data_reference_index: 1,
@@ -63,15 +63,15 @@ fn mp4a(index: &Index, audio: &AudioSetup) -> Mp4a {
     }
 }
 
-/// The format has 16 bits for a side; H.264 allows none above 16,880 pixels at any level.
+/// The format has 16 bits for a side. H.264 allows no side above 16,880 pixels at any level.
 pub(super) fn side(pixels: u32) -> u16 {
     u16::try_from(pixels).unwrap_or(u16::MAX)
 }
 
-/// Bits a second; 0 where there is no sample yet.
+/// Bits a second; 0 if there is no sample yet.
 struct BitRate {
     average: u32,
-    /// Of the busiest second.
+    /// The bit rate of the busiest second.
     peak: u32,
 }
 
@@ -91,7 +91,7 @@ impl BitRate {
     }
 }
 
-/// The largest sum of `window` consecutive sizes.
+/// Returns the largest sum of `window` consecutive sizes.
 fn largest_sum(sizes: &[u32], window: usize) -> u64 {
     let mut sum = 0;
     let mut largest = 0;

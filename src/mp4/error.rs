@@ -1,9 +1,9 @@
-//! What can be wrong with a spool. Writing cannot fail.
+//! The faults that a spool can have. Writing cannot fail.
 
 use mp4_atom::FourCC;
 
-/// A fault in the spool, at a byte counted from the spool's start. It is in the file, so reading
-/// again does not help; the whole fragments before it are good.
+/// A fault in the spool, with its byte position from the spool's start. The file itself is wrong, so reading
+/// again does not help. The whole fragments before the fault are good.
 #[derive(Debug, thiserror::Error)]
 pub enum Mp4Error {
     #[error("box `{}` at byte {offset} of the spool, where `{expected}` should be", .found.as_ref().escape_ascii())]

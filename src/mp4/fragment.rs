@@ -1,6 +1,6 @@
 //! The worker's side: encoded samples in, a fragmented MP4 out, piece by piece.
 //!
-//! Every piece is whole in itself: a file made of the first few is playable.
+//! Every piece is complete: the first few pieces are a playable file.
 
 use mp4_atom::{Atom, Encode, Ftyp, Header, Mdat, Mfhd, Moof, Result, Tfdt, Tfhd, Traf, Trun, TrunEntry};
 
@@ -10,19 +10,18 @@ use super::spool::SpoolPosition;
 use super::{AAC_FRAME, MovieConfig, sample_duration, track_id};
 use crate::media::{AUDIO_RATE, EncodedSample, StreamKind};
 
-/// A crash costs what is not in a fragment yet, so fragments are short; but each costs a `moof` of about 350 bytes, at
-/// three a second 0.3 % of a spool of 3 Mbit/s. In the finished file picture and sound take turns as often, which is
-/// usual there.
+/// A crash loses the samples that are not in a fragment yet, so fragments are short. But each costs a `moof`
+/// of about 350 bytes: at three a second 0.3 % of a spool of 3 Mbit/s. In the finished file picture and sound
+/// alternate as often, which is usual.
 const FRAGMENTS_PER_SECOND: u32 = 3;
 
-/// Turns samples into fragments of a third of a second of video and the sound that came with it; of sound, where there
-/// is no video.
+/// Turns samples into fragments. Each has a third of a second of video and the sound that came with it, or of
+/// sound if there is no video.
 ///
-/// Neither stream waits for the other: the sound of a fragment may begin and end before or after
-/// its video.
+/// Neither stream waits for the other: the sound of a fragment may begin and end before or after its video.
 #[derive(Debug)]
 pub struct FragmentWriter {
-    /// The samples of this stream say when a fragment is whole.
+    /// A fragment is complete when it has enough samples of this stream.
     leader: StreamKind,
     samples_per_fragment: usize,
     sequence_number: u32,
@@ -34,20 +33,20 @@ pub struct FragmentWriter {
 #[derive(Debug)]
 struct Held {
     stream: StreamKind,
-    /// Samples in the fragments before.
+    /// How many samples are in the fragments before.
     written: u64,
     samples: Vec<EncodedSample>,
 }
 
 impl FragmentWriter {
-    /// The writer and the `ftyp` and `moov` that stand before the first fragment.
+    /// Returns the writer, and the `ftyp` and `moov` that come before the first fragment.
     pub fn new(config: MovieConfig) -> (Self, Vec<u8>) {
         let nothing = SpoolPosition::default();
         (Self::behind(nothing, &config), init(config))
     }
 
-    /// The writer that goes on where the last whole fragment of a spool ends. The samples that it is given must be
-    /// those that `config` describes, the spool's own.
+    /// Returns a writer that continues after the last whole fragment of a spool. Its samples must match
+    /// `config`, which must be the spool's own.
     pub fn behind(position: SpoolPosition, config: &MovieConfig) -> Self {
         let (leader, samples_a_second) = match &config.video {
             Some(video) => (StreamKind::Video, video.frame_rate),
@@ -62,7 +61,7 @@ impl FragmentWriter {
         }
     }
 
-    /// Takes the next sample of its stream; answers with a `moof` and its `mdat` once a fragment is there.
+    /// Takes the next sample of its stream; returns a `moof` and its `mdat` once a fragment is complete.
     pub fn push(&mut self, sample: EncodedSample) -> Option<Vec<u8>> {
         match sample.stream {
             StreamKind::Video => self.video.samples.push(sample),
@@ -75,7 +74,7 @@ impl FragmentWriter {
         (leading.samples.len() >= self.samples_per_fragment).then(|| self.cut())
     }
 
-    /// The last fragment, if there is anything left for it.
+    /// Returns the last fragment, if any samples are left.
     pub fn finish(mut self) -> Option<Vec<u8>> {
         let rest = !(self.video.samples.is_empty() && self.audio.samples.is_empty());
         rest.then(|| self.cut())
@@ -90,12 +89,12 @@ impl FragmentWriter {
         fragment
     }
 
-    /// `moof` and the header of its `mdat`.
+    /// Returns a `moof` and the header of its `mdat`.
     fn describe(&self) -> Result<Vec<u8>> {
         let mut buf = Vec::new();
         let media_len = self.video.len() + self.audio.len();
-        // The offsets of the runs count from the moof's first byte, so its length must be known
-        // before it is written; it does not depend on the offsets' values.
+        // The offsets of the runs count from the moof's first byte, so the moof's length must be known before
+        // it is written. The length does not depend on the values of the offsets.
         self.encode(0, media_len, &mut buf)?;
         let media_start = buf.len();
         buf.clear();
@@ -122,7 +121,7 @@ impl Held {
         self.samples.iter().map(|s| s.data.len()).sum()
     }
 
-    /// The stream's part of the `moof`; none where the fragment has nothing of it.
+    /// Returns the stream's part of the `moof`; `None` if the fragment has no sample of the stream.
     fn traf(&self, data_start: usize) -> Option<Traf> {
         if self.samples.is_empty() {
             return None;
@@ -147,13 +146,13 @@ fn entry(sample: &EncodedSample) -> TrunEntry {
     let flags = match (sample.stream, sample.keyframe) {
         (StreamKind::Audio, _) => None,
         (StreamKind::Video, true) => Some(SYNC_SAMPLE),
-        // sample_depends_on 1: on others.
+        // sample_depends_on 1: the sample depends on others.
         (StreamKind::Video, false) => Some(0x0100_0000 | NON_SYNC),
     };
     TrunEntry { size: Some(small(sample.data.len())), flags, ..Default::default() }
 }
 
-/// Lengths within a fragment.
+/// Converts a length within a fragment.
 fn small<T: TryFrom<usize, Error: std::fmt::Debug>>(len: usize) -> T {
     T::try_from(len).expect("a third of a second of encoded media is far from 2 GiB")
 }
@@ -185,7 +184,7 @@ mod tests {
         Moof::decode(&mut &fragment[..]).expect("a moof")
     }
 
-    /// Sizes of the samples of a fragment, per track.
+    /// Returns the sizes of the samples of a fragment, per track.
     fn sizes(fragment: &[u8]) -> Vec<(u32, Vec<usize>)> {
         let run = |traf: &Traf| {
             let samples = traf.trun[0].samples.iter();

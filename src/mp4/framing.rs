@@ -1,16 +1,16 @@
-//! Top-level boxes out of a byte stream that comes in chunks of any size.
+//! Finds the top-level boxes of a byte stream that comes in chunks of any size.
 
 use mp4_atom::{Decode, FourCC, Header};
 
 use super::error::Mp4Error;
 
-/// Length and kind. The long form of a length is not needed in a spool and not accepted.
+/// The length and the kind of a box. The long form of a length is not needed in a spool and not accepted.
 const HEADER_LEN: usize = 8;
-/// Largest `ftyp`, `moov` or `moof` taken into memory. A `moof` of ours has about 400 bytes; this
-/// one could list six hours of sound that ran ahead of the video.
+/// The largest `ftyp`, `moov` or `moof` that is read into memory. The writer's `moof` has about 400 bytes;
+/// one of this size could list six hours of sound that ran ahead of the video.
 const MAX_BODY: u64 = 4 << 20;
 
-/// The box that is being read: its place, and its bytes as far as they are needed.
+/// The box that is being read: its offset in the stream, and the bytes of it that are needed.
 #[derive(Debug, Default)]
 pub(super) struct Framing {
     offset: u64,
@@ -18,24 +18,24 @@ pub(super) struct Framing {
 }
 
 impl Framing {
-    /// A stream whose first byte given in is the one at `offset`.
+    /// For a stream whose first fed byte is the one at `offset`.
     pub fn at(offset: u64) -> Self {
         Self { offset, pending: Vec::new() }
     }
 
-    /// Place of the box in the stream.
+    /// Returns the offset of the box in the stream.
     pub fn offset(&self) -> u64 {
         self.offset
     }
 
-    /// Place of the next byte that is taken.
+    /// Returns the offset of the next byte that is taken.
     pub fn position(&self) -> u64 {
         self.offset + self.pending.len() as u64
     }
 
-    /// The body of the box, which must be of this kind, once all of it is there.
+    /// Returns the body of the box, which must be of this kind, once the body is complete.
     ///
-    /// Nothing moves on before [`pass`](Self::pass): a fault is found again by the next call.
+    /// The box stays the present one until [`pass`](Self::pass): the next call finds a fault again.
     pub fn collect(&mut self, kind: FourCC, bytes: &mut &[u8]) -> Result<Option<&[u8]>, Mp4Error> {
         let Some(len) = self.header(kind, bytes)? else {
             return Ok(None);
@@ -49,7 +49,7 @@ impl Framing {
         Ok(Some(&self.pending[HEADER_LEN..]))
     }
 
-    /// Length of the body of the box, which must be of this kind, once its header is there.
+    /// Returns the length of the body of the box, which must be of this kind, once the header is complete.
     pub fn header(&mut self, kind: FourCC, bytes: &mut &[u8]) -> Result<Option<u64>, Mp4Error> {
         if !self.fill(HEADER_LEN, bytes) {
             return Ok(None);
@@ -64,13 +64,13 @@ impl Framing {
         }
     }
 
-    /// Goes on behind what was taken of the box.
+    /// Goes to the end of the bytes that were taken of the box.
     pub fn pass(&mut self) {
         self.offset = self.position();
         self.pending.clear();
     }
 
-    /// Drops bytes up to this place of the stream; false where they do not reach so far.
+    /// Drops bytes up to the offset `end` of the stream; returns `false` if they do not reach so far.
     pub fn skip_to(&mut self, end: u64, bytes: &mut &[u8]) -> bool {
         let missing = end - self.offset;
         let taken = usize::try_from(missing).map_or(bytes.len(), |m| m.min(bytes.len()));
@@ -79,7 +79,7 @@ impl Framing {
         self.offset == end
     }
 
-    /// Goes on behind so many bytes that nobody gave in.
+    /// Skips `len` bytes that were not fed.
     pub fn skip(&mut self, len: u64) {
         self.offset += len;
     }
@@ -92,7 +92,7 @@ impl Framing {
         Mp4Error::BoxLength { offset: self.offset, kind }
     }
 
-    /// Takes bytes until `len` of the box are there; false where they do not suffice.
+    /// Takes bytes until `len` bytes of the box are pending; returns `false` if they do not suffice.
     fn fill(&mut self, len: usize, bytes: &mut &[u8]) -> bool {
         let missing = len.saturating_sub(self.pending.len());
         let (taken, rest) = bytes.split_at(missing.min(bytes.len()));

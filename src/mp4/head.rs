@@ -1,4 +1,4 @@
-//! The head of the finished object: everything in front of its media bytes.
+//! The head of the finished object: everything before its media bytes.
 
 use mp4_atom::{Atom, Encode, Free, Ftyp, Header, Mdat, Result};
 
@@ -8,13 +8,13 @@ use super::moov::{self, Layout, Width};
 const FREE_HEADER: usize = 8;
 
 impl Index {
-    /// `ftyp`, `moov` and the header of one `mdat`. The object is this and then all media ranges,
-    /// in the order in which the reader gave them.
+    /// Returns `ftyp`, `moov` and the header of one `mdat`. The object is this head and then all media
+    /// ranges, in the order in which the reader returned them.
     ///
-    /// Grows with the recording: about 20 KiB a minute.
+    /// The head grows with the recording: about 20 KiB a minute.
     pub fn head(&self) -> Vec<u8> {
-        // A chunk's offset counts from the object's first byte, so the head's length must be known
-        // before it is written. It does not depend on the offsets' values, only on their width.
+        // A chunk's offset counts from the object's first byte, so the head's length must be known before it
+        // is written. The length depends on the width of the offsets, not on their values.
         let len_at = |width| self.write_head(0, width).len() as u64;
         let last = self.last_offset();
         if last <= u64::from(u32::MAX) {
@@ -26,7 +26,8 @@ impl Index {
         self.write_head(len_at(Width::Wide), Width::Wide)
     }
 
-    /// A head of exactly this length, filled up by a `free` box in front of the `mdat`; `None` where it is longer.
+    /// Returns a head of exactly this length, padded by a `free` box before the `mdat`; `None` if the head is
+    /// longer.
     pub fn head_of(&self, len: u64) -> Option<Vec<u8>> {
         let narrow = len + self.last_offset() <= u64::from(u32::MAX);
         let width = if narrow { Width::Narrow } else { Width::Wide };
@@ -51,7 +52,7 @@ impl Index {
         header
     }
 
-    /// Place of the last chunk in the media.
+    /// Returns the offset of the last chunk in the media.
     fn last_offset(&self) -> u64 {
         let last = [&self.video, &self.audio].map(|samples| samples.chunks.last());
         let offsets = last.into_iter().flatten().map(|chunk| chunk.offset);
@@ -72,7 +73,7 @@ fn encode(index: &Index, layout: Layout, buf: &mut Vec<u8>) -> Result<()> {
     mdat(index.media_len()).encode(buf)
 }
 
-/// Takes the 64-bit form by itself where the length needs it.
+/// `mp4-atom` takes the 64-bit form by itself if the length needs it.
 fn mdat(media: u64) -> Header {
     Header { kind: Mdat::KIND, size: Some(media as usize) }
 }
@@ -104,7 +105,7 @@ mod tests {
         media_len: usize,
     }
 
-    /// Reads a head, or an object, that has exactly the three boxes that it must have.
+    /// Reads a head or an object, which must have exactly the three boxes.
     fn parse(head: &[u8]) -> Parsed {
         let mut rest = head;
         Ftyp::decode(&mut rest).expect("an ftyp");
@@ -123,7 +124,7 @@ mod tests {
         }
     }
 
-    /// Place and length of every sample of a track, as a player finds them.
+    /// Returns the offset and the length of every sample of a track, as a player finds them.
     fn places(trak: &Trak) -> Vec<(u64, u32)> {
         let stbl = &trak.mdia.minf.stbl;
         let StszSamples::Different { sizes } = &stbl.stsz.samples else {
@@ -208,7 +209,7 @@ mod tests {
             append(&mut index, StreamKind::Audio, vec![1]);
             index
         };
-        // The sound lies where the largest offset of 32 bits points to, and a byte further.
+        // The sound is at the largest offset of 32 bits, and then one byte further.
         let largest = u32::MAX - with_frame(0).head().len() as u32;
         for (size, wide) in [(largest, false), (largest + 1, true)] {
             let head = with_frame(size).head();

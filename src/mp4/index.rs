@@ -1,5 +1,5 @@
-//! The index of a recording: what a `moov` says about the samples, and nothing of the samples
-//! themselves. About 4 bytes a sample: little more than 1 MiB for an hour.
+//! The index of a recording: what a `moov` says about the samples, without the samples themselves. About 4
+//! bytes a sample: little more than 1 MiB for an hour.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ pub struct Index {
 /// One track's samples.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Samples {
-    /// Bytes of each sample.
+    /// The size of each sample in bytes.
     pub sizes: Vec<u32>,
     /// Numbers of the video samples at which a decoder can start, the first sample being 1.
     pub keyframes: Vec<u32>,
@@ -26,10 +26,10 @@ pub(super) struct Samples {
     pub chunks: Vec<Chunk>,
 }
 
-/// Consecutive samples of one track that lie together.
+/// Consecutive samples of one track that are stored together.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Chunk {
-    /// Place of the first byte, counted from the first media byte of the recording.
+    /// The offset of the first byte, counted from the first media byte of the recording.
     pub offset: u64,
     pub samples: u32,
 }
@@ -40,7 +40,7 @@ pub(super) struct Run {
     pub stream: StreamKind,
     /// Decode time of the first sample in the track's timescale.
     pub start: u64,
-    /// Place of the first byte, counted from the `moof`'s first.
+    /// The offset of the first byte, counted from the first byte of the `moof`.
     pub data_offset: i32,
     pub sizes: Vec<u32>,
     /// Positions in `sizes` of the video samples at which a decoder can start.
@@ -52,29 +52,30 @@ impl Index {
         Self { config, video: Samples::default(), audio: Samples::default(), media_len: 0 }
     }
 
-    /// There is no picture, or where there are to be none no sound: nothing to make a recording of.
+    /// Returns whether there is nothing to make a recording of: no picture, or no sound in a recording of
+    /// sound only.
     pub fn is_empty(&self) -> bool {
         self.presented(self.leader()) == 0
     }
 
-    /// Video frames, each one tick long.
+    /// Returns the number of video frames, each one tick long.
     pub fn frames(&self) -> u64 {
         self.video.sizes.len() as u64
     }
 
-    /// Duration of the video track, if there is one, which is that of the recording.
+    /// Returns the duration of the recording: that of the video track, or of the sound if there is no video.
     pub fn duration(&self) -> Duration {
         let (presented, scale) = (self.presented(self.leader()), u64::from(self.config.movie_timescale()));
         let whole = Duration::from_secs(presented / scale);
         whole + Duration::from_nanos(presented % scale * 1_000_000_000 / scale)
     }
 
-    /// The stream that says how long the recording is.
+    /// Returns the stream that determines the duration of the recording.
     pub(super) fn leader(&self) -> StreamKind {
         if self.config.video.is_some() { StreamKind::Video } else { StreamKind::Audio }
     }
 
-    /// Bytes of all samples: what follows the head in the object.
+    /// Returns the size of all samples in bytes: what follows the head in the object.
     pub fn media_len(&self) -> u64 {
         self.media_len
     }
@@ -86,8 +87,8 @@ impl Index {
         }
     }
 
-    /// What is heard or seen of a track, in the movie's timescale: the sound without its priming,
-    /// and never longer than the picture, where there is one.
+    /// Returns how much of a track is seen or heard, in the movie's timescale. The sound counts without its
+    /// priming, and never longer than the video, if there is one.
     pub(super) fn presented(&self, stream: StreamKind) -> u64 {
         let scale = u64::from(self.config.movie_timescale());
         let seen = self.frames() * (scale / u64::from(self.config.frame_rate()));
@@ -102,8 +103,7 @@ impl Index {
         }
     }
 
-    /// Takes in the samples of a fragment whose media has arrived. The runs lie in the media one
-    /// after the other.
+    /// Adds the samples of a fragment whose media is complete. The runs follow one another in the media.
     pub(super) fn append(&mut self, runs: Vec<Run>) {
         for run in runs {
             let len = run.len();
@@ -118,10 +118,10 @@ impl Index {
 }
 
 impl Samples {
-    /// More would not fit the 32-bit length of a `moov`: 100 days of video at 30 frames a second.
+    /// More samples would not fit the 32-bit length of a `moov`: 100 days of video at 30 frames a second.
     pub const MAX: usize = 1 << 28;
 
-    /// Decode time after the last sample, in the track's timescale.
+    /// Returns the decode time after the last sample, in the track's timescale.
     pub fn end(&self, stream: StreamKind) -> u64 {
         self.sizes.len() as u64 * u64::from(sample_duration(stream))
     }
@@ -136,7 +136,7 @@ impl Samples {
 }
 
 impl Run {
-    /// Bytes of all its samples.
+    /// Returns the size of all its samples in bytes.
     pub fn len(&self) -> u64 {
         self.sizes.iter().copied().map(u64::from).sum()
     }

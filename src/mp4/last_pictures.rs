@@ -1,4 +1,4 @@
-//! The pictures of a spool since its last keyframe: what a decoder needs to show the last one again.
+//! The pictures of a spool since its last keyframe. A decoder needs them to show the last picture again.
 
 use bytes::Bytes;
 use mp4_atom::{Atom, Avcc, Error, Mdat, Moof};
@@ -10,8 +10,8 @@ use super::index::Run;
 use super::{MovieConfig, parse};
 use crate::media::StreamKind;
 
-/// Reads the fragments of a spool from `offset` on, the place of the one with the last keyframe. Answers with access
-/// units (Annex B) in the order of decoding, the first being the keyframe with its parameter sets.
+/// Reads the fragments of a spool from `offset` on, where the fragment with the last keyframe begins. Returns
+/// access units (Annex B) in the order of decoding. The first is the keyframe with its parameter sets.
 pub fn last_pictures(
     config: &MovieConfig,
     offset: u64,
@@ -45,7 +45,7 @@ pub fn last_pictures(
     Ok(pictures)
 }
 
-/// None where the media is not what the run says.
+/// Returns `None` if the media does not match the run.
 fn take_pictures(
     run: &Run,
     media_start: u64,
@@ -77,7 +77,7 @@ mod tests {
     use crate::mp4::SpoolReader;
     use crate::mp4::testing::{config, pieces, recording};
 
-    /// A recording whose pictures are single NAL units, each with its number in it.
+    /// Returns a spool whose pictures are single NAL units with their number in them.
     fn spool(ticks: usize, gop: usize) -> Vec<u8> {
         let mut samples = recording(ticks, gop);
         let pictures = samples.iter_mut().filter(|sample| sample.stream == StreamKind::Video);

@@ -9,10 +9,10 @@
 //!           object = Index::head() (ftyp moov, header of one mdat) ++ those ranges, in order
 //! ```
 //!
-//! The media bytes are never rewritten, so they can be uploaded long before the head exists, and a
-//! spool that ends in the middle of a fragment is as good as one that ends after the fragment
-//! before. Both streams, or the only one, run without gaps from the recording's first tick on: video sample `n` is
-//! tick `n`, and the sound's first `priming` PCM samples are skipped by an edit list.
+//! The media bytes are never rewritten, so they can be uploaded long before the head exists. A spool that
+//! ends in the middle of a fragment counts as one that ends after the fragment before. Each stream runs
+//! without gaps from the recording's first tick on: video sample `n` is tick `n`. An edit list skips the
+//! sound's first `priming` PCM samples.
 
 mod fragment;
 
@@ -46,13 +46,14 @@ pub use fragment::FragmentWriter;
 pub use index::Index;
 pub use last_pictures::last_pictures;
 pub use scan::{Scan, scan};
-pub use spool::{MediaRange, SpoolPosition, SpoolReader};
+pub use spool::{SpoolPosition, SpoolRange, SpoolReader};
 
 use bytes::Bytes;
 
 use crate::media::{AUDIO_RATE, AudioSetup, Size, StreamKind, StreamSetup};
 
-/// What both forms of the file say about the recording as a whole. It has at least one of the two streams.
+/// What both forms of the file say about the recording as a whole. A recording has at least one of the two
+/// streams.
 #[derive(Clone, Debug, PartialEq)]
 pub struct MovieConfig {
     pub video: Option<VideoConfig>,
@@ -68,10 +69,10 @@ pub struct VideoConfig {
     pub avcc: Bytes,
 }
 
-/// Length of a tick in the video track's timescale, which is then 15,360 Hz at 30 ticks a second,
-/// as most muxers have it: a tick is a whole number, and so are its halves.
+/// Length of a tick in the video track's timescale. At 30 ticks a second the timescale is 15,360 Hz, as with
+/// most muxers. A tick is a whole number of units, and so are its halves.
 const TICK: u32 = 512;
-/// Every count of time units stays far from its limit up to here.
+/// Up to here no count of time units comes near its limit.
 const MAX_FRAME_RATE: u32 = 1000;
 /// PCM samples in one AAC-LC access unit (ISO/IEC 14496-3, frameLengthFlag 0).
 pub const AAC_FRAME: u32 = 1024;
@@ -79,7 +80,7 @@ pub const AAC_FRAME: u32 = 1024;
 const BOTH: [StreamKind; 2] = [StreamKind::Video, StreamKind::Audio];
 
 impl MovieConfig {
-    /// Of streams that are set up like this; size and frame rate are those of the pictures, if there are any.
+    /// For streams with this setup. Size and frame rate are those of the video, if there is one.
     pub fn new(size: Size, frame_rate: u32, setup: StreamSetup) -> Self {
         let StreamSetup { avcc, audio } = setup;
         Self { video: avcc.map(|avcc| VideoConfig { size, frame_rate, avcc }), audio }
@@ -92,17 +93,17 @@ impl MovieConfig {
         }
     }
 
-    /// Ticks a second. Without pictures any number would do: one in which a tick is a PCM sample.
+    /// Returns the ticks a second. Without video any number would do; then a tick is one PCM sample.
     fn frame_rate(&self) -> u32 {
         self.video.as_ref().map_or(AUDIO_RATE, |video| video.frame_rate)
     }
 
-    /// PCM samples in front of the first real one.
+    /// Returns the number of PCM samples in front of the first real one.
     fn priming(&self) -> u32 {
         self.audio.as_ref().map_or(0, |audio| audio.priming)
     }
 
-    /// Units a second of a track's own time.
+    /// Returns the units a second of a track's own time.
     fn timescale(&self, stream: StreamKind) -> u32 {
         match stream {
             StreamKind::Video => self.frame_rate() * TICK,
@@ -110,7 +111,7 @@ impl MovieConfig {
         }
     }
 
-    /// Units a second of the whole file's time: the fewest in which both a tick and a PCM sample
+    /// Returns the units a second of the whole file's time: the fewest in which both a tick and a PCM sample
     /// are whole numbers (48,000 at every usual frame rate), so that durations are exact.
     fn movie_timescale(&self) -> u32 {
         let frame_rate = self.frame_rate();
@@ -125,7 +126,7 @@ const fn track_id(stream: StreamKind) -> u32 {
     }
 }
 
-/// Duration of each sample of a stream in its track's timescale.
+/// Returns the duration of each sample of a stream in its track's timescale.
 const fn sample_duration(stream: StreamKind) -> u32 {
     match stream {
         StreamKind::Video => TICK,
@@ -147,7 +148,7 @@ mod tests {
     use super::*;
     use crate::media::Streams;
 
-    /// What a player reads of a finished object.
+    /// Returns the `moov` of a finished object, as a player reads it.
     fn moov(object: &[u8]) -> Moov {
         let mut rest = object;
         Ftyp::decode(&mut rest).expect("an ftyp");
@@ -156,7 +157,7 @@ mod tests {
 
     #[test]
     fn a_recording_of_one_stream_is_read_back_and_its_file_has_one_track() {
-        // In PCM samples, as both have 48,000 units of movie time a second.
+        // In PCM samples: both forms have 48,000 units of movie time a second.
         for (stream, duration, samples) in
             [(StreamKind::Video, 3 * 48_000, 90), (StreamKind::Audio, 140 * 1024, 141)]
         {

@@ -1,9 +1,8 @@
-//! The `moov` of either form of the file. The spool's is that of an index without samples, with
-//! `mvex` besides.
+//! The `moov` of both forms of the file. The spool's `moov` is that of an index without samples, plus `mvex`.
 //!
-//! `mp4-atom` encodes the boxes; the containers are put together here, since it writes their
-//! children in another order than the one that ISO/IEC 14496-12 strongly recommends under "Box order"
-//! (the edit list before the media, the media's header first).
+//! `mp4-atom` encodes the boxes. Their containers are written here, because `mp4-atom` writes the children in
+//! another order than ISO/IEC 14496-12 strongly recommends under "Box order" (the edit list before the media,
+//! the media's header first).
 
 use mp4_atom::{
     Atom, BufMut, Co64, Dinf, Dref, Edts, Elst, ElstEntry, Encode, Hdlr, Ilst, Mdhd, Mdia, Meta, Minf, Moov,
@@ -16,16 +15,16 @@ use super::index::{Chunk, Index, Samples};
 use super::{BOTH, codecs, sample_duration, track_id};
 use crate::media::StreamKind;
 
-/// Where the media lies.
+/// Where the media is.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Layout {
-    /// In fragments that follow.
+    /// In the fragments that follow.
     Fragmented,
     /// In one piece that begins at `media_start`.
     Whole { media_start: u64, width: Width },
 }
 
-/// Bits of a chunk offset: a `stco` or a `co64`.
+/// The size of a chunk offset: `stco` or `co64`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Width {
     Narrow,
@@ -50,7 +49,7 @@ pub(super) fn write(index: &Index, layout: Layout, buf: &mut Vec<u8>) -> Result<
     })
 }
 
-/// A fragmented file announces its tracks before their first sample; a whole one has no empty track.
+/// A fragmented file declares its tracks before their first sample. A whole file has no empty track.
 fn is_present(index: &Index, layout: Layout, stream: StreamKind) -> bool {
     match layout {
         Layout::Fragmented => index.config.has(stream),
@@ -101,7 +100,7 @@ fn tkhd(index: &Index, stream: StreamKind) -> Tkhd {
     }
 }
 
-/// The sound begins after its priming. In the spool a duration of 0 stands for all fragments.
+/// An edit list that skips the priming. In the spool, a duration of 0 covers all fragments.
 fn edts(index: &Index, stream: StreamKind) -> Option<Edts> {
     let entry = match stream {
         StreamKind::Video => return None,
@@ -138,7 +137,7 @@ fn minf(index: &Index, layout: Layout, stream: StreamKind, buf: &mut Vec<u8>) ->
             StreamKind::Video => Vmhd::default().encode(buf)?,
             StreamKind::Audio => Smhd::default().encode(buf)?,
         }
-        // An empty location: the media is in this very file.
+        // An empty location: the media is in the same file.
         let entries = vec![Url::default().into()];
         let dref = Dref { entries };
         Dinf { dref }.encode(buf)?;
@@ -164,8 +163,8 @@ fn stts(samples: &Samples, stream: StreamKind) -> Stts {
     Stts { entries }
 }
 
-/// Absent where every sample is one at which a decoder can start (ISO/IEC 14496-12, 8.6.2.1); in
-/// the spool the fragments tell.
+/// Absent if a decoder can start at every sample (ISO/IEC 14496-12, 8.6.2.1). In the spool the fragments mark
+/// the keyframes.
 fn stss(samples: &Samples, layout: Layout, stream: StreamKind) -> Option<Stss> {
     match (layout, stream) {
         (Layout::Whole { .. }, StreamKind::Video) => Some(Stss { entries: samples.keyframes.clone() }),
@@ -173,7 +172,7 @@ fn stss(samples: &Samples, layout: Layout, stream: StreamKind) -> Option<Stss> {
     }
 }
 
-/// An entry says from which chunk on the chunks have how many samples.
+/// Returns the entries: each says how many samples the chunks have from its first chunk on.
 fn stsc(chunks: &[Chunk]) -> Stsc {
     let mut entries: Vec<StscEntry> = Vec::new();
     for (number, chunk) in (1..).zip(chunks) {
@@ -222,7 +221,7 @@ fn mvex(index: &Index, layout: Layout) -> Option<Mvex> {
     }
 }
 
-/// The name of the program that made the file, where players look for it.
+/// The name of the program that made the file, in the place that players read.
 fn udta() -> Udta {
     let tool = Tool {
         country_indicator: 0,

@@ -1,9 +1,8 @@
-//! What the reader needs to know of a spool's `moov` and `moof`.
+//! Reads what the reader needs of a spool's `moov` and `moof`.
 //!
-//! The spool is a file from another process, so nothing in it is trusted. `mp4-atom` decodes the
-//! boxes that have no children; on the way down to them every box that is not ours is skipped by
-//! its length instead of being decoded, so that neither the depth of the nesting nor the memory
-//! used is up to the file.
+//! The spool is a file from another process, so its content is not trusted. `mp4-atom` decodes the boxes that
+//! have no children. On the way down to them, every unknown box is skipped by its length instead of being
+//! decoded. So the file decides neither the depth of the nesting nor how much memory is used.
 
 use bytes::Bytes;
 use mp4_atom::{
@@ -16,7 +15,7 @@ use super::moov::NON_SYNC;
 use super::{BOTH, MAX_FRAME_RATE, MovieConfig, TICK, VideoConfig, track_id};
 use crate::media::{AudioSetup, Size, StreamKind};
 
-/// Reads back what the writer was given.
+/// Reads the configuration that the writer was given.
 pub(super) fn movie_config(moov: &[u8]) -> Result<MovieConfig> {
     let mut config = MovieConfig { video: None, audio: None };
     for trak in children(moov, Trak::KIND) {
@@ -114,7 +113,7 @@ fn avc1(trak: &[u8]) -> Result<(Size, Bytes)> {
     Ok((size, Bytes::copy_from_slice(avcc)))
 }
 
-/// Far above the 40 bytes of an `esds`. `mp4-atom` follows its descriptors as deep as they go.
+/// Far above the 40 bytes of an `esds`. `mp4-atom` follows its descriptors to any depth.
 const MAX_ESDS: usize = 512;
 
 fn audio_specific_config(trak: &[u8]) -> Result<Bytes> {
@@ -139,7 +138,7 @@ fn audio_priming(trak: &[u8]) -> Result<u32> {
 fn sample_entry(trak: &[u8], kind: FourCC) -> Result<&[u8]> {
     let stbl = [Mdia::KIND, Minf::KIND, Stbl::KIND];
     let stbl = stbl.into_iter().try_fold(trak, child)?;
-    // Version, flags and the number of entries come first.
+    // The children follow the version, the flags and the number of entries.
     let entries = child(stbl, Stsd::KIND)?.get(8..);
     child(entries.ok_or(Error::OverDecode(Stsd::KIND))?, kind)
 }
@@ -158,7 +157,7 @@ fn child(parent: &[u8], kind: FourCC) -> Result<&[u8]> {
     first.unwrap_or(Err(Error::MissingBox(kind)))
 }
 
-/// The bodies of all children of a kind, until a child does not fit into its parent.
+/// Returns the bodies of all children of a kind, until a child does not fit into its parent.
 fn children(mut rest: &[u8], kind: FourCC) -> impl Iterator<Item = Result<&[u8]>> {
     std::iter::from_fn(move || {
         while !rest.is_empty() {

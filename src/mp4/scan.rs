@@ -1,24 +1,26 @@
-//! Where a spool ends, found without reading its media: after a crash, before somebody goes on with it.
+//! Finds where a spool ends without reading its media: after a crash, before a new worker resumes it.
 //!
-//! Contract: reads are in ascending order, each of a few kilobytes, one a fragment; whatever is in the file, the
-//! position is that of [`SpoolReader`], which had read all of it.
+//! Contract: reads are in ascending order, one a fragment, each of a few kilobytes. Whatever the file
+//! contains, the position is the one that a [`SpoolReader`] returns after reading the whole spool.
 
 use super::error::Mp4Error;
 use super::spool::{SpoolPosition, SpoolReader};
 
-/// A `moof` of ours is a tenth of this: with each read comes the header of the next media, and most of it is skipped.
+/// A `moof` of the writer has a tenth of this. Each read also brings the header of the next media, and most
+/// of the media is skipped.
 const READ_BYTES: usize = 4096;
 
-/// What there is in a spool.
+/// How far a spool is usable.
 #[derive(Debug)]
 pub struct Scan {
     pub position: SpoolPosition,
-    /// Why what is behind that place is no good; none where nothing is, or only the beginning of a fragment.
+    /// The fault in the bytes after that position. `None` if there are none, or only the beginning of a
+    /// fragment.
     pub fault: Option<Mp4Error>,
 }
 
-/// Scans a spool of `len` bytes. `read` fills a buffer from a byte of the spool on and says how much of it; less than
-/// all means that the spool ends there.
+/// Scans a spool of `len` bytes. `read` fills a buffer from an offset of the spool on and returns how many
+/// bytes it filled. A buffer that is not full means that the spool ends there.
 pub fn scan<E>(len: u64, mut read: impl FnMut(u64, &mut [u8]) -> Result<usize, E>) -> Result<Scan, E> {
     let mut reader = SpoolReader::new();
     let mut buffer = [0; READ_BYTES];
@@ -45,7 +47,7 @@ mod tests {
     use super::*;
     use crate::mp4::testing::{audio, pieces, recording, video};
 
-    /// Answers with the number of bytes that were read, too.
+    /// Also returns the number of bytes that were read.
     fn scanned(spool: &[u8]) -> (Scan, usize) {
         let mut total = 0;
         let scan = scan(spool.len() as u64, |at, buffer| {

@@ -1,8 +1,8 @@
 //! The service's side: follows a growing spool and indexes its whole fragments.
 //!
-//! Contract: how the spool is cut into chunks makes no difference, what is not whole does not count,
-//! and whatever the bytes are, memory stays at the index and one small box. Media bytes are only
-//! counted: who only wants to know what there is need not read them.
+//! Contract: the result does not depend on how the spool is cut into chunks, and an incomplete fragment does
+//! not count. Whatever the bytes are, memory holds only the index and one small box. Media bytes are only
+//! counted: a caller who needs only the position or the index need not read them.
 
 use mp4_atom::{Atom, Ftyp, Mdat, Moof, Moov};
 use serde::{Deserialize, Serialize};
@@ -13,30 +13,31 @@ use super::index::{Index, Run, Samples};
 use super::{AAC_FRAME, MovieConfig, parse, track_id};
 use crate::media::{AUDIO_RATE, StreamKind, Streams};
 
-/// Bytes of the spool that are media, and nothing but media.
+/// A range of the spool that contains only media.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MediaRange {
+pub struct SpoolRange {
     pub offset: u64,
     pub len: u64,
 }
 
-/// Where the last whole fragment of a spool ends, and what lies before that place. All 0 where there is not even a
-/// whole `moov`.
+/// Where the last whole fragment of a spool ends, and what is before that position. All 0 if not even the
+/// `moov` is whole.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SpoolPosition {
     pub bytes: u64,
-    /// Video samples. None where a recording has no pictures: see [`SpoolPosition::whole_ticks`].
+    /// How many video samples there are. 0 in a recording without video: see [`SpoolPosition::whole_ticks`].
     pub ticks: u64,
-    /// AAC access units.
+    /// How many AAC access units there are.
     pub audio_frames: u64,
     pub fragments: u32,
-    /// Place of the `moof` of the fragment with the last keyframe.
+    /// The offset of the `moof` of the fragment with the last keyframe.
     pub keyframe_fragment: Option<u64>,
 }
 
 impl SpoolPosition {
-    /// Ticks that are in it whole, in a recording of so many a second. Where there are no pictures, the sound tells.
+    /// Returns how many whole ticks there are, in a recording with this frame rate. Without video, the sound
+    /// determines the number.
     pub fn whole_ticks(&self, streams: Streams, frame_rate: u32) -> u64 {
         match streams {
             Streams::Both | Streams::VideoOnly => self.ticks,
@@ -48,14 +49,14 @@ impl SpoolPosition {
     }
 }
 
-/// Reads a spool, from its first byte on, while it is being written or after a crash.
+/// Reads a spool from its first byte on, while it is written or after a crash.
 #[derive(Debug)]
 pub struct SpoolReader {
     framing: Framing,
     stage: Stage,
 }
 
-/// What comes next.
+/// Which part of the spool comes next.
 #[derive(Debug)]
 enum Stage {
     FileType,
@@ -66,7 +67,7 @@ enum Stage {
 #[derive(Debug)]
 enum Part {
     Moof,
-    /// The header of the `mdat` that belongs to the runs of the `moof` at this offset.
+    /// Before the header of the `mdat` that belongs to the runs of the `moof` at this offset.
     MdatHeader {
         moof: u64,
         runs: Vec<Run>,
@@ -74,15 +75,15 @@ enum Part {
     Media {
         moof: u64,
         runs: Vec<Run>,
-        range: MediaRange,
+        range: SpoolRange,
     },
 }
 
 enum Step {
-    /// The bytes at hand do not suffice for the next thing.
+    /// The next part needs more bytes.
     Starved,
     Advanced,
-    Whole(MediaRange),
+    Whole(SpoolRange),
 }
 
 impl Default for SpoolReader {
@@ -96,13 +97,13 @@ impl SpoolReader {
         Self { framing: Framing::default(), stage: Stage::FileType }
     }
 
-    /// Takes the next bytes of the spool; answers with the media of the fragments that they made
-    /// whole, in the order of the object.
+    /// Takes the next bytes of the spool; returns the media of the fragments that these bytes completed, in
+    /// the order of the object.
     ///
-    /// Ranges come before faults: where a chunk completes fragments and then turns bad, the ranges
-    /// are the answer and the fault is that of the next call. A fault stays; after it
-    /// [`finish`](Self::finish) still answers with all fragments whose ranges were given.
-    pub fn feed(&mut self, mut bytes: &[u8]) -> Result<Vec<MediaRange>, Mp4Error> {
+    /// Ranges come before faults: if a chunk completes fragments and then has a fault, this call returns the
+    /// ranges and the next call returns the fault. A fault stays. After it [`finish`](Self::finish) still
+    /// returns all fragments whose ranges were returned.
+    pub fn feed(&mut self, mut bytes: &[u8]) -> Result<Vec<SpoolRange>, Mp4Error> {
         let mut ranges = Vec::new();
         loop {
             match self.step(&mut bytes) {
@@ -115,7 +116,7 @@ impl SpoolReader {
         }
     }
 
-    /// So many of the bytes that come next are media. They need not be fed in: [`skip`](Self::skip) does as well.
+    /// Returns how many of the next bytes are media. They need not be fed: [`skip`](Self::skip) does as well.
     pub fn media_ahead(&self) -> u64 {
         match &self.stage {
             Stage::Fragments { part: Part::Media { range, .. }, .. } => {
@@ -125,18 +126,19 @@ impl SpoolReader {
         }
     }
 
-    /// The next `len` bytes of the spool are there; no more of them than are [media](Self::media_ahead) count.
-    pub fn skip(&mut self, len: u64) -> Result<Vec<MediaRange>, Mp4Error> {
+    /// Skips the next `len` bytes of the spool, but no more than are [media](Self::media_ahead); returns the
+    /// media of the completed fragments.
+    pub fn skip(&mut self, len: u64) -> Result<Vec<SpoolRange>, Mp4Error> {
         self.framing.skip(len.min(self.media_ahead()));
         self.feed(&[])
     }
 
-    /// Place of the next byte that it needs.
+    /// Returns the offset of the next byte that the reader needs.
     pub fn needs(&self) -> u64 {
         self.framing.position()
     }
 
-    /// What the `moov` says, once it is there.
+    /// Returns the content of the `moov`, once it is complete.
     pub fn config(&self) -> Option<&MovieConfig> {
         match &self.stage {
             Stage::FileType | Stage::Movie => None,
@@ -144,7 +146,7 @@ impl SpoolReader {
         }
     }
 
-    /// Where the last whole fragment ends.
+    /// Returns where the last whole fragment ends.
     pub fn position(&self) -> SpoolPosition {
         match &self.stage {
             Stage::FileType | Stage::Movie => SpoolPosition::default(),
@@ -179,8 +181,8 @@ impl SpoolReader {
         Ok(Step::Advanced)
     }
 
-    /// The index of all whole fragments. Fails only where the spool ends before its `moov` does,
-    /// that is, before there can be a fragment.
+    /// Returns the index of all whole fragments. Fails only if the spool ends before its `moov` does, that
+    /// is, before there can be a fragment.
     pub fn finish(self) -> Result<Index, Mp4Error> {
         match self.stage {
             Stage::FileType | Stage::Movie => Err(Mp4Error::NoMovie { len: self.framing.position() }),
@@ -215,7 +217,7 @@ impl Part {
                 let offset = framing.position();
                 check_places(*moof, offset, runs)?;
                 framing.pass();
-                let range = MediaRange { offset, len };
+                let range = SpoolRange { offset, len };
                 *self = Self::Media { moof: *moof, runs: std::mem::take(runs), range };
             }
             Self::Media { moof, runs, range } => {
@@ -268,7 +270,7 @@ fn check_continuity(index: &Index, offset: u64, runs: &[Run]) -> Result<(), Mp4E
     Ok(())
 }
 
-/// There is nothing but samples in the media.
+/// Checks that the media contains only samples.
 fn check_media(offset: u64, found: u64, runs: &[Run]) -> Result<(), Mp4Error> {
     let expected = runs.iter().map(Run::len).sum();
     if found != expected {
@@ -277,7 +279,7 @@ fn check_media(offset: u64, found: u64, runs: &[Run]) -> Result<(), Mp4Error> {
     Ok(())
 }
 
-/// The runs lie one after the other, from the start of the media on.
+/// Checks that the runs follow one another from the start of the media on.
 fn check_places(moof: u64, media: u64, runs: &[Run]) -> Result<(), Mp4Error> {
     let mut expected = media - moof;
     for run in runs {

@@ -1,9 +1,9 @@
-//! Recordings for the tests: samples whose bytes tell which sample they are.
+//! Recordings for the tests: the bytes of each sample show which sample it is.
 
 use bytes::Bytes;
 
 use super::index::{Index, Run};
-use super::{FragmentWriter, MediaRange, MovieConfig, SpoolReader, sample_duration};
+use super::{FragmentWriter, MovieConfig, SpoolRange, SpoolReader, sample_duration};
 use crate::media::{AudioSetup, EncodedSample, Size, StreamKind, StreamSetup};
 
 /// Parameter sets of a 1280x720 High profile stream.
@@ -24,7 +24,7 @@ pub fn config_at(frame_rate: u32) -> MovieConfig {
     MovieConfig::new(Size { width: 1280, height: 720 }, frame_rate, setup)
 }
 
-/// The same with one of its streams only.
+/// Returns the same configuration with one of its streams only.
 pub fn config_of(stream: StreamKind) -> MovieConfig {
     match stream {
         StreamKind::Video => MovieConfig { audio: None, ..config() },
@@ -32,7 +32,7 @@ pub fn config_of(stream: StreamKind) -> MovieConfig {
     }
 }
 
-/// Video sample `n` of a stream with a keyframe every `gop` frames.
+/// Returns video sample `n` of a stream with a keyframe every `gop` frames.
 pub fn video(n: usize, gop: usize) -> EncodedSample {
     EncodedSample { stream: StreamKind::Video, data: pattern(1, n), keyframe: n.is_multiple_of(gop) }
 }
@@ -41,7 +41,7 @@ pub fn audio(n: usize) -> EncodedSample {
     EncodedSample { stream: StreamKind::Audio, data: pattern(2, n), keyframe: true }
 }
 
-/// Between 5 and 20 bytes that no other sample of the recording has.
+/// Returns between 5 and 20 bytes that no other sample of the recording has.
 fn pattern(stream: u8, n: usize) -> Bytes {
     let mut data = vec![stream];
     data.extend((n as u32).to_be_bytes());
@@ -49,7 +49,7 @@ fn pattern(stream: u8, n: usize) -> Bytes {
     data.into()
 }
 
-/// Pictures and sound as they come in a recording, each in its turn.
+/// Returns pictures and sound in the order of a recording.
 pub fn recording(ticks: usize, gop: usize) -> Vec<EncodedSample> {
     let mut samples = Vec::new();
     let mut sounds = 0;
@@ -63,12 +63,12 @@ pub fn recording(ticks: usize, gop: usize) -> Vec<EncodedSample> {
     samples
 }
 
-/// The pieces of a spool: what stands before the fragments, then each fragment.
+/// Returns the pieces of a spool: the bytes before the fragments, then each fragment.
 pub fn pieces(samples: &[EncodedSample]) -> Vec<Vec<u8>> {
     pieces_of(config(), samples)
 }
 
-/// The same of a recording that has one stream only: what `samples` has of the other is left out.
+/// Returns the pieces of a recording that has one stream only. Samples of the other stream are left out.
 pub fn pieces_with(stream: StreamKind, samples: &[EncodedSample]) -> Vec<Vec<u8>> {
     let samples: Vec<_> = samples.iter().filter(|sample| sample.stream == stream).cloned().collect();
     pieces_of(config_of(stream), &samples)
@@ -82,13 +82,13 @@ fn pieces_of(config: MovieConfig, samples: &[EncodedSample]) -> Vec<Vec<u8>> {
     pieces
 }
 
-pub fn read(spool: &[u8]) -> (Vec<MediaRange>, Index) {
+pub fn read(spool: &[u8]) -> (Vec<SpoolRange>, Index) {
     let mut reader = SpoolReader::new();
     let ranges = reader.feed(spool).expect("a good spool");
     (ranges, reader.finish().expect("a spool with a moov"))
 }
 
-/// What the bucket gets.
+/// Returns the finished object.
 pub fn object(spool: &[u8]) -> Vec<u8> {
     let (ranges, index) = read(spool);
     let mut object = index.head();
@@ -98,7 +98,7 @@ pub fn object(spool: &[u8]) -> Vec<u8> {
     object
 }
 
-/// An index of samples that nobody has ever seen, each 1,000 bytes long.
+/// Returns an index of samples of 1,000 bytes each, which do not exist.
 pub fn index(frames: usize, sounds: usize) -> Index {
     let mut index = Index::new(config());
     append(&mut index, StreamKind::Video, vec![1000; frames]);

@@ -4,8 +4,9 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::config::ConfigErrors;
-use crate::control::{ControlError, LivekitError};
+use crate::control::ControlError;
 use crate::ids::RoomName;
+use crate::livekit::LivekitError;
 use crate::storage::StorageError;
 use crate::store::StoreError;
 

@@ -23,6 +23,7 @@ use self::recorder::{Ended, Recorder};
 use self::signals::Signals;
 use self::workplace::{Begin, Workplace};
 use crate::config::{Joining, RecorderConfig};
+use crate::store::Phase;
 use crate::telemetry;
 
 /// How often it is looked how far the recording is.
@@ -88,6 +89,10 @@ async fn watch(
             },
             _ = looks.tick() => {
                 let state = recorder.state().await?;
+                // A stop that could not be written down is asked for again.
+                if let (Asked::Stop, Phase::Starting | Phase::Active) = (&asked, state.row.phase) {
+                    recorder.stop().await;
+                }
                 match state.row.ended_at {
                     Some(_) => return Ok(recorder.end(state).await),
                     None => progress.show(&state),

@@ -92,11 +92,11 @@ mod tests {
     use jiff::SignedDuration;
 
     use super::*;
-    use crate::control::UploadStatus;
     use crate::ids::EgressId;
     use crate::options::RecordingOptions;
     use crate::report::{FileReport, ParticipantReport};
     use crate::store::RecordingRow;
+    use crate::upload::UploadStatus;
 
     fn state(phase: Phase) -> RecordingState {
         let row = RecordingRow {
@@ -108,7 +108,7 @@ mod tests {
             options: RecordingOptions::default(),
             zero: Some(Timestamp::UNIX_EPOCH),
             first_media_at: None,
-            verdict: None,
+            end_status: None,
             ended_at: None,
             saved: None,
             error: None,

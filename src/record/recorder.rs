@@ -8,14 +8,17 @@ use tokio_util::sync::CancellationToken;
 use super::arguments::Task;
 use super::error::RecordError;
 use super::workplace::Workplace;
+use crate::admission::{Monitor, Slots};
 use crate::config::RecorderConfig;
 use crate::control::{
-    ControlError, Handle, Known, Limits, Livekit, LivekitAccess, Monitor, RecordingState, RetryPolicy,
-    Running, Shared, Shutdown, Stores, Supervisor, Uploads, WorkerProgram, Workforce,
+    ControlError, Handle, Limits, RecordingState, Running, Shared, Shutdown, Supervisor, WorkerProgram,
 };
+use crate::health::SharedStatus;
 use crate::ids::EgressId;
+use crate::livekit::{Livekit, LivekitAccess};
 use crate::storage::{Folder, Storage};
 use crate::store::{RecordingQuery, SavedFile, Store};
+use crate::upload::{RetryPolicy, Stores, Uploads};
 
 pub struct Recorder {
     handle: Handle,
@@ -46,8 +49,8 @@ impl Recorder {
     ) -> Result<Self, RecordError> {
         let store = Store::open(&workplace.database())?;
         let least_free = config.recording.min_free_disk_mb << 20;
-        let workforce = Workforce::default();
-        let (monitor, outlook) = Monitor::new(workplace.folder().to_owned(), least_free, workforce.clone());
+        let slots = Slots::default();
+        let (monitor, outlook) = Monitor::new(workplace.folder().to_owned(), least_free, slots.clone());
         let storage = Folder::new(workplace.recordings());
         storage.ensure_ready().await?;
         let access = access(&config);
@@ -67,7 +70,7 @@ impl Recorder {
             max_recordings: None,
             resume_within,
             shutdown_grace: std::time::Duration::ZERO,
-            workforce,
+            slots,
             idle_timeout: config.recording.idle_timeout,
             disabled_codecs: config.recording.disabled_codecs.clone(),
             defaults: config.recording.defaults.clone(),
@@ -77,8 +80,8 @@ impl Recorder {
             running: Running::default(),
             outlook,
             max_load_percent: config.recording.max_load_percent.get(),
-            livekit_known: Known::of("LiveKit"),
-            encoders_known: Known::of("encoders"),
+            livekit_status: SharedStatus::of("LiveKit"),
+            encoders_status: SharedStatus::of("encoders"),
             closed: CancellationToken::new(),
         };
         let (handle, supervisor) = Supervisor::new(shared).await?;

@@ -1,8 +1,9 @@
-//! One session with a LiveKit server: signalling, the subscriber's peer connection and its sockets. What to do when
-//! it breaks is decided elsewhere; a new session is a new [`Connection`].
+//! One session with a LiveKit server: signalling, the subscriber's peer connection and its sockets.
 //!
-//! Contract: after every call that takes `&mut self`, [`Connection::poll`] is called until it answers
-//! [`Output::Wait`]. Signalling messages that are sent while a resume is under way wait for its end.
+//! Does not decide what to do when one of them breaks (`reconnect`). A new session is a new [`Connection`].
+//!
+//! Contract: after every call that takes `&mut self`, the owner calls [`Connection::poll`] until it returns
+//! [`PeerEvent::Wait`]. Signalling messages that are sent during a resume wait for its end.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,16 +12,13 @@ use livekit_protocol as proto;
 use livekit_signaling::{SignalClient, SignalEvents, SignalResult};
 use proto::signal_request::Message;
 
-use super::RoomOptions;
-use super::error::RoomError;
 use super::media_path::MediaPath;
-use super::peer::{Answered, Output, Peer};
 use super::reconnect::ResumeReason;
-use super::signalling;
-use super::sockets::{Path, Received, Sockets};
 use super::subscription::Subscription;
+use super::transport::{Answered, Path, Peer, PeerEvent, Received, Sockets};
+use super::{RoomError, RoomOptions, signalling};
 
-/// How long a server that we leave may take to hear of it.
+/// How long a leave message may take to reach the server.
 const LEAVE_TIMEOUT: Duration = Duration::from_millis(500);
 
 pub struct Connection {
@@ -33,15 +31,15 @@ pub struct Connection {
     sending: Sending,
 }
 
-/// A session that has begun, and what the server told with it.
+/// A session that has begun, and what the server told with its join response.
 pub struct Entered {
     pub connection: Connection,
     pub room_sid: String,
-    /// Who is there.
+    /// The participants in the room.
     pub participants: Vec<proto::ParticipantInfo>,
 }
 
-/// The last offer and answer: a resume tells the server where we stand.
+/// The last offer and answer. After a resume they tell the server the state of this client.
 struct Negotiated {
     offer: proto::SessionDescription,
     answer: proto::SessionDescription,
@@ -49,7 +47,7 @@ struct Negotiated {
 
 enum Sending {
     Now,
-    /// The signal client is locked during a resume: what would wait for that lock would keep media waiting.
+    /// The signal client is locked during a resume. A task that waited for that lock would hold up media.
     AfterResume(Vec<Message>),
 }
 
@@ -85,7 +83,8 @@ impl Connection {
         let _ = tokio::time::timeout(LEAVE_TIMEOUT, leave).await;
     }
 
-    /// A future that makes a new signalling connection of this session; [`Connection::resumed`] comes after it.
+    /// Returns a future that makes a new signalling connection for this session. Once it has succeeded, the
+    /// owner calls [`Connection::resumed`].
     pub fn resume(&mut self, reason: ResumeReason) -> impl Future<Output = SignalResult<()>> + Send + use<> {
         let signal = Arc::clone(&self.signal);
         self.sending = Sending::AfterResume(Vec::new());
@@ -96,7 +95,8 @@ impl Connection {
         async move { signal.restart(reason).await.map(|_| ()) }
     }
 
-    /// Tells the server where we stand, as it expects after a resume, and sends what had to wait.
+    /// Sends the state of this client, as the server expects after a resume, and then the messages that had
+    /// to wait.
     pub async fn resumed(&mut self, subscription: proto::UpdateSubscription) {
         let (offer, answer) = match &self.negotiated {
             Some(n) => (Some(n.offer.clone()), Some(n.answer.clone())),
@@ -109,7 +109,8 @@ impl Connection {
         self.resume_over().await;
     }
 
-    /// What had to wait for a resume goes out, or waits in the signal client for the next one.
+    /// Sends the messages that had to wait for a resume. Without a signalling connection, the signal client
+    /// keeps them for the next one.
     pub async fn resume_over(&mut self) {
         if let Sending::AfterResume(held) = std::mem::replace(&mut self.sending, Sending::Now) {
             for message in held {
@@ -118,7 +119,7 @@ impl Connection {
         }
     }
 
-    /// A future that closes signalling for good, so that the server hears no more of this session.
+    /// Returns a future that closes signalling for good, so that the server hears no more of this session.
     pub fn abandon(&self) -> impl Future<Output = ()> + Send + use<> {
         let signal = Arc::clone(&self.signal);
         async move {
@@ -126,7 +127,7 @@ impl Connection {
         }
     }
 
-    /// Whether there is a signalling connection; not to be asked during a resume.
+    /// Returns whether there is a signalling connection. Not to be called during a resume.
     pub async fn is_signalling(&self) -> bool {
         self.signal.is_connected().await
     }
@@ -138,7 +139,7 @@ impl Connection {
         }
     }
 
-    /// Accepts an offer and answers it; tells what it changed.
+    /// Accepts an offer and sends the answer; returns what the offer changed.
     pub async fn answer(&mut self, offer: proto::SessionDescription) -> Result<Answered, RoomError> {
         let answered = self.peer.accept_offer(&offer.sdp)?;
         if answered.ice_restarted {
@@ -170,22 +171,22 @@ impl Connection {
         }
     }
 
-    /// Lets str0m say the next thing it has to say, if it does not concern this connection alone.
-    pub fn poll(&mut self) -> Result<Output, RoomError> {
+    /// Returns str0m's next output, unless it concerns this connection alone.
+    pub fn poll(&mut self) -> Result<PeerEvent, RoomError> {
         loop {
             match self.peer.poll()? {
-                Output::Transmit(path, datagram) => self.sockets.send(path, &datagram),
-                Output::PathFound => self.path.ice_connected(Instant::now()),
-                Output::Connected => {
+                PeerEvent::Transmit(path, datagram) => self.sockets.send(path, &datagram),
+                PeerEvent::PathFound => self.path.ice_connected(Instant::now()),
+                PeerEvent::Connected => {
                     self.path.connected(Instant::now());
-                    return Ok(Output::Connected);
+                    return Ok(PeerEvent::Connected);
                 }
                 other => return Ok(other),
             }
         }
     }
 
-    /// Takes a datagram from socket `index`, if there is one; answers whether there was.
+    /// Passes a datagram from socket `index` to str0m; returns whether there was one.
     pub fn receive(&mut self, index: usize) -> bool {
         let now = Instant::now();
         match self.sockets.receive(index) {
@@ -209,7 +210,7 @@ impl Connection {
         self.peer.tcp_opened(path);
     }
 
-    /// Time has passed.
+    /// Tells str0m the time, and tries TCP if it is due.
     pub fn timeout(&mut self, now: Instant) {
         if self.path.tcp_due(now) {
             self.open_tcp();
@@ -221,7 +222,7 @@ impl Connection {
         self.peer.request_keyframe(sid);
     }
 
-    /// The peer connection has failed: it does nothing any more.
+    /// Shuts the failed peer connection: it does nothing any more.
     pub fn shut_peer(&mut self) {
         self.peer.shut();
     }

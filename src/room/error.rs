@@ -1,4 +1,4 @@
-//! What can go wrong between the recorder and LiveKit, with the peer's own words where it gave any.
+//! The errors between the recorder and LiveKit, in the server's own words where it gave any.
 
 use std::io;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! Whether media can come, and when to try TCP. Pure: datagrams and ICE states come in with their times.
+//! Whether media can arrive, and when to try TCP. Pure: datagrams and ICE states come in with their times.
 //!
 //! A path that works is never silent: besides media, both sides send STUN every two or three seconds.
 
@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use super::reconnect::Media;
 
-/// Longer than the pause between two keepalives (2 s, RFC 8445 section 11 as pion does it), and with what a
-/// loaded machine adds.
+/// Longer than the pause between two keepalives (2 s, RFC 8445 section 11 as pion does it), plus the delays
+/// of a loaded machine.
 const SILENCE: Duration = Duration::from_millis(3500);
-/// UDP is what media is made for, so it gets this long before TCP is tried beside it.
+/// UDP suits media better, so it gets this long before TCP is tried beside it.
 const UDP_HEAD_START: Duration = Duration::from_secs(1);
 
 pub struct MediaPath {
@@ -32,14 +32,14 @@ enum Tcp {
 }
 
 impl MediaPath {
-    /// Of a new session.
+    /// The path of a new session.
     pub fn new(now: Instant) -> Self {
         Self { state: State::New, last_sign: now, tcp: Tcp::From(now + UDP_HEAD_START) }
     }
 
-    /// The server has restarted ICE.
+    /// Called when the server has restarted ICE.
     pub fn restarted(&mut self, now: Instant) {
-        // A path that was silent is not waited for.
+        // A silent path gets no head start.
         let head_start = if self.is_silent(now) { Duration::ZERO } else { UDP_HEAD_START };
         self.tcp = Tcp::From(now + head_start);
         if !matches!(self.state, State::New) {
@@ -47,13 +47,13 @@ impl MediaPath {
         }
     }
 
-    /// ICE and, in a new session, DTLS are through.
+    /// Called when ICE and, in a new session, DTLS are connected.
     pub fn connected(&mut self, now: Instant) {
         self.state = State::Up;
         self.last_sign = now;
     }
 
-    /// ICE has a path (again), DTLS was through before.
+    /// Called when ICE has a path (again). Sets the path to up if DTLS was connected before.
     pub fn ice_connected(&mut self, now: Instant) {
         if !matches!(self.state, State::New) {
             self.connected(now);
@@ -68,7 +68,7 @@ impl MediaPath {
         }
     }
 
-    /// When something came by it last.
+    /// Returns when the last datagram came by this path.
     pub fn last_heard(&self) -> Instant {
         self.last_sign
     }
@@ -81,7 +81,7 @@ impl MediaPath {
         }
     }
 
-    /// Whether it is time to try TCP; answers `true` once for each session and each restart of ICE.
+    /// Returns whether it is time to try TCP: `true` once for each session and each restart of ICE.
     pub fn tcp_due(&mut self, now: Instant) -> bool {
         let due = self.tcp_deadline().is_some_and(|at| at <= now);
         if due {
@@ -90,12 +90,12 @@ impl MediaPath {
         due
     }
 
-    /// TCP has been tried already, so that what turns up now is tried too.
+    /// Returns whether TCP has been tried already. Candidates that come later are then tried too.
     pub fn is_tcp_tried(&self) -> bool {
         matches!(self.tcp, Tcp::Tried)
     }
 
-    /// When the answers of this type may change without anything having come.
+    /// Returns when the results of this type may change without a new datagram.
     pub fn deadline(&self, now: Instant) -> Option<Instant> {
         let silence = match self.state {
             State::Restarting | State::Up if !self.is_silent(now) => Some(self.last_sign + SILENCE),
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_with_stun_alone_is_up_and_one_with_nothing_is_silent_since_its_last_datagram() {
+    fn a_path_with_stun_alone_is_up_and_one_without_datagrams_is_silent() {
         let start = Instant::now();
         let mut path = connected(start);
         path.datagram(STUN, at(start, 3000));

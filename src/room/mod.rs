@@ -4,45 +4,42 @@
 //! Not here: decoding, layout, and what a recording is. The types of LiveKit's crates and of str0m do
 //! not leave this folder.
 //!
-//! Contract: [`join`] answers once this participant is in the room, or says why not. From then on the
-//! session tells by [`RoomEvent`] what happens, the last one being [`RoomEvent::Ended`].
+//! Contract: [`join`] returns once this participant is in the room, or with the error. From then on the
+//! session sends [`RoomEvent`]s; the last one is [`RoomEvent::Ended`].
 
-mod absent;
-mod access_unit;
-mod arrivals;
-mod bandwidth;
+mod session;
+
+mod reconnect;
+
+mod observer;
+
 mod connection;
+
+mod media_path;
+
+mod subscription;
+
+mod signalling;
+
+mod transport;
+
+mod people;
+
+mod tracks;
+
 mod error;
-mod framing;
+
+pub mod publisher;
+
 #[cfg(fuzzing)]
 pub mod fuzzing;
-mod keyframes;
-mod media_path;
-mod observer;
-mod peer;
-mod pieces;
-pub mod publisher;
-mod received;
-mod reconnect;
-mod roster;
-mod sdp;
-mod session;
-mod signalling;
-mod sockets;
-mod speakers;
-mod subscription;
-mod tcp;
-mod tcp_candidates;
-/// Open to the simulation in `tests`, which has no network.
-pub mod timeline;
-mod tls;
-mod track;
-mod websocket;
 
 pub use error::RoomError;
-pub use roster::PublishedTrack;
+pub use people::PublishedTrack;
 pub use session::{Joined, Session, join};
-pub use tls::is_tls_fault;
+pub use signalling::is_tls_fault;
+/// Open to the simulation in `tests`, which has no network.
+pub use tracks::timeline;
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -57,18 +54,18 @@ pub struct RoomOptions {
     pub api_key: String,
     pub api_secret: String,
     pub room: RoomName,
-    /// The egress id: it tells apart the recorders of one room.
+    /// The egress id. It distinguishes several recorders in one room.
     pub identity: String,
-    /// What can be decoded here. LiveKit is offered nothing else, so that it picks a publisher's backup
-    /// codec where there is one.
+    /// The codecs that can be decoded here. LiveKit is offered no others, so that it picks a publisher's
+    /// backup codec if there is one.
     pub codecs: Vec<Codec>,
     /// PEM certificates that are trusted besides the system's.
     pub ca_file: Option<PathBuf>,
     /// How long the server may be out of reach before the room counts as lost.
     pub give_up_after: Duration,
-    /// Tracks that go into none of these are not asked for.
+    /// The recorder subscribes to no track that is in none of these.
     pub streams: Streams,
-    /// Zero of the timeline; the moment of joining, if it is left out.
+    /// Zero of the timeline. If it is left out, zero is the moment of joining.
     pub epoch: Option<Instant>,
 }
 
@@ -91,49 +88,52 @@ pub enum RoomEvent {
         sid: TrackSid,
         frame: EncodedFrame,
     },
-    /// Somebody who is not hidden is there.
+    /// A participant who is not hidden is in the room.
     ParticipantJoined {
         participant: Participant,
         at: MediaTime,
     },
-    /// His tracks were unpublished before.
+    /// The tracks of this participant were unpublished before.
     ParticipantLeft {
         identity: String,
         at: MediaTime,
     },
     /// How many participants there are, hidden ones left out.
     Participants(usize),
-    /// Everybody who speaks now, the loudest first.
+    /// Everybody who speaks now, loudest first.
     Speakers {
         speakers: Vec<Speaker>,
         at: MediaTime,
     },
-    /// The server is out of reach, no media comes. What was published is as it was until it is known better.
+    /// The server is out of reach, and no media comes. Participants and tracks stay as they were until the
+    /// server says otherwise.
     Interrupted {
         at: MediaTime,
         reason: String,
     },
-    /// Media comes again. Who and what has gone in the meantime is told as usual; but after a new session with the
-    /// server only when there was time to come back, and a track that has a successor goes with its first picture.
+    /// Media comes again. Participants and tracks that have gone in the meantime follow as usual events.
+    /// After a rejoin these events come only when everybody had time to come back, and a track that has a
+    /// successor is unpublished when the successor has its first picture.
     Restored {
         at: MediaTime,
     },
-    /// Figures of a track since it was negotiated: every second while it changes, and at its end.
+    /// Figures of a track since it was negotiated: sent every second while they change, and at the track's
+    /// end.
     Received {
         sid: TrackSid,
         figures: ReceiveFigures,
     },
-    /// Nothing follows.
+    /// The last event.
     Ended(RoomEnd),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RoomEnd {
-    /// We left.
+    /// The recorder left.
     Left,
     /// The room was closed or deleted.
     Closed,
-    /// The server, or the way to it, is gone; the sentence says how.
+    /// The connection to the server is lost; the sentence says how.
     Lost(String),
 }
 
@@ -149,21 +149,22 @@ pub enum RoomCommand {
     Hidden(TrackSid),
 }
 
-/// What the network did to a track, and what its clock needed.
+/// What the network did to a track, and how its clock was corrected.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ReceiveFigures {
     pub packets: u64,
     pub bytes: u64,
-    /// Missing in the end: not repaired by a retransmission or by redundancy.
+    /// Packets that neither a retransmission nor redundancy repaired.
     pub packets_lost: u64,
-    /// Retransmissions asked for.
+    /// Retransmissions that the recorder asked for.
     pub nacks: u64,
-    /// Keyframes asked for.
+    /// Keyframes that the recorder asked for.
     pub plis: u64,
-    /// Frames that were complete but of no use before the next keyframe.
+    /// Complete frames that could not be decoded, as they came between a loss and the next keyframe.
     pub frames_dropped: u64,
-    /// How far the track was moved in all against its first placing: its clock's error as far as it was corrected.
+    /// How far the track was moved in all from its first place on the timeline: its clock's error, as far as
+    /// it was corrected.
     pub clock_correction_nanos: i64,
-    /// How often it was moved at once and not little by little.
+    /// How often the track was moved at once instead of little by little.
     pub clock_steps: u64,
 }

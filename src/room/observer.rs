@@ -1,6 +1,6 @@
-//! What the session knows of the room, and how it tells: who is there, which tracks there are, and their frames on
-//! the timeline. Owns neither signalling nor sockets; what it learns comes in by calls, what it tells goes out as
-//! [`RoomEvent`]s.
+//! What the session knows of the room: its participants, its tracks, and their frames on the timeline.
+//!
+//! Owns neither signalling nor sockets. Its owner passes in what the server sends; it sends [`RoomEvent`]s.
 
 use std::collections::HashMap;
 use std::time::Instant;
@@ -9,13 +9,9 @@ use livekit_protocol::{ParticipantInfo, SpeakerInfo};
 use tokio::sync::mpsc;
 
 use super::RoomEvent;
-use super::keyframes::Verdict;
-use super::peer::IngressCounts;
-use super::received::ReceivedFrame;
-use super::roster::{Change, Roster};
-use super::speakers::Speakers;
+use super::people::{Change, Roster, Speakers};
 use super::timeline::{SenderReport, Timeline};
-use super::track::Track;
+use super::tracks::{GateDecision, IngressCounts, ReceivedFrame, Track};
 use crate::ids::TrackSid;
 use crate::media::{EncodedFrame, MediaTime, TrackKind};
 
@@ -24,14 +20,15 @@ pub struct Observer {
     roster: Roster,
     speakers: Speakers,
     timeline: Timeline,
-    /// Those whose media comes in.
+    /// The tracks whose media is received.
     tracks: HashMap<TrackSid, Track>,
-    /// Those whose media came in before the room was joined anew, until it comes again or they are over.
+    /// The tracks whose media was received before the room was joined again. They stay here until their media
+    /// comes again or they end.
     dormant: HashMap<TrackSid, Track>,
     events: mpsc::Sender<RoomEvent>,
 }
 
-/// Whether somebody should ask for a keyframe.
+/// Whether the caller should ask for a keyframe.
 #[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keyframe {
@@ -40,7 +37,7 @@ pub enum Keyframe {
 }
 
 impl Observer {
-    /// `epoch` is zero of the timeline.
+    /// `epoch` is the zero of the timeline.
     pub fn new(epoch: Instant, events: mpsc::Sender<RoomEvent>) -> Self {
         Self {
             epoch,
@@ -59,7 +56,8 @@ impl Observer {
         self.tell_changes(changes, before).await;
     }
 
-    /// The room was joined anew, and `infos` is who was there: what is missing may still come back.
+    /// Takes the participants who were in the room when it was joined again. Those who are missing may still
+    /// come back.
     pub async fn rejoined(&mut self, infos: &[ParticipantInfo]) {
         for (sid, mut track) in self.tracks.drain() {
             self.timeline.remove(&sid);
@@ -69,17 +67,17 @@ impl Observer {
         let before = self.roster.participants();
         let changes = self.roster.rejoined(infos);
         self.tell_changes(changes, before).await;
-        // Those of before are known by the sids of sessions that are over.
+        // The old speakers are known by the sids of sessions that are over.
         self.speakers = Speakers::default();
         self.tell_speakers().await;
     }
 
-    /// Whether anybody or anything of before the last rejoin is waited for.
+    /// Returns whether a participant or track from before the last rejoin is waited for.
     pub fn has_absent(&self) -> bool {
         self.roster.has_absent()
     }
 
-    /// What has not come back by now has gone.
+    /// Treats everybody and everything that has not come back by now as gone.
     pub async fn give_up_absent(&mut self) {
         let before = self.roster.participants();
         let changes = self.roster.give_up_absent();
@@ -91,10 +89,10 @@ impl Observer {
         self.tell_speakers().await;
     }
 
-    /// The track's media comes in from now on.
+    /// Begins to receive the track's media.
     pub fn add_track(&mut self, sid: TrackSid, kind: TrackKind) {
-        // An offer may overtake the update that tells whose its tracks are; until that comes, the
-        // track stands for a publisher of its own.
+        // An offer may overtake the update that tells who publishes its tracks. Until that update comes, the
+        // track counts as a publisher of its own.
         let publisher = self.roster.track(&sid).map_or_else(|| sid.0.clone(), |t| t.publisher.clone());
         tracing::debug!(track = %sid, publisher, ?kind, "track negotiated");
         self.timeline.add(sid.clone(), publisher, kind);
@@ -102,7 +100,7 @@ impl Observer {
         self.tracks.insert(sid, track);
     }
 
-    /// No media of the track comes in any more.
+    /// Ends receiving the track's media.
     pub async fn remove_track(&mut self, sid: &TrackSid) {
         self.tell_figures(sid).await;
         self.tracks.remove(sid);
@@ -117,9 +115,9 @@ impl Observer {
         let arrival = self.media_time(received.arrival);
         let Some(track) = self.tracks.get_mut(&sid) else { return Keyframe::NotNow };
         match track.receive(&received, Instant::now()) {
-            Verdict::Pass => {}
-            Verdict::Drop => return Keyframe::NotNow,
-            Verdict::DropAndRequest => return Keyframe::Ask,
+            GateDecision::Pass => {}
+            GateDecision::Drop => return Keyframe::NotNow,
+            GateDecision::DropAndRequest => return Keyframe::Ask,
         }
         let Some(time) = self.timeline.place(&sid, received.rtp, arrival) else { return Keyframe::NotNow };
         let frame = EncodedFrame {
@@ -150,7 +148,7 @@ impl Observer {
         }
     }
 
-    /// Somebody downstream wants a keyframe.
+    /// Notes that the decoder needs a keyframe; returns whether to ask for it now.
     pub fn keyframe_wanted(&mut self, sid: &TrackSid) -> Keyframe {
         match self.tracks.get_mut(sid).is_some_and(|track| track.keyframe_wanted(Instant::now())) {
             true => Keyframe::Ask,
@@ -158,14 +156,14 @@ impl Observer {
         }
     }
 
-    /// The server was told to send it, or not to.
+    /// Notes whether the server was told to send the track.
     pub fn set_shown(&mut self, sid: &TrackSid, shown: bool) {
         if let Some(track) = self.tracks.get_mut(sid) {
             track.set_shown(shown);
         }
     }
 
-    /// The figures of all tracks, for the last time.
+    /// Sends the figures of all tracks for the last time.
     pub async fn tell_last_figures(&mut self) {
         let sids: Vec<TrackSid> = self.tracks.keys().cloned().collect();
         for sid in &sids {
@@ -174,7 +172,7 @@ impl Observer {
     }
 
     pub async fn tell(&self, event: RoomEvent) {
-        // A receiver that is gone has cancelled this session or is about to.
+        // A closed channel means that the receiver has cancelled this session or is about to.
         let _ = self.events.send(event).await;
     }
 
@@ -222,13 +220,13 @@ impl Observer {
         self.tell(RoomEvent::Speakers { speakers, at: self.media_time(Instant::now()) }).await;
     }
 
-    /// Tells a track's figures if they have changed.
+    /// Sends a track's figures if they have changed.
     async fn tell_figures(&mut self, sid: &TrackSid) {
         let Some(track) = self.tracks.get_mut(sid) else { return };
         if let Some(clock) = self.timeline.figures(sid) {
             track.clocked(clock);
         }
-        if let Some(figures) = track.news() {
+        if let Some(figures) = track.new_figures() {
             self.tell(RoomEvent::Received { sid: sid.clone(), figures }).await;
         }
     }

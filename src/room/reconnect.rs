@@ -1,14 +1,14 @@
-//! What to do when the server, or the way to it, is gone: what to try, when, and when to give up. Pure: no
+//! What to do when signalling or the media path is lost: what to try, when, and when to give up. Pure: no
 //! socket, and time is an argument.
 //!
-//! Two things can fail: signalling, and the media path. Lost signalling is resumed, with media going on
-//! meanwhile. A silent media path is resumed too: LiveKit answers every resume with an ICE restart, which finds
-//! another path (TCP, where UDP has died) without a new session. Where the server does not know this session any
-//! more, the room is joined anew.
+//! Two things can fail: signalling, and the media path. Lost signalling is resumed while media goes on. A
+//! silent media path is resumed too: LiveKit answers every resume with an ICE restart, which finds another
+//! path (TCP, if UDP has failed) without a new session. If the server does not know this session any more,
+//! the room is joined again.
 //!
-//! Contract: the owner calls [`Reconnect::step`] after everything that happened and at [`Reconnect::deadline`],
-//! until it answers `None`, and does what it says. Every attempt that was begun is answered by one call of
-//! [`Reconnect::resumed`], [`Reconnect::rejoined`] or [`Reconnect::failed`].
+//! Contract: after every event and at [`Reconnect::deadline`], the owner calls [`Reconnect::step`] until it
+//! returns `None`, and carries out each step. For every attempt that it begins, the owner calls one of
+//! [`Reconnect::resumed`], [`Reconnect::rejoined`] or [`Reconnect::failed`] once.
 
 use std::time::{Duration, Instant};
 
@@ -16,39 +16,41 @@ use livekit_protocol::{DisconnectReason, leave_request::Action};
 
 use super::RoomEnd;
 
-/// The first attempt is made at once; then the pauses double up to the longest.
+/// The first attempt is made at once; then the pauses double, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(4);
-/// After this long a LiveKit server forgets a participant whose signalling is gone: joining anew is as good.
+/// After this long a LiveKit server forgets a participant whose signalling is lost, and a resume has no
+/// advantage over a rejoin.
 const RESUME_WINDOW: Duration = Duration::from_secs(15);
-/// An ICE restart over UDP takes two round trips, one over TCP a second; then joining anew is quicker.
+/// An ICE restart over UDP takes two round trips, one over TCP a second. After this long a rejoin is quicker.
 const RESUMED_PATH: Duration = Duration::from_secs(6);
-/// ICE and DTLS from nothing, over TCP, with a server that has just been started.
+/// How long a new session's path may take: ICE and DTLS over TCP, with a server that has just been started.
 const JOINED_PATH: Duration = Duration::from_secs(15);
-/// A connection that has lasted so long does not suffer from what broke the one before.
+/// A connection that has lasted this long counts as sound: the failures before it are forgotten.
 const STABLE: Duration = Duration::from_secs(10);
 
 pub struct Reconnect {
     give_up_after: Duration,
     link: Link,
-    /// Since when no media has come, once that is known.
+    /// When media stopped, once the outage was noticed.
     outage: Option<Instant>,
 }
 
-/// How it stands with signalling, and with what was tried for it.
+/// The state of signalling and of the attempts to restore it.
 #[derive(Debug)]
 enum Link {
-    /// `recoveries` one after the other brought it here, none if it was never lost.
+    /// `recoveries` counts the recoveries in quick succession that led here: zero if signalling was never
+    /// lost.
     Up {
         since: Instant,
         recoveries: u32,
     },
-    /// Signalling is there; the media path has until then to be there too.
+    /// Signalling is connected. The media path must be up by `until`.
     Confirming {
         trouble: Trouble,
         until: Instant,
     },
-    /// The next attempt is made then.
+    /// The next attempt is made at `at`.
     Waiting {
         trouble: Trouble,
         way: Way,
@@ -64,11 +66,11 @@ enum Link {
 struct Trouble {
     since: Instant,
     failures: u32,
-    /// Nothing was lost: this is how every session begins.
+    /// Nothing was lost: every session begins like this.
     is_first_join: bool,
 }
 
-/// How the connection is to be made again.
+/// How to restore the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
     Resume(ResumeReason),
@@ -81,7 +83,7 @@ pub enum ResumeReason {
     MediaSilent,
 }
 
-/// Why an attempt came to nothing.
+/// Why an attempt failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// The server does not know this session.
@@ -89,24 +91,24 @@ pub enum Failure {
     Unreachable,
 }
 
-/// What the media path is like now.
+/// The present state of the media path.
 #[derive(Clone, Copy, Debug)]
 pub enum Media {
     Up,
-    /// Nothing has come since then.
+    /// Nothing has come since this moment.
     SilentSince(Instant),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// No media has come since then.
+    /// No media has come since this moment.
     Interrupted(Instant),
     Restored,
     Try(Way),
     GiveUp,
 }
 
-/// What a leave request of the server's means.
+/// What to do after a leave request of the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AfterLeave {
     Resume,
@@ -115,7 +117,7 @@ pub enum AfterLeave {
 }
 
 impl Reconnect {
-    /// Signalling has just been set up, the media path not yet.
+    /// For a session whose signalling has just been connected, and whose media path is not up yet.
     pub fn new(give_up_after: Duration, now: Instant) -> Self {
         let trouble = Trouble { since: now, failures: 0, is_first_join: true };
         Self { give_up_after, link: Link::Confirming { trouble, until: now + JOINED_PATH }, outage: None }
@@ -125,24 +127,25 @@ impl Reconnect {
         self.plan(Way::Resume(ResumeReason::SignallingLost), now);
     }
 
-    /// The session is of no use any more, whatever the reason.
+    /// Called when the session is of no use any more, whatever the reason.
     pub fn session_lost(&mut self, now: Instant) {
         self.plan(Way::Rejoin, now);
     }
 
-    /// Signalling is there again; the server restarts ICE.
+    /// Called when signalling is connected again; the server restarts ICE.
     pub fn resumed(&mut self, now: Instant) {
         self.confirm(now + RESUMED_PATH);
     }
 
-    /// A new session is there; its media path is not yet. If no outage was noticed before, one began when the old
-    /// session's path was heard of last: a server that is back at once was not missed for long enough.
+    /// Called when a new session has begun, whose media path is not up yet. If no outage was noticed before,
+    /// one began when the old session's path last received something: the server came back before the silence
+    /// was long enough.
     pub fn rejoined(&mut self, last_heard: Instant, now: Instant) -> Option<Step> {
         self.confirm(now + JOINED_PATH);
         self.outage.is_none().then(|| self.interrupt(last_heard))
     }
 
-    /// `chance` (0 to 1) spreads the attempts of many recorders over time.
+    /// Called when an attempt failed. `chance` (0 to 1) spreads the attempts of many recorders over time.
     pub fn failed(&mut self, failure: Failure, now: Instant, chance: f64) {
         let Link::Trying { trouble, way } = &self.link else { return };
         let trouble = Trouble { failures: trouble.failures + 1, ..*trouble };
@@ -156,7 +159,7 @@ impl Reconnect {
         self.link = Link::Waiting { trouble, way, at };
     }
 
-    /// An attempt is under way.
+    /// Returns whether an attempt is under way.
     pub fn is_trying(&self) -> bool {
         matches!(self.link, Link::Trying { .. })
     }
@@ -170,7 +173,7 @@ impl Reconnect {
         }
         match self.link {
             Link::Confirming { trouble, until } if until <= now => {
-                // A path that cannot be found must not make the server busy.
+                // Attempts for a path that cannot be found must not keep the server busy.
                 let trouble = Trouble { failures: trouble.failures + 1, is_first_join: false, ..trouble };
                 let at = now + pause(trouble.failures, 1.0);
                 self.link = Link::Waiting { trouble, way: Way::Rejoin, at };
@@ -184,7 +187,7 @@ impl Reconnect {
         }
     }
 
-    /// When [`Reconnect::step`] may have something to say without anything having happened.
+    /// Returns when [`Reconnect::step`] may return a step without a new event.
     pub fn deadline(&self) -> Option<Instant> {
         let link = match self.link {
             Link::Up { .. } | Link::Trying { .. } => None,
@@ -223,7 +226,8 @@ impl Reconnect {
         self.link = Link::Confirming { trouble, until };
     }
 
-    /// A rejoin replaces a resume that was planned; otherwise what was planned, or is under way, is waited for.
+    /// Plans a recovery. A rejoin replaces a planned resume. Otherwise a recovery that is planned or under
+    /// way stays.
     fn plan(&mut self, way: Way, now: Instant) {
         let is_planned = match self.link {
             Link::Up { .. } | Link::Confirming { .. } => false,
@@ -252,8 +256,9 @@ impl Reconnect {
     }
 }
 
-/// Obeys the server, but for two things: an end without a reason that concerns this room or this recorder is the
-/// server's own trouble, and the room goes on; and an end that does concern them is one whatever action it names.
+/// Follows the server's request, with two exceptions. Without a reason that concerns this room or this
+/// recorder, an end is the server's own trouble, and the room goes on. With such a reason it is the end,
+/// whatever action the request names.
 pub fn after_leave(reason: DisconnectReason, action: Action) -> AfterLeave {
     use DisconnectReason as Reason;
     let ends = || {
@@ -286,7 +291,7 @@ pub fn after_leave(reason: DisconnectReason, action: Action) -> AfterLeave {
     }
 }
 
-/// Between half of the full pause and all of it.
+/// Returns a pause between half of the full one and all of it.
 fn pause(failures: u32, chance: f64) -> Duration {
     let doublings = failures.saturating_sub(1).min(8);
     let full = (FIRST_PAUSE * 2_u32.pow(doublings)).min(LONGEST_PAUSE);

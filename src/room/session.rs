@@ -1,9 +1,8 @@
-//! The room's event loop: one task that joins the connection, what is observed through it, and what is done when
-//! it breaks.
+//! The room's event loop: one task that owns the connection, the observer, and the reconnecting.
 //!
-//! Contract: [`Session::run`] ends when cancelled, when the room ends, or when the server is lost for
-//! good; its last event is [`RoomEvent::Ended`]. It applies back-pressure: while its receiver is behind,
-//! datagrams wait in the socket's buffer.
+//! Contract: [`Session::run`] ends when cancelled, when the room ends, or when the server is lost for good.
+//! Its last event is [`RoomEvent::Ended`]. It applies back-pressure: while its receiver is behind, datagrams
+//! wait in the sockets' buffers.
 
 use std::collections::HashMap;
 use std::io;
@@ -18,28 +17,27 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::connection::{Connection, Entered};
-use super::error::RoomError;
 use super::observer::{Keyframe, Observer};
-use super::peer::Output;
 use super::reconnect::{self, AfterLeave, Failure, Reconnect, Step, Way};
-use super::sockets::Ready;
 use super::subscription::Subscription;
-use super::{RoomCommand, RoomEnd, RoomEvent, RoomOptions, signalling, websocket};
+use super::transport::{PeerEvent, Ready};
+use super::{RoomCommand, RoomEnd, RoomError, RoomEvent, RoomOptions, signalling};
 use crate::ids::TrackSid;
 
-/// About a second of 25 tracks; then the sockets' buffers fill.
+/// About a second of 25 tracks. When it is full, datagrams wait in the sockets' buffers.
 const EVENT_QUEUE: usize = 2048;
 const COMMAND_QUEUE: usize = 256;
 /// Datagrams taken per wake-up, so that signalling and timers get their turn.
 const DATAGRAMS_PER_TURN: usize = 64;
-/// LiveKit's clients try again for about ten seconds after their server was restarted.
+/// How long missing participants are waited for after a rejoin. LiveKit's clients try again for about ten
+/// seconds after their server was restarted.
 const COMING_BACK: Duration = Duration::from_secs(15);
 
 /// A joined room: the task to run, and the two ends that its owner holds.
 pub struct Joined {
     pub session: Session,
     pub room_sid: String,
-    /// Zero of the timeline: as the options have it, or the moment of joining.
+    /// Zero of the timeline: from the options, or the moment of joining.
     pub epoch: Instant,
     pub events: mpsc::Receiver<RoomEvent>,
     pub commands: mpsc::Sender<RoomCommand>,
@@ -51,17 +49,17 @@ pub struct Session {
     reconnect: Reconnect,
     attempt: Option<Attempt>,
     observer: Observer,
-    /// Who was there before us.
+    /// The participants who were in the room before the recorder.
     joined_with: Vec<proto::ParticipantInfo>,
     subscription: Subscription,
-    /// What the server was told last of each track's size: a new session does not know it.
+    /// The last settings that the server was sent for each track. They are sent again to a new session.
     shown: HashMap<TrackSid, proto::UpdateTrackSettings>,
-    /// Until when those who have not come back after a rejoin are waited for.
+    /// Until when participants and tracks that are missing after a rejoin are waited for.
     waits_for_absent: Option<Instant>,
     commands: mpsc::Receiver<RoomCommand>,
 }
 
-/// An attempt to be connected again that is under way.
+/// An attempt to reconnect that is under way.
 type Attempt = Pin<Box<dyn Future<Output = Attempted> + Send>>;
 
 enum Attempted {
@@ -69,7 +67,7 @@ enum Attempted {
     Rejoined(Box<Result<Entered, RoomError>>),
 }
 
-/// What one turn of the loop found out.
+/// How one turn of the loop ended.
 enum Turn {
     Continue,
     End(RoomEnd),
@@ -77,7 +75,7 @@ enum Turn {
 
 /// Joins as a hidden recorder.
 pub async fn join(options: RoomOptions) -> Result<Joined, RoomError> {
-    websocket::install(options.ca_file.as_deref())?;
+    signalling::install(options.ca_file.as_deref())?;
     let entered = Connection::enter(&options).await?;
     let now = Instant::now();
     let epoch = options.epoch.unwrap_or(now);
@@ -130,20 +128,20 @@ impl Session {
         self.observer.tell(RoomEvent::Ended(end)).await;
     }
 
-    /// Lets str0m say all it has to say; answers when it wants to be called again.
+    /// Handles all of str0m's outputs; returns when str0m is to be called again.
     async fn drain(&mut self) -> Instant {
         loop {
             match self.connection.poll() {
-                Ok(Output::Wait(until)) => return until,
-                // The connection's own.
-                Ok(Output::Transmit(..) | Output::PathFound) => {}
-                Ok(Output::Connected) => {
+                Ok(PeerEvent::Wait(until)) => return until,
+                // Handled by the connection.
+                Ok(PeerEvent::Transmit(..) | PeerEvent::PathFound) => {}
+                Ok(PeerEvent::Connected) => {
                     tracing::debug!("media path connected");
                     self.observer.tell(RoomEvent::Connected).await;
                 }
-                Ok(Output::Report(sid, report)) => self.observer.sender_report(&sid, report),
-                Ok(Output::Counts(sid, counts)) => self.observer.counts(&sid, counts).await,
-                Ok(Output::Frame(sid, frame)) => {
+                Ok(PeerEvent::Report(sid, report)) => self.observer.sender_report(&sid, report),
+                Ok(PeerEvent::Counts(sid, counts)) => self.observer.counts(&sid, counts).await,
+                Ok(PeerEvent::Frame(sid, frame)) => {
                     if self.observer.frame(sid.clone(), frame).await == Keyframe::Ask {
                         self.connection.request_keyframe(&sid);
                     }
@@ -157,7 +155,7 @@ impl Session {
         }
     }
 
-    /// Does what is to be done about a connection that is broken, or well again.
+    /// Takes the steps that `reconnect` asks for.
     async fn recover(&mut self) -> Turn {
         loop {
             let now = Instant::now();
@@ -204,7 +202,7 @@ impl Session {
     async fn attempted(&mut self, attempted: Attempted) -> Turn {
         let now = Instant::now();
         match attempted {
-            // It may be gone again already.
+            // The new connection may be lost again already.
             Attempted::Resumed(Ok(())) if self.connection.is_signalling().await => {
                 tracing::info!("signalling resumed");
                 self.connection.resumed(self.subscription.state()).await;
@@ -239,7 +237,7 @@ impl Session {
         self.reconnect.failed(failure, Instant::now(), rand::random());
     }
 
-    /// Goes on with a new session as if it were the old one.
+    /// Replaces the session by a new one; the recording goes on.
     async fn rejoined(&mut self, entered: Entered) {
         tracing::info!(room_sid = entered.room_sid, "room joined again");
         let now = Instant::now();
@@ -312,7 +310,7 @@ impl Session {
     async fn signalled(&mut self, event: Option<SignalEvent>) -> Turn {
         match event {
             Some(SignalEvent::Message(message)) => return self.message(*message).await,
-            // The close of a stream that is being replaced, or has been.
+            // This is the close of a stream that is being replaced, or has been.
             Some(SignalEvent::Close(_)) if self.reconnect.is_trying() => {}
             Some(SignalEvent::Close(_)) if self.connection.is_signalling().await => {}
             Some(SignalEvent::Close(reason)) => {
@@ -331,8 +329,8 @@ impl Session {
             response::Message::Update(update) => self.participants(update.participants).await,
             response::Message::SpeakersChanged(changed) => self.observer.speakers(&changed.speakers).await,
             response::Message::Leave(leave) => return self.told_to_leave(&leave),
-            // Quality and stream states are of no use to a recorder; tokens and pings are the
-            // signal client's own business.
+            // A recorder does not need quality and stream states. The signal client handles tokens and pings
+            // itself.
             _ => {}
         }
         Turn::Continue
@@ -343,7 +341,8 @@ impl Session {
         self.observer.participants(&infos).await;
     }
 
-    /// Asks for what is wanted of these participants' tracks; answers with them, and with those tracks only.
+    /// Subscribes to the wanted tracks of these participants; returns the participants with those tracks
+    /// only.
     async fn subscribe(&mut self, infos: Vec<proto::ParticipantInfo>) -> Vec<proto::ParticipantInfo> {
         let infos = self.subscription.keep_wanted(infos);
         if let Some(subscription) = self.subscription.ask(&infos) {
@@ -380,7 +379,7 @@ impl Session {
         }
     }
 
-    /// When something is to be done even if nothing happens; `polled` is when str0m wants to be called.
+    /// Returns when the loop must act even if no event comes. `polled` is when str0m is to be called.
     fn deadline(&self, polled: Instant) -> Instant {
         let path = self.connection.path.deadline(Instant::now());
         let others = [path, self.reconnect.deadline(), self.waits_for_absent];
@@ -388,7 +387,7 @@ impl Session {
     }
 }
 
-/// Waits for the end of the attempt that is under way; for ever, if none is.
+/// Waits for the end of the attempt that is under way; forever, if there is none.
 async fn attempt(attempt: &mut Option<Attempt>) -> Attempted {
     match attempt {
         Some(running) => {

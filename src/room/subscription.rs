@@ -1,7 +1,7 @@
-//! Which tracks the server is asked for where not all are wanted. Pure: participants in, what to ask for out.
+//! Which tracks the server is asked for if not all are wanted. Pure: participants in, subscriptions out.
 //!
-//! Contract: of a kind of track that is not wanted nothing is known to anybody else in this folder, and nothing of it
-//! is ever sent here.
+//! Contract: the rest of this folder never learns of a track of an unwanted kind, and the server never sends
+//! such a track.
 
 use std::collections::{HashMap, HashSet};
 
@@ -12,7 +12,7 @@ use crate::media::{Streams, TrackKind};
 
 pub struct Subscription {
     streams: Streams,
-    /// What the present session was asked for, by the publishers' identities.
+    /// The tracks that the present session was asked for, by the publishers' identities.
     asked: HashMap<String, HashSet<String>>,
 }
 
@@ -21,7 +21,7 @@ impl Subscription {
         Self { streams, asked: HashMap::new() }
     }
 
-    /// Whether the server is to send every track without being asked.
+    /// Returns whether the server is to send every track without being asked.
     pub fn auto(streams: Streams) -> AutoSubscribe {
         match streams {
             Streams::Both => AutoSubscribe::Yes,
@@ -29,7 +29,7 @@ impl Subscription {
         }
     }
 
-    /// Leaves out the tracks that are not wanted.
+    /// Removes the tracks that are not wanted.
     pub fn keep_wanted(&self, mut infos: Vec<ParticipantInfo>) -> Vec<ParticipantInfo> {
         for info in &mut infos {
             info.tracks.retain(|track| is_wanted(track, self.streams));
@@ -37,7 +37,8 @@ impl Subscription {
         infos
     }
 
-    /// What the server must be asked for now that these participants are as they are; they have wanted tracks only.
+    /// Returns the subscription that the server must be sent for these participants, who have wanted tracks
+    /// only.
     pub fn ask(&mut self, infos: &[ParticipantInfo]) -> Option<UpdateSubscription> {
         if Self::auto(self.streams) == AutoSubscribe::Yes {
             return None;
@@ -56,12 +57,12 @@ impl Subscription {
         (!track_sids.is_empty()).then(|| subscribe(track_sids))
     }
 
-    /// What a server that has lost sight of us is told.
+    /// Returns all present subscriptions, for a server that may have lost them.
     pub fn state(&self) -> UpdateSubscription {
         subscribe(self.asked.values().flatten().cloned().collect())
     }
 
-    /// A new session was asked for nothing.
+    /// Forgets the subscriptions: a new session has none.
     pub fn forget(&mut self) {
         self.asked.clear();
     }

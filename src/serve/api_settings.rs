@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use metrics_exporter_prometheus::PrometheusHandle;
 
-use super::recorder::ControlRecorder;
-use crate::api::{ApiKey, ApiKeys, ApiSettings, ApiState, ConsoleSettings, LivekitKey, Patience, RateLimit};
 use crate::config::{Config, KeyPair};
 use crate::control::Handle;
+use crate::front::{
+    ApiKey, ApiKeys, ApiSettings, ApiState, ConsoleSettings, LivekitKey, RateLimit, Timeouts,
+};
 use crate::storage::StorageConfig;
 use crate::webhook::Registry;
 
@@ -18,7 +19,7 @@ pub fn api_state(config: Config, handle: Handle, webhooks: Registry, metrics: Pr
     let livekit = LivekitKey { key: config.livekit.api_key, secret: config.livekit.api_secret };
     ApiState {
         livekit,
-        recorder: Arc::new(ControlRecorder(handle)),
+        recorder: Arc::new(handle),
         webhooks,
         metrics,
         settings: ApiSettings {
@@ -32,7 +33,7 @@ pub fn api_state(config: Config, handle: Handle, webhooks: Registry, metrics: Pr
             refuse_replays: config.api.refuse_replays,
             metrics_here: config.api.metrics_listen.is_none(),
             connections: usize::try_from(config.api.max_connections.get()).unwrap_or(usize::MAX),
-            patience: Patience::default(),
+            timeouts: Timeouts::default(),
             console,
         },
     }

@@ -1,7 +1,7 @@
-//! What is uploaded: bytes that lie somewhere and are read in small pieces, as often as somebody asks.
+//! What is uploaded: bytes that are kept elsewhere and are read in small pieces, as often as needed.
 //!
-//! Owns the one pass that makes the checksum. Does not know where the bytes lie. Contract: a body is never
-//! in memory as a whole, however large a part is; every piece is read where it may block.
+//! Owns the one pass that makes the checksum. Does not know where the bytes are. Contract: a body is never in
+//! memory as a whole, however large a part is. Every piece is read on a thread that may block.
 
 use std::io;
 use std::sync::Arc;
@@ -10,14 +10,15 @@ use bytes::Bytes;
 
 use super::checksum::{Checksum, Summing};
 
-/// How much is read at a time: enough for few system calls, and with a handful of bodies under way still nothing.
+/// How many bytes are read at a time: enough for few system calls, and little even for several bodies at
+/// once.
 pub(super) const PIECE: usize = 256 * 1024;
 
-/// Bytes at rest. What was read once reads the same again.
+/// Bytes that do not change: each read returns the same.
 pub trait Source: Send + Sync {
     fn size(&self) -> u64;
 
-    /// Fills `buf` from `offset` on; may block.
+    /// Fills `buf` from `offset` on. May block.
     fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()>;
 }
 
@@ -42,7 +43,7 @@ pub struct Body {
 }
 
 impl Body {
-    /// Reads all of it once.
+    /// Reads the source once, for its checksum.
     pub async fn new(source: Arc<dyn Source>) -> io::Result<Self> {
         let mut summing = Summing::default();
         let reading = Arc::clone(&source);
@@ -69,7 +70,7 @@ impl Body {
         self.checksum
     }
 
-    /// Reads the piece at `offset`, of [`PIECE`] bytes or what is left; may block.
+    /// Reads the piece at `offset`: [`PIECE`] bytes, or as many as are left. May block.
     pub(super) fn piece_at(&self, offset: u64) -> io::Result<Bytes> {
         let left = self.size().saturating_sub(offset);
         let mut piece = vec![0; usize::try_from(left).unwrap_or(PIECE).min(PIECE)];
@@ -77,7 +78,7 @@ impl Body {
         Ok(piece.into())
     }
 
-    /// Hands all of it on, in pieces; may block.
+    /// Passes all pieces to `take`. May block.
     pub(super) fn each_piece(&self, take: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
         each_piece(&*self.source, take)
     }
@@ -102,12 +103,12 @@ fn each_piece(source: &dyn Source, mut take: impl FnMut(&[u8]) -> io::Result<()>
     Ok(())
 }
 
-/// Runs file work where it may block.
+/// Runs file work on a thread that may block.
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
     let done = tokio::task::spawn_blocking(work).await;
-    // A panic goes on where the work was asked for; cancelled is what never ran, at shutdown.
+    // Resumes a panic in the caller. Work is cancelled only at shutdown, if it has not begun.
     done.unwrap_or_else(|failed| match failed.try_into_panic() {
         Ok(panic) => std::panic::resume_unwind(panic),
         Err(cancelled) => Err(io::Error::new(io::ErrorKind::Interrupted, cancelled)),

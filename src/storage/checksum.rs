@@ -1,19 +1,20 @@
-//! CRC-64/NVME, the checksum that can be joined: an object's is known from those of its parts. Pure.
+//! CRC-64/NVME, a checksum that can be combined: an object's follows from those of its parts. Pure.
 //!
-//! Contract: a [`Checksum`] belongs to so many bytes; `a.followed_by(b)` is that of both, one behind the other.
+//! Contract: a [`Checksum`] knows how many bytes it covers. `a.followed_by(b)` is the checksum of the bytes
+//! of `a` and then those of `b`.
 
 use crc_fast::{CrcAlgorithm, Digest, checksum_combine};
 
 const ALGORITHM: CrcAlgorithm = CrcAlgorithm::Crc64Nvme;
 
-/// The checksum of some bytes, with their number.
+/// The checksum and the number of some bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Checksum {
     crc64: u64,
     len: u64,
 }
 
-/// Bytes being summed up.
+/// A checksum while bytes are added.
 #[derive(Clone, Debug)]
 pub struct Summing(Digest);
 
@@ -32,7 +33,7 @@ impl Checksum {
         self.crc64
     }
 
-    /// Bytes that it is of.
+    /// Returns the number of bytes that it covers.
     pub fn size(self) -> u64 {
         self.len
     }
@@ -69,7 +70,7 @@ mod tests {
 
     #[test]
     fn it_is_the_checksum_of_the_nvme_specification() {
-        // Check value of CRC-64/NVME in the catalogue of parametrised CRC algorithms.
+        // The check value of CRC-64/NVME in the catalogue of parametrised CRC algorithms.
         assert_eq!(Checksum::of(b"123456789"), Checksum::new(0xae8b_1486_0a79_9888, 9));
     }
 

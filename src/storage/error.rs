@@ -1,4 +1,4 @@
-//! What can go wrong between a recording and its store, and whether trying again can help.
+//! The errors between a recording and its store, and whether trying again can help.
 //!
 //! Knows no store's own types. Contract: no message contains a secret.
 
@@ -8,10 +8,10 @@ use std::io;
 
 use super::key::ObjectKey;
 
-/// The fault underneath, with its own chain of sources.
+/// The underlying error, with its own chain of sources.
 pub type Cause = Box<dyn Error + Send + Sync>;
 
-/// What was being done when it went wrong; shown as "to <action>".
+/// The action that failed. Messages show it as "to `<action>`".
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     Reach { place: String },
@@ -46,11 +46,11 @@ pub enum StorageError {
     )]
     NoBucket { bucket: String, code: String, message: String },
 
-    /// It was there when the service started.
+    /// The bucket existed when the service started.
     #[error("cannot {action}: the bucket does not exist any more")]
     BucketGone { action: Action },
 
-    /// The store understood and said no because of who asked.
+    /// The store refuses this caller.
     #[error(
         "not allowed to {action} ({code}: {message}); check the access key, the secret key and their \
          permissions (s3:ListBucket, s3:GetObject, s3:PutObject, s3:AbortMultipartUpload, \
@@ -58,11 +58,11 @@ pub enum StorageError {
     )]
     Denied { action: Action, code: String, message: String },
 
-    /// Whatever is sent under this key: its length or its spelling is not allowed.
+    /// The store refuses every object with this key: its length or its spelling is not allowed.
     #[error("the store takes no object of the name {key} ({code})")]
     KeyRefused { key: ObjectKey, code: String },
 
-    /// The store understood and said no because of what was asked.
+    /// The store understood the request and refuses it.
     #[error("the store refused to {action} ({code}: {message})")]
     Rejected { action: Action, code: String, message: String },
 
@@ -70,7 +70,7 @@ pub enum StorageError {
     #[error("the store was not ready to {action} ({code}: {message})")]
     NotNow { action: Action, code: String, message: String },
 
-    /// No answer, or none that makes sense.
+    /// The store did not answer, or its answer makes no sense.
     #[error("the store did not answer to {action}")]
     Unavailable {
         action: Action,
@@ -88,7 +88,7 @@ pub enum StorageError {
 }
 
 impl StorageError {
-    /// Whether the same call may succeed later without anybody changing the configuration.
+    /// Returns whether the same call may succeed later without a change of the configuration.
     pub fn is_transient(&self) -> bool {
         match self {
             Self::NotNow { .. } | Self::Unavailable { .. } => true,
@@ -105,7 +105,7 @@ impl StorageError {
     }
 }
 
-/// A full disk counts: space comes back when other recordings are finished or removed.
+/// Counts a full disk as passing: space is freed when other recordings are finished or removed.
 fn is_transient_io(kind: io::ErrorKind) -> bool {
     matches!(
         kind,
@@ -119,7 +119,7 @@ fn is_transient_io(kind: io::ErrorKind) -> bool {
 }
 
 impl Action {
-    /// The object that it is about.
+    /// Returns the key of the object, if the action is about one.
     pub fn key(&self) -> Option<&ObjectKey> {
         match self {
             Self::Reach { .. } | Self::Create { .. } => None,

@@ -1,11 +1,11 @@
 //! Recordings in a local folder.
 //!
-//! Owns everything below its root. Parts wait in a hidden folder beside the object,
-//! `.{name}.parts/{upload id}/`, and are joined when the upload is complete. Contract: an object
-//! appears under its name whole, with its bytes and its name on the disk, or not at all.
+//! Owns everything below its root. Parts are kept in a hidden folder beside the object,
+//! `.{name}.parts/{upload id}/`, and are joined when the upload is complete. Contract: an object appears
+//! under its name whole, with its bytes and its name on the disk, or not at all.
 //!
-//! Joining copies, since what stands in front of the media is as long as the recording makes it: known only at
-//! the end. Where the file system can share blocks (btrfs, XFS) the copy costs nothing.
+//! Joining copies the parts: the head in front of the media has its length only at the end of the recording.
+//! Where the file system can share blocks (btrfs, XFS) the copy costs nothing.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -24,7 +24,7 @@ use super::trial::{self, Step, Tried};
 use super::upload::{HeldPart, HeldParts, Upload, random_mark};
 use super::{Found, Storage, UrlTerms};
 
-/// What `open(2)` is usually given: the process's umask decides who may read a recording.
+/// The usual mode for `open(2)`: the process's umask decides who may read a recording.
 const FILE_MODE: u32 = 0o666;
 
 /// A folder of recordings.
@@ -80,7 +80,7 @@ impl Storage for Folder {
         let action = Action::Create { place: self.place() };
         Box::pin(blocking(action, move || {
             fs::create_dir_all(&root)?;
-            // Only a write tells: permission bits say nothing of read-only mounts and quotas.
+            // Only writing shows this: permission bits say nothing of read-only mounts and quotas.
             new_file_in(&root)?.write_all(b"egressd")
         }))
     }
@@ -169,7 +169,7 @@ impl Storage for Folder {
         }))
     }
 
-    /// A file has no URL that somebody else could open.
+    /// Returns `None`: a file has no URL that others could open.
     fn presigned_get<'a>(
         &'a self,
         _key: &'a ObjectKey,
@@ -179,14 +179,14 @@ impl Storage for Folder {
     }
 }
 
-/// Parts of one object, each a file named by its number.
+/// The parts of one object. Each is a file that is named by its number.
 struct FolderUpload {
     key: ObjectKey,
     id: String,
     root: PathBuf,
     target: PathBuf,
     dir: PathBuf,
-    /// Sizes in bytes.
+    /// The sizes of the parts, in bytes.
     parts: Arc<Mutex<HeldParts<u64>>>,
 }
 
@@ -216,7 +216,7 @@ impl FolderUpload {
         let joined = blocking(action, move || {
             let mut joined = new_file_in(&dir)?;
             for part in files {
-                // Between files the kernel copies by itself, and where it can only shares the blocks.
+                // The kernel copies between files by itself, and shares the blocks where it can.
                 io::copy(&mut File::open(part)?, joined.as_file_mut())?;
             }
             if joined.as_file().metadata()?.len() != whole.size() {
@@ -236,7 +236,7 @@ impl FolderUpload {
         blocking(action, move || {
             fs::remove_dir_all(&dir)?;
             match fs::remove_dir(parent_of(&dir)) {
-                // Another upload of the same object keeps its parts there.
+                // Another upload of the same object keeps its parts in this folder.
                 Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(()),
                 removed => removed,
             }
@@ -255,7 +255,7 @@ impl Upload for FolderUpload {
         size.map(|size| HeldPart { size, crc64: None })
     }
 
-    /// A part that is there with the right size is whole: it was given its name when it was on the disk.
+    /// Keeps a part that exists with the right size: it got its name only after it was on the disk.
     fn put_part(&self, number: u32, body: Body) -> BoxFuture<'static, Result<(), StorageError>> {
         let (dir, path) = (self.dir.clone(), part_path(&self.dir, number));
         let (parts, size) = (Arc::clone(&self.parts), body.size());
@@ -296,7 +296,7 @@ fn part_path(dir: &Path, number: u32) -> PathBuf {
     dir.join(format!("{number:05}"))
 }
 
-/// The parts in an upload's folder with their sizes; `None` where there is no such folder.
+/// Returns the parts in an upload's folder with their sizes; `None` if there is no such folder.
 fn parts_in(dir: &Path) -> io::Result<Option<Vec<(u32, u64)>>> {
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
@@ -306,7 +306,7 @@ fn parts_in(dir: &Path) -> io::Result<Option<Vec<(u32, u64)>>> {
     let mut parts = Vec::new();
     for entry in entries {
         let entry = entry?;
-        // Anything else is a file that was being written when the process ended.
+        // Any other file was being written when the process ended.
         if let Some(number) = entry.file_name().to_str().and_then(|n| n.parse().ok()) {
             parts.push((number, entry.metadata()?.len()));
         }
@@ -314,7 +314,7 @@ fn parts_in(dir: &Path) -> io::Result<Option<Vec<(u32, u64)>>> {
     Ok(Some(parts))
 }
 
-/// Removes the folders of uploads, except this one; answers how many.
+/// Removes the folders of all uploads except `kept`; returns how many.
 fn remove_uploads(all: &Path, kept: Option<&str>) -> io::Result<usize> {
     let entries = match fs::read_dir(all) {
         Ok(entries) => entries,
@@ -335,7 +335,7 @@ fn remove_uploads(all: &Path, kept: Option<&str>) -> io::Result<usize> {
     Ok(removed)
 }
 
-/// Writes a body, and makes sure that what was read for it is what its checksum is of.
+/// Writes a body. Returns an error if the bytes do not match the body's checksum.
 fn write(body: &Body, file: &mut impl Write) -> io::Result<()> {
     let mut summing = Summing::default();
     body.each_piece(|piece| {
@@ -349,11 +349,11 @@ fn write(body: &Body, file: &mut impl Write) -> io::Result<()> {
 }
 
 fn locked<T>(parts: &Mutex<HeldParts<u64>>, work: impl FnOnce(&mut HeldParts<u64>) -> T) -> T {
-    // Nothing here panics half-way through a change.
+    // The lock is usable after a panic: no panic happens in the middle of a change.
     work(&mut parts.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// A hidden file that is gone again unless it is given a name.
+/// Makes a hidden file, which is removed again unless it is given a name.
 fn new_file_in(dir: &Path) -> io::Result<NamedTempFile> {
     use std::os::unix::fs::PermissionsExt;
     tempfile::Builder::new()
@@ -362,12 +362,12 @@ fn new_file_in(dir: &Path) -> io::Result<NamedTempFile> {
         .tempfile_in(dir)
 }
 
-/// Gives a whole file its name, durably, unless the name is taken.
+/// Gives a complete file its name, durably, unless the name is taken.
 fn publish(file: NamedTempFile, target: &Path, root: &Path) -> io::Result<()> {
     let (file, path): (File, TempPath) = file.into_parts();
     file.sync_all()?;
     path.persist_noclobber(target).map_err(|failed| failed.error)?;
-    // The folders in between may be new as well.
+    // The folders between the root and the file may be new as well.
     for dir in parent_of(target).ancestors() {
         sync_dir(dir)?;
         if dir == root {
@@ -394,7 +394,7 @@ fn taken_or(error: StorageError, key: &ObjectKey) -> StorageError {
     }
 }
 
-/// Runs file work where it may block.
+/// Runs file work on a thread that may block.
 async fn blocking<T: Send + 'static>(
     action: Action,
     work: impl FnOnce() -> io::Result<T> + Send + 'static,

@@ -1,6 +1,6 @@
 //! The key of an object, valid by construction. Pure.
 //!
-//! Contract: joined to a folder's path, a key names something inside that folder.
+//! Contract: joined to a folder's path, a key names a path inside this folder.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,7 +9,7 @@ use std::str::FromStr;
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ObjectKey(String);
 
-/// Why a string cannot be an object's key.
+/// Why a string is not a valid key.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidKey {
     #[error("an object key must have 1 to {max} bytes, this one has {len}", max = ObjectKey::MAX_BYTES)]
@@ -23,14 +23,14 @@ pub enum InvalidKey {
 }
 
 impl ObjectKey {
-    /// The longest key that S3 takes.
+    /// The longest key that S3 allows.
     pub const MAX_BYTES: usize = 1024;
 
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The part behind the last slash.
+    /// Returns the segment after the last slash.
     pub fn name(&self) -> &str {
         self.0.rsplit('/').next().unwrap_or(&self.0)
     }

@@ -1,8 +1,8 @@
 //! Where finished recordings are kept: an S3 bucket or a local folder, behind one trait.
 //!
-//! Owns object keys, the upload in parts while a recording runs, and what its faults mean to the
-//! caller. Does not own the spool or the layout of the file: it is given bytes. Contract: an object
-//! appears under its key whole or not at all, and none that exists is ever overwritten.
+//! Owns object keys, uploads in parts while a recording runs, and the errors of stores. Does not own the
+//! spool or the layout of the file: it gets bytes. Contract: an object appears under its key whole or not at
+//! all, and an existing object is never overwritten.
 
 mod body;
 mod checksum;
@@ -32,25 +32,25 @@ pub use s3::{DEFAULT_REGION, S3, S3Config};
 pub use trial::{Step, Tried};
 pub use upload::{HeldPart, Upload};
 
-/// What every object is: the recorder writes nothing but MP4.
+/// The media type of every object: the recorder writes only MP4.
 const CONTENT_TYPE: &str = "video/mp4";
 
-/// Which of the stores to use, and how to reach it.
+/// Which kind of store to use, and how to reach it.
 #[derive(Clone, Debug)]
 pub enum StorageConfig {
     S3(S3Config),
     Folder { root: PathBuf },
 }
 
-/// What a URL of an object is good for.
+/// How long a URL is valid, and what it is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UrlTerms {
-    /// From now; at most 7 days.
+    /// Counted from now; at most 7 days.
     pub valid_for: Duration,
     pub reading: Reading,
 }
 
-/// What a browser does that opens a URL.
+/// What a browser does when it opens a URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reading {
     /// It plays the file.
@@ -59,47 +59,48 @@ pub enum Reading {
     Save,
 }
 
-/// An object that is there.
+/// What the store says about an existing object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Found {
     pub size: u64,
-    /// Its CRC-64/NVME, where the store keeps one.
+    /// The object's CRC-64/NVME, if the store keeps one.
     pub crc64: Option<u64>,
 }
 
 impl Found {
-    /// Whether these are the bytes, as far as the store can tell.
+    /// Returns whether the object has these bytes, as far as the store can tell.
     pub fn is(&self, expected: Checksum) -> bool {
         self.size == expected.size() && self.crc64.is_none_or(|crc64| crc64 == expected.crc64())
     }
 }
 
-/// A store of whole objects. One is shared by all recordings.
+/// A store of whole objects. All recordings share one instance.
 pub trait Storage: Send + Sync {
-    /// Where recordings go, in words for the log and for `egressd check`.
+    /// Names the store, for the log and for `egressd check`.
     fn describe(&self) -> String;
 
-    /// How it wants objects to be cut into parts.
+    /// How the store wants objects to be cut into parts.
     fn cutting(&self) -> Cutting;
 
-    /// Makes sure that objects can be stored: the bucket or folder exists, or is created.
+    /// Makes sure that objects can be stored: the bucket or folder exists or is created.
     fn ensure_ready(&self) -> BoxFuture<'_, Result<(), StorageError>>;
 
-    /// Tries everything that a recording needs of it, with an object of its own that is removed again. Creates no bucket.
+    /// Tries everything that a recording needs of the store, with an object of its own that is removed again.
+    /// Creates no bucket.
     fn try_out(&self) -> BoxFuture<'_, Vec<Tried>>;
 
     /// Begins an upload in parts. Nothing is visible under `key` until it is completed.
     fn begin<'a>(&'a self, key: &'a ObjectKey) -> BoxFuture<'a, Result<Arc<dyn Upload>, StorageError>>;
 
-    /// Takes up an upload that was begun earlier, by this process or by one before it, with the
-    /// parts that the store already holds. `upload_id` is what [`Upload::id`] gave.
+    /// Resumes an upload that this process or an earlier one began, with the parts that the store already
+    /// holds. `upload_id` is a value of [`Upload::id`].
     fn resume<'a>(
         &'a self,
         key: &'a ObjectKey,
         upload_id: &'a str,
     ) -> BoxFuture<'a, Result<Arc<dyn Upload>, StorageError>>;
 
-    /// Removes the unfinished uploads of exactly this key, except the one with the id `but`; answers how many.
+    /// Removes the unfinished uploads of exactly this key, except the one with the id `but`; returns how many.
     fn abort_all<'a>(
         &'a self,
         key: &'a ObjectKey,
@@ -109,11 +110,11 @@ pub trait Storage: Send + Sync {
     /// Stores a whole object in one step.
     fn put<'a>(&'a self, key: &'a ObjectKey, body: Body) -> BoxFuture<'a, Result<(), StorageError>>;
 
-    /// What the store itself says of the object; `None` where there is none.
+    /// Asks the store for the object; returns `None` if it does not exist.
     fn find<'a>(&'a self, key: &'a ObjectKey) -> BoxFuture<'a, Result<Option<Found>, StorageError>>;
 
-    /// A URL from which anybody can read the object; `None` where the store has no such thing. Whether the object exists
-    /// is not looked at.
+    /// Returns a URL from which anybody can read the object; `None` if the store has no URLs. Does not check
+    /// whether the object exists.
     fn presigned_get<'a>(
         &'a self,
         key: &'a ObjectKey,
@@ -121,7 +122,7 @@ pub trait Storage: Send + Sync {
     ) -> BoxFuture<'a, Result<Option<String>, StorageError>>;
 }
 
-/// The store that the configuration names. Does no I/O: see [`Storage::ensure_ready`].
+/// Opens the store that the configuration names. Does no I/O: see [`Storage::ensure_ready`].
 pub fn open(config: &StorageConfig) -> Arc<dyn Storage> {
     match config {
         StorageConfig::S3(config) => Arc::new(S3::new(config)),

@@ -1,13 +1,14 @@
 //! Decides which bytes of a growing recording form which part of its multipart upload. Pure.
 //!
-//! The object is `head ++ media`. The media grows while the recording runs; the head (everything in
-//! front of the media in the file) is known only at the end, yet belongs into part 1, and S3 takes no
-//! part but the last that is smaller than [`MIN_PART_SIZE`]. So the first [`KEPT_BACK`] media bytes
-//! wait for the head, and parts 2, 3, 4 ... are cut from what follows as soon as it is there.
+//! The object is `head ++ media`. The media grows while the recording runs. The head (everything in front of
+//! the media in the file) is known only at the end, yet it belongs into part 1, and S3 accepts no part
+//! smaller than [`MIN_PART_SIZE`] except the last. So the first `KEPT_BACK` media bytes wait for the head,
+//! and parts 2, 3, 4 ... are cut from the media after them as soon as it is there.
 //!
-//! Contract: parts joined by number are `head ++ media`, with no byte twice and none missing; every
-//! part but the last has at least [`MIN_PART_SIZE`] bytes, or exactly as many as the store insists on. The cuts depend only on how much media
-//! there is, never on how it arrived, so a second planner after a crash cuts the same parts.
+//! Contract: parts joined by number are `head ++ media`, with no byte twice and none missing. Every part but
+//! the last has at least [`MIN_PART_SIZE`] bytes, or exactly as many as the store insists on. The cuts depend
+//! only on how much media there is, never on how it arrived, so a second planner after a crash cuts the same
+//! parts.
 
 use std::ops::Range;
 
@@ -22,23 +23,23 @@ const MIB: u64 = 1024 * 1024;
 /// The first part that is cut from the media while it grows.
 const FIRST_CUT: u32 = 2;
 /// How fast growing parts grow: part `n` has 5 MiB and `17 n²` bytes, so that 10,000 parts hold S3's largest
-/// object, 5 TiB. An hour at 3 Mbit/s ends at parts of 6 MB, a day at 50 MB: small enough to be
-/// held in memory, and to leave little to upload after the end.
+/// object, 5 TiB. After an hour at 3 Mbit/s parts have 6 MB, after a day 50 MB: few enough to be held in
+/// memory, and to leave little to upload after the end.
 const GROWTH: u64 = 17;
 
 /// How a store wants an object to be cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Cutting {
-    /// Small parts first, larger ones the longer it lasts: most stores.
+    /// Parts begin small and grow with their number: most stores.
     #[default]
     Growing,
-    /// Every part but the last has `part` bytes (Cloudflare R2). Part 1 has room for a head of `head` bytes, and is
-    /// filled up where the head is shorter.
+    /// Every part but the last has `part` bytes (Cloudflare R2). Part 1 has room for a head of `head` bytes.
+    /// A shorter head is filled up.
     Equal { part: u64, head: u64 },
 }
 
 impl Cutting {
-    /// Media bytes that wait for the head: with them part 1 is as large as it must be.
+    /// Returns how many media bytes wait for the head. With them part 1 has its required size.
     pub fn kept_back(self) -> u64 {
         match self {
             Self::Growing => KEPT_BACK,
@@ -53,7 +54,7 @@ impl Cutting {
         }
     }
 
-    /// How long the head has to be made, if that matters.
+    /// Returns the length that the head must have; `None` if any length will do.
     pub fn head_len(self) -> Option<u64> {
         match self {
             Self::Growing => None,
@@ -63,22 +64,22 @@ impl Cutting {
 }
 
 /// A range of the media (not of the spool, nor of the object), in bytes.
-pub type MediaRange = Range<u64>;
+pub type SpoolRange = Range<u64>;
 
 /// A part that consists of media alone and is ready to be uploaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlannedPart {
     pub number: u32,
-    pub media: MediaRange,
+    pub media: SpoolRange,
 }
 
-/// What is left to upload when the media is complete and the head is known.
+/// The parts that are left to upload when the media is complete and the head is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FinalParts {
-    /// No part was cut: the whole object, head and all this media, is small enough for a single PUT.
-    SinglePut { media: MediaRange },
-    /// Part 1 is the head and this media. What was not cut yet is the last part, if anything is.
-    Multipart { last: Option<PlannedPart>, first_media: MediaRange },
+    /// No part was cut: the whole object, with its head and this media, is small enough for a single PUT.
+    SinglePut { media: SpoolRange },
+    /// Part 1 is the head and this media. `last` is the media that is not cut yet, if there is any.
+    Multipart { last: Option<PlannedPart>, first_media: SpoolRange },
 }
 
 /// Follows the growing media and cuts it into parts.
@@ -87,7 +88,7 @@ pub struct PartPlanner {
     cutting: Cutting,
     /// Media bytes that are known to be final.
     available: u64,
-    /// Media bytes before this one are kept back or in a part already.
+    /// Media bytes before this one are kept back or belong to a part already.
     cut: u64,
     /// Number of the next part to be cut.
     next: u32,
@@ -98,13 +99,13 @@ impl PartPlanner {
         Self { cutting, available: 0, cut: cutting.kept_back(), next: FIRST_CUT }
     }
 
-    /// `len` further bytes of media are final: the parts that became whole by them, in order.
+    /// Adds `len` final media bytes; returns the parts that are complete now, in order.
     pub fn add(&mut self, len: u64) -> Vec<PlannedPart> {
         self.available += len;
         std::iter::from_fn(|| self.cut_next()).collect()
     }
 
-    /// The media is complete.
+    /// Returns the parts that are left when the media is complete.
     pub fn finish(self) -> FinalParts {
         if self.next == FIRST_CUT {
             return FinalParts::SinglePut { media: 0..self.available };
@@ -116,7 +117,8 @@ impl PartPlanner {
 
     fn cut_next(&mut self) -> Option<PlannedPart> {
         let end = self.cut + self.cutting.part_size(self.next);
-        // The last number stays free for the rest. It is reached past 5 TiB, which no object exceeds.
+        // The last number stays free for the remaining media. It is reached beyond 5 TiB, which no object
+        // exceeds.
         if end > self.available || self.next == MAX_PARTS {
             return None;
         }
@@ -142,14 +144,14 @@ mod tests {
     /// S3's greatest size of a part.
     const MAX_PART_SIZE: u64 = 5 * GIB;
 
-    /// The parts cut while the media arrived in these chunks, and what was left at the end.
+    /// Returns the parts that are cut while the media arrives in these chunks, and the final parts.
     fn plan(chunks: &[u64]) -> (Vec<PlannedPart>, FinalParts) {
         let mut planner = PartPlanner::new(Cutting::Growing);
         let cut = chunks.iter().flat_map(|&len| planner.add(len)).collect();
         (cut, planner.finish())
     }
 
-    fn one(number: u32, media: MediaRange) -> PlannedPart {
+    fn one(number: u32, media: SpoolRange) -> PlannedPart {
         PlannedPart { number, media }
     }
 

@@ -1,10 +1,9 @@
-//! Recordings in a bucket of S3, MinIO or another store that speaks the same API.
+//! Recordings in a bucket of S3, MinIO or another store with the same API.
 //!
-//! Owns every AWS type: none leaves this file and its folder. Retries within a call are the SDK's;
-//! what it gives up on becomes a [`StorageError`] (`s3/fault.rs`). Contract: an object that exists is
-//! never overwritten, and an answer that got lost is not mistaken for somebody else's object: every
-//! object carries a mark of its own upload, by which it is recognised. What arrives is verified by the store
-//! (`s3/sending.rs`).
+//! Owns every AWS type: none leaves this file and its folder. The SDK retries within a call; a call that it
+//! gives up becomes a [`StorageError`] (`s3/fault.rs`). Contract: an existing object is never overwritten,
+//! and our own object is recognised when the answer that confirmed it was lost: every object carries a mark
+//! of its own upload. The store verifies the bytes that it receives (`s3/sending.rs`).
 
 mod fault;
 mod listing;
@@ -37,22 +36,22 @@ use super::trial::Tried;
 use super::upload::{Upload, random_mark};
 use super::{CONTENT_TYPE, Found, Reading, Storage, UrlTerms};
 
-/// S3's region for those who have none, and the only one that must not be named in CreateBucket.
+/// S3's region if none is configured, and the only region that must not be named in CreateBucket.
 pub const DEFAULT_REGION: &str = "us-east-1";
 
-/// A TCP connection that takes longer is not coming: the first retry is worth more.
+/// A TCP connection that takes longer will not be made: it is better to retry early.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// One attempt of a call that carries no recording.
+/// The limit for one attempt of a call that carries no recording.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(30);
-/// The slowest link that a recording is uploaded over, about 1 Mbit/s: what is slower than a
-/// recording grows would never finish anyway. A body gets its time on top of `ATTEMPT_TIMEOUT`.
+/// The slowest link that a recording is uploaded over, about 1 Mbit/s. A link that is slower than the
+/// recording grows would never finish the upload. A body gets its time on top of `ATTEMPT_TIMEOUT`.
 const SLOWEST_LINK_BYTES_PER_SECOND: u64 = 128 * 1024;
-/// Of a call that carries no recording: enough for a connection that broke. What lasts longer is for the caller,
-/// who still has the spool, and tells that there is trouble.
+/// How often a call without a recording is attempted: enough for a connection that broke. The caller handles
+/// longer troubles: it still has the spool, and it reports them.
 const ATTEMPTS: u32 = 3;
 const FIRST_RETRY_DELAY: Duration = Duration::from_millis(300);
 const LONGEST_RETRY_DELAY: Duration = Duration::from_secs(2);
-/// User metadata (`x-amz-meta-...`) by which an object tells which upload it came from.
+/// User metadata (`x-amz-meta-...`) that names the upload that made the object.
 const MARK: &str = "egressd-upload";
 
 /// How to reach a bucket.
@@ -76,20 +75,20 @@ pub struct S3 {
     region: String,
     bucket: String,
     cutting: Cutting,
-    patience: Patience,
-    /// How this store verifies what arrives, once it has said so.
+    timeouts: Timeouts,
+    /// How this store verifies the bytes it receives; known after its first answer.
     integrity: Arc<OnceLock<Integrity>>,
 }
 
 /// How long a call that carries a body may take.
 #[derive(Clone, Copy, Debug)]
-struct Patience {
+struct Timeouts {
     attempt: Duration,
-    /// Bytes a second.
+    /// In bytes a second.
     slowest_link: u64,
 }
 
-/// Whose object is under a key.
+/// Whose object has this key.
 enum Occupant {
     Nobody,
     This,
@@ -104,14 +103,15 @@ impl S3 {
             region: config.region.clone(),
             bucket: config.bucket.clone(),
             cutting: config.cutting,
-            patience: Patience { attempt: ATTEMPT_TIMEOUT, slowest_link: SLOWEST_LINK_BYTES_PER_SECOND },
+            timeouts: Timeouts { attempt: ATTEMPT_TIMEOUT, slowest_link: SLOWEST_LINK_BYTES_PER_SECOND },
             integrity: Arc::default(),
         }
     }
 
-    /// Settings of a call that carries so many bytes. Trying it again is the caller's, who knows what else there is.
+    /// Returns the settings of a call that carries `len` bytes. It is not retried here: the caller decides
+    /// that.
     fn limits_for(&self, len: u64) -> aws_sdk_s3::config::Builder {
-        let Patience { attempt, slowest_link } = self.patience;
+        let Timeouts { attempt, slowest_link } = self.timeouts;
         let for_the_body = Duration::from_secs(len / slowest_link);
         let timeouts = TimeoutConfig::builder()
             .connect_timeout(CONNECT_TIMEOUT)
@@ -141,17 +141,17 @@ impl S3 {
         .await
     }
 
-    /// A store that gives up soon: for tests with connections that hang.
+    /// A store with short time limits, for tests with connections that hang.
     #[cfg(test)]
     pub fn impatient(config: &S3Config) -> Self {
         let attempt = Duration::from_secs(2);
         let timeouts = TimeoutConfig::builder().operation_attempt_timeout(attempt).build();
         let client = Client::from_conf(sdk_config(config).to_builder().timeout_config(timeouts).build());
-        Self { client, patience: Patience { attempt, slowest_link: u64::MAX }, ..Self::new(config) }
+        Self { client, timeouts: Timeouts { attempt, slowest_link: u64::MAX }, ..Self::new(config) }
     }
 
-    /// Whether the bucket is there for us. Not HeadBucket: the answer to HEAD has no body, so it could not say what is
-    /// wrong.
+    /// Checks that the bucket exists and may be read. Does not use HeadBucket: the answer to a HEAD has no
+    /// body, so it cannot say what is wrong.
     async fn list_one(&self) -> Result<(), StorageError> {
         let request = self.client.list_objects_v2().bucket(&self.bucket);
         let answer = request.max_keys(1).send().await;
@@ -171,7 +171,7 @@ impl S3 {
                 tracing::info!(bucket = self.bucket, "created the bucket");
                 Ok(())
             }
-            // Two services started at the same moment.
+            // Two services were started at the same moment.
             Err(fault) if fault.has_code("BucketAlreadyOwnedByYou") => Ok(()),
             Err(fault) => Err(fault.no_bucket(&self.bucket)),
         }
@@ -193,9 +193,9 @@ impl S3 {
         }
     }
 
-    /// Lets `send` create the object under `key`, unless there is one. `send` is given the value of
-    /// the `If-None-Match` header. The object is looked for beforehand as well, since there are stores
-    /// that ignore the header or refuse it.
+    /// Lets `send` create the object under `key`, unless the key is taken. `send` gets the value of the
+    /// `If-None-Match` header. The object is also looked up before, since some stores ignore or refuse that
+    /// header.
     async fn create_object<'a>(
         &'a self,
         target: Target<'a>,
@@ -214,7 +214,7 @@ impl S3 {
         }
         match sent {
             Ok(()) => Ok(()),
-            // The first attempt may have succeeded and only its answer been lost.
+            // The first attempt may have succeeded and only its answer was lost.
             Err(fault) if fault.is_precondition_failed() || fault.is_unknown_upload() => {
                 match self.occupant(key, mark).await? {
                     Occupant::This => Ok(()),
@@ -227,14 +227,14 @@ impl S3 {
     }
 }
 
-/// Headers by which the store verifies an object.
+/// Headers that allow the store to verify an object.
 #[derive(Clone)]
 struct Proof {
     crc64: Option<String>,
     md5: Option<String>,
 }
 
-/// What an object is created for.
+/// The object that is created, and the action for its errors.
 struct Target<'a> {
     key: &'a ObjectKey,
     mark: &'a str,
@@ -301,7 +301,7 @@ impl Storage for S3 {
                 .map_err(|source| StorageError::File { action: Action::Put { key: key.clone() }, source })?;
             let by_md5 = Proof { crc64: None, md5: Some(md5.header()) };
             if known.is_none() {
-                // A store that overlooks the one verifies the other.
+                // A store that ignores one of the checksums verifies the other.
                 match self.put_verified_by(key, &body, Proof { crc64, ..by_md5.clone() }).await {
                     Err(StorageError::Rejected { code, .. }) => {
                         tracing::info!(code, "the store does not know CRC-64/NVME, Content-MD5 is left");
@@ -315,7 +315,7 @@ impl Storage for S3 {
 
     fn find<'a>(&'a self, key: &'a ObjectKey) -> BoxFuture<'a, Result<Option<Found>, StorageError>> {
         Box::pin(async move {
-            // A store that does not know checksums may refuse the question.
+            // A store that does not know checksums may refuse a request that asks for them.
             let mode = (self.integrity.get() == Some(&Integrity::Crc64)).then_some(ChecksumMode::Enabled);
             let request = self.client.head_object().bucket(&self.bucket);
             let answer = request.key(key.as_str()).set_checksum_mode(mode).send().await;
@@ -340,7 +340,7 @@ impl Storage for S3 {
             let action = Action::Presign { key: key.clone() };
             let signing = PresigningConfig::expires_in(valid_for)
                 .map_err(|error| Fault::not_sent(&error).during(action.clone()))?;
-            // Without a name of its own a browser takes the last part of the URL's path.
+            // Without a file name a browser takes the last part of the URL's path.
             let disposition = match reading {
                 Reading::Play => None,
                 Reading::Save => Some("attachment".to_owned()),
@@ -367,12 +367,12 @@ fn sdk_config(config: &S3Config) -> aws_sdk_s3::Config {
         .endpoint_url(&config.endpoint)
         .region(Region::new(config.region.clone()))
         .credentials_provider(credentials)
-        // MinIO has no host name for each bucket; S3 and the others take both forms.
+        // MinIO has no host name for each bucket. S3 and the others accept both forms.
         .force_path_style(true)
         .retry_config(retries)
         .timeout_config(timeouts.build())
-        // The SDK's own CRC trailers are unknown to R2 and to MinIO's older releases, and cannot be joined to that of
-        // the object. Ours go in a header.
+        // R2 and older releases of MinIO do not know the CRC trailers that the SDK would add, and these
+        // cannot be combined to the object's checksum. We send ours in a header.
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
         .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
         .build()

@@ -1,6 +1,7 @@
-//! What a store is tried out with before anybody relies on it, and what came of it. Pure data; each store has its own way.
+//! The steps with which a store is tried before anybody relies on it, and their results. Pure data; each
+//! store carries them out in its own way.
 //!
-//! Contract: a trial touches objects of its own only, and what it could not remove again it says.
+//! Contract: a trial touches only objects of its own. If it cannot remove them again, it says so.
 
 use bytes::Bytes;
 use rand::Rng;
@@ -16,15 +17,15 @@ pub enum Step {
     Reach,
     /// A small object is stored.
     Write,
-    /// And read back.
+    /// The object is read back.
     Read,
-    /// An upload in parts is begun, found again and given up.
+    /// An upload in parts is begun, resumed and aborted.
     Parts,
-    /// The small object is removed. Recordings do without.
+    /// The small object is removed. Recordings do not need this.
     Remove,
 }
 
-/// One step of a trial. What needs an earlier one that failed is not tried.
+/// The result of one step. A step that needs an earlier one that failed is not tried.
 #[derive(Debug)]
 pub struct Tried {
     pub step: Step,
@@ -41,11 +42,11 @@ impl Tried {
     }
 }
 
-/// What the small object holds.
+/// The content of the small object.
 pub(super) const TEXT: Bytes =
     Bytes::from_static(b"egressd tried whether it can write here; this may be removed\n");
 
-/// Nobody else's key.
+/// Returns a key that nobody else uses.
 pub(super) fn key() -> ObjectKey {
     const LEN: usize = 12;
     let mark: String = rand::rng().sample_iter(&Alphanumeric).take(LEN).map(char::from).collect();

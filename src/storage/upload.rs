@@ -15,40 +15,41 @@ use super::checksum::Checksum;
 use super::error::StorageError;
 use super::key::ObjectKey;
 
-/// An object being uploaded in parts, which may arrive in any order and several at once.
+/// An object that is uploaded in parts, which may arrive in any order and several at once.
 ///
-/// Shared by those who send parts of it. Dropped without [`complete`](Upload::complete) or [`abort`](Upload::abort), its parts stay in
-/// the store, so that [`Storage::resume`](super::Storage::resume) can take it up after a crash.
+/// All who send parts of it share it. If it is dropped without [`complete`](Upload::complete) or
+/// [`abort`](Upload::abort), its parts stay in the store, so that [`Storage::resume`](super::Storage::resume)
+/// can resume it after a crash.
 pub trait Upload: Send + Sync {
-    /// What `resume` needs besides the key. Opaque; fit to be kept in a database or a log.
+    /// What `resume` needs besides the key. Opaque; may be kept in a database or a log.
     fn id(&self) -> &str;
 
-    /// The part that the store holds under this number.
+    /// Returns the part that the store holds under this number.
     fn held(&self, number: u32) -> Option<HeldPart>;
 
-    /// Uploads part `number` (from 1), unless the store says that it holds these very bytes. Other ones that are
-    /// there are replaced. Every part but the last must have at least [`MIN_PART_SIZE`](super::MIN_PART_SIZE) bytes.
-    /// The future may outlive the upload.
+    /// Uploads part `number` (from 1), unless the store says that it holds exactly these bytes. A part with
+    /// other bytes is replaced. Every part but the last must have at least
+    /// [`MIN_PART_SIZE`](super::MIN_PART_SIZE) bytes. The future may outlive the upload.
     fn put_part(&self, number: u32, body: Body) -> BoxFuture<'static, Result<(), StorageError>>;
 
-    /// Joins parts 1, 2, 3 ... to the object, which must then have this checksum.
+    /// Joins parts 1, 2, 3 ... into the object, which must then have this checksum.
     ///
-    /// After an error the upload is left as it is: it can be resumed, or aborted.
+    /// After an error the upload stays as it is: it can be resumed or aborted.
     fn complete(self: Arc<Self>, whole: Checksum) -> BoxFuture<'static, Result<(), StorageError>>;
 
     /// Removes the parts from the store.
     fn abort(self: Arc<Self>) -> BoxFuture<'static, Result<(), StorageError>>;
 }
 
-/// What the store itself says of a part.
+/// What the store says about a part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HeldPart {
     pub size: u64,
-    /// Its CRC-64/NVME, where the store keeps one.
+    /// The part's CRC-64/NVME, if the store keeps one.
     pub crc64: Option<u64>,
 }
 
-/// The parts that the store holds, each with what the store wants to know of it later.
+/// The parts that the store holds, each with what the store needs to know of it later.
 #[derive(Debug)]
 pub(super) struct HeldParts<T>(BTreeMap<u32, T>);
 
@@ -65,7 +66,8 @@ impl<T> HeldParts<T> {
         self.0.get(&number)
     }
 
-    /// All parts in order, if none is missing. S3 itself would join parts 1 and 3 without a word.
+    /// Returns all parts in order, or an error if one is missing. S3 itself would join parts 1 and 3 without
+    /// an error.
     pub fn whole(&self, key: &ObjectKey) -> Result<Vec<(u32, &T)>, StorageError> {
         let last = self.0.keys().next_back().copied().unwrap_or(1);
         let missing = (1..=last).find(|number| !self.0.contains_key(number));
@@ -76,7 +78,7 @@ impl<T> HeldParts<T> {
     }
 }
 
-/// Letters and digits that no other upload has.
+/// Returns letters and digits that no other upload has.
 pub(super) fn random_mark() -> String {
     const LEN: usize = 16;
     let random = rand::rng().sample_iter(&Alphanumeric).take(LEN);

@@ -37,8 +37,10 @@ pub use destination::Destination;
 pub use error::StoreError;
 pub use listing::{Position, RecordingPage, RecordingQuery};
 pub use phase::{Phase, Phases};
-pub use recordings::{EndResult, Ending, Inserted, NewRecording, News, Outcome, RecordingRow, SavedFile};
-pub use uploads::{Place, UploadRow};
+pub use recordings::{
+    EndResult, Ending, Inserted, NewRecording, Outcome, RecordingRow, SavedFile, StatusUpdate,
+};
+pub use uploads::{Location, UploadRow};
 pub use webhooks::{ForgottenWebhook, UnknownSource, WebhookRow, WebhookSource, WebhookUpdate};
 
 /// A handle to the database; clones share the connection.
@@ -90,7 +92,7 @@ impl Store {
         self.transact(what, TransactionBehavior::Immediate, work).await
     }
 
-    /// A write that is about one row; answers whether there was that row.
+    /// A write that is about one row; returns whether there was that row.
     async fn changes_one<F>(&self, what: &'static str, work: F) -> Result<bool, StoreError>
     where
         F: FnOnce(&Transaction<'_>) -> rusqlite::Result<usize> + Send + 'static,
@@ -121,6 +123,20 @@ impl Store {
             Ok(result) => result.map_err(|source| StoreError::Query { what, source }),
             Err(source) => Err(StoreError::Aborted { what, source }),
         }
+    }
+}
+
+#[cfg(test)]
+impl Store {
+    /// Nobody but the other can write until it is dropped, and this store's writes fail at once.
+    pub fn locked_from_outside(&self, path: &Path) -> impl Send + use<> {
+        let ours = self.connection.lock().unwrap();
+        ours.busy_timeout(std::time::Duration::from_millis(20)).unwrap();
+        let other = Connection::open(path).unwrap();
+        other.busy_timeout(std::time::Duration::from_secs(5)).unwrap();
+        drop(ours);
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        other
     }
 }
 

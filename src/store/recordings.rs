@@ -47,7 +47,7 @@ pub struct RecordingRow {
     pub zero: Option<Timestamp>,
     pub first_media_at: Option<Timestamp>,
     /// JSON of how it is to end once its file is stored; `None` while it takes in media.
-    pub verdict: Option<String>,
+    pub end_status: Option<String>,
     pub ended_at: Option<Timestamp>,
     /// What lies in the bucket, once the recording has ended.
     pub saved: Option<SavedFile>,
@@ -56,7 +56,7 @@ pub struct RecordingRow {
 
 /// What is told together with a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct News {
+pub struct StatusUpdate {
     pub event: OutboxEvent,
     pub at: Timestamp,
 }
@@ -104,17 +104,17 @@ impl Store {
     }
 
     /// Moves a recording that has not ended to another phase that is not an end, and tells of it if it was in another.
-    /// Answers whether there was one.
+    /// Returns whether there was one.
     pub async fn set_phase(
         &self,
         id: &EgressId,
         phase: Phase,
-        news: Option<News>,
+        update: Option<StatusUpdate>,
     ) -> Result<bool, StoreError> {
         let id = id.clone();
         let changed = self
             .changes_one("set_phase", move |tx| {
-                tell_of_phase(tx, &id, phase, news.as_ref())?;
+                tell_of_phase(tx, &id, phase, update.as_ref())?;
                 tx.execute(
                     "UPDATE recordings SET phase = ?2 WHERE egress_id = ?1 AND ended_at IS NULL",
                     params![id.as_str(), phase.as_str()],
@@ -126,20 +126,20 @@ impl Store {
     }
 
     /// Notes that a recording takes in no more media, and how it is to end, and tells of the phase if it was in another.
-    /// Answers whether it had not ended.
+    /// Returns whether it had not ended.
     pub async fn set_verdict(
         &self,
         id: &EgressId,
-        verdict: String,
-        news: Option<News>,
+        end_status: String,
+        update: Option<StatusUpdate>,
     ) -> Result<bool, StoreError> {
         let id = id.clone();
         let changed = self
             .changes_one("set_verdict", move |tx| {
-                tell_of_phase(tx, &id, Phase::Uploading, news.as_ref())?;
+                tell_of_phase(tx, &id, Phase::Uploading, update.as_ref())?;
                 tx.execute(
                     "UPDATE recordings SET phase = ?2, verdict = ?3 WHERE egress_id = ?1 AND ended_at IS NULL",
-                    params![id.as_str(), Phase::Uploading.as_str(), verdict],
+                    params![id.as_str(), Phase::Uploading.as_str(), end_status],
                 )
             })
             .await?;
@@ -159,12 +159,12 @@ impl Store {
         .await
     }
 
-    /// Changes what a recording is like that takes in media, or is about to, and tells of it. Answers whether there was one.
+    /// Changes what a recording is like that takes in media, or is about to, and tells of it. Returns whether there was one.
     pub async fn set_options(
         &self,
         id: &EgressId,
         options: RecordingOptions,
-        news: Option<News>,
+        update: Option<StatusUpdate>,
     ) -> Result<bool, StoreError> {
         let id = id.clone();
         let changed = self
@@ -173,7 +173,7 @@ impl Store {
                     "UPDATE recordings SET options = ?2 WHERE egress_id = ?1 AND phase IN ('starting', 'active')",
                     params![id.as_str(), Json(&options)],
                 )?;
-                if let (1, Some(News { event, at })) = (changed, &news) {
+                if let (1, Some(StatusUpdate { event, at })) = (changed, &update) {
                     add_deliveries(tx, &id, event, *at)?;
                 }
                 Ok(changed)
@@ -184,7 +184,7 @@ impl Store {
     }
 
     /// Notes the first media of a recording, once, with one delivery a webhook that asks for `event`.
-    /// Answers whether it was the first time.
+    /// Returns whether it was the first time.
     pub async fn media_started(
         &self,
         id: &EgressId,
@@ -289,9 +289,9 @@ fn tell_of_phase(
     tx: &Transaction<'_>,
     id: &EgressId,
     phase: Phase,
-    news: Option<&News>,
+    update: Option<&StatusUpdate>,
 ) -> rusqlite::Result<()> {
-    let Some(News { event, at }) = news else { return Ok(()) };
+    let Some(StatusUpdate { event, at }) = update else { return Ok(()) };
     let mut other = tx.prepare_cached(
         "SELECT 1 FROM recordings WHERE egress_id = ?1 AND ended_at IS NULL AND phase <> ?2",
     )?;
@@ -392,7 +392,7 @@ pub(super) fn recording_row(row: &Row<'_>) -> rusqlite::Result<RecordingRow> {
         options: from_json(row, "options")?,
         zero: optional_time("zero")?,
         first_media_at: optional_time("first_media_at")?,
-        verdict: row.get("verdict")?,
+        end_status: row.get("verdict")?,
         ended_at: optional_time("ended_at")?,
         saved: file.map(|key| SavedFile { key, duration_s, size, store }),
         error: row.get("error")?,

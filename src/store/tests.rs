@@ -197,7 +197,7 @@ async fn a_removed_webhook_gets_nothing_any_more() {
 }
 
 #[tokio::test]
-async fn webhooks_of_the_configuration_become_what_it_says_and_others_go_with_what_was_pending() {
+async fn webhooks_become_what_the_configuration_says_and_others_go_with_their_events() {
     let (_dir, store) = opened();
     let registered = webhook(&store, &["*"]).await;
     let row = |url: &str| WebhookRow {
@@ -240,22 +240,22 @@ async fn a_change_of_phase_is_told_once_and_a_change_of_view_every_time() {
     let (_dir, store) = opened();
     let hook = webhook(&store, &["*"]).await;
     let id = started(&store).await.egress_id;
-    let news = |body: &str| {
+    let update = |body: &str| {
         let event = OutboxEvent { name: "egress_updated", body: body.to_owned() };
-        Some(News { event, at: now() })
+        Some(StatusUpdate { event, at: now() })
     };
     for _ in 0..2 {
-        store.set_phase(&id, Phase::Active, news("active")).await.unwrap();
+        store.set_phase(&id, Phase::Active, update("active")).await.unwrap();
     }
     for _ in 0..2 {
-        store.set_options(&id, RecordingOptions::default(), news("view")).await.unwrap();
+        store.set_options(&id, RecordingOptions::default(), update("view")).await.unwrap();
     }
     for _ in 0..2 {
-        store.set_verdict(&id, "{}".to_owned(), news("uploading")).await.unwrap();
+        store.set_verdict(&id, "{}".to_owned(), update("uploading")).await.unwrap();
     }
-    store.set_options(&id, RecordingOptions::default(), news("too late")).await.unwrap();
+    store.set_options(&id, RecordingOptions::default(), update("too late")).await.unwrap();
     store.end_recording(&id, complete(), ended()).await.unwrap();
-    store.set_phase(&id, Phase::Uploading, news("too late")).await.unwrap();
+    store.set_phase(&id, Phase::Uploading, update("too late")).await.unwrap();
     let told: Vec<_> = store.all_deliveries(&hook).await.into_iter().map(|delivery| delivery.body).collect();
     assert_eq!(told, ["active", "view", "view", "uploading", "{}"]);
 }
@@ -293,8 +293,8 @@ async fn the_last_quality_report_of_a_recording_is_kept() {
     assert!(store.keep_report(&EgressId::random(), QualityReport::default()).await.is_err());
 }
 
-fn second_choice() -> Place {
-    Place { store: Destination::Fallback, choice: 2 }
+fn second_choice() -> Location {
+    Location { store: Destination::Fallback, choice: 2 }
 }
 
 #[tokio::test]
@@ -302,8 +302,8 @@ async fn the_upload_in_use_is_the_one_that_was_written_down_last() {
     let (_dir, store) = opened();
     let id = started(&store).await.egress_id;
     assert_eq!(store.upload_in_use(&id).await.unwrap(), None);
-    store.intend_upload(&id, Place::default()).await.unwrap();
-    store.upload_begun(&id, Place::default(), "first").await.unwrap();
+    store.intend_upload(&id, Location::default()).await.unwrap();
+    store.upload_begun(&id, Location::default(), "first").await.unwrap();
     store.intend_upload(&id, second_choice()).await.unwrap();
     let row = store.upload_in_use(&id).await.unwrap().unwrap();
     assert_eq!((row.place, row.upload_id, row.key.as_str()), (second_choice(), None, KEY));
@@ -312,9 +312,9 @@ async fn the_upload_in_use_is_the_one_that_was_written_down_last() {
     let row = store.upload_in_use(&id).await.unwrap().unwrap();
     assert_eq!((row.upload_id.as_deref(), row.released), (Some("second"), 5_000_000));
     // Begun anew, it has nothing of before.
-    store.intend_upload(&id, Place::default()).await.unwrap();
+    store.intend_upload(&id, Location::default()).await.unwrap();
     let row = store.upload_in_use(&id).await.unwrap().unwrap();
-    assert_eq!((row.place, row.upload_id, row.released), (Place::default(), None, 0));
+    assert_eq!((row.place, row.upload_id, row.released), (Location::default(), None, 0));
 }
 
 #[tokio::test]
@@ -322,7 +322,7 @@ async fn an_upload_is_orphaned_when_its_recording_has_ended_without_it() {
     let (_dir, store) = opened();
     let id = started(&store).await.egress_id;
     store.intend_upload(&id, second_choice()).await.unwrap();
-    store.intend_upload(&id, Place::default()).await.unwrap();
+    store.intend_upload(&id, Location::default()).await.unwrap();
     assert_eq!(store.orphaned_uploads().await.unwrap(), []);
     store.end_recording(&id, complete(), ended()).await.unwrap();
     let orphans = store.orphaned_uploads().await.unwrap();

@@ -10,12 +10,12 @@ use crate::ids::EgressId;
 
 /// Where an upload goes: which store, and which of the recording's possible keys in it, counted from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub struct Location {
     pub store: Destination,
     pub choice: u32,
 }
 
-impl Default for Place {
+impl Default for Location {
     fn default() -> Self {
         Self { store: Destination::Primary, choice: 1 }
     }
@@ -24,7 +24,7 @@ impl Default for Place {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UploadRow {
     pub egress_id: EgressId,
-    pub place: Place,
+    pub place: Location,
     /// `None`: it was about to be begun.
     pub upload_id: Option<String>,
     /// Bytes at the start of the media that may be gone from the spool.
@@ -35,7 +35,7 @@ pub struct UploadRow {
 
 impl Store {
     /// An upload is about to be begun, and is the one in use from now on.
-    pub async fn intend_upload(&self, id: &EgressId, place: Place) -> Result<(), StoreError> {
+    pub async fn intend_upload(&self, id: &EgressId, place: Location) -> Result<(), StoreError> {
         self.upload_changed("intend_upload", id, place, |tx, id, place| {
             let sql = "INSERT OR REPLACE INTO uploads (egress_id, store, choice) VALUES (?1, ?2, ?3)";
             tx.execute(sql, params![id.as_str(), place.store.as_str(), place.choice])
@@ -43,7 +43,12 @@ impl Store {
         .await
     }
 
-    pub async fn upload_begun(&self, id: &EgressId, place: Place, upload_id: &str) -> Result<(), StoreError> {
+    pub async fn upload_begun(
+        &self,
+        id: &EgressId,
+        place: Location,
+        upload_id: &str,
+    ) -> Result<(), StoreError> {
         let upload_id = upload_id.to_owned();
         self.upload_changed("upload_begun", id, place, move |tx, id, place| {
             let sql = "UPDATE uploads SET upload_id = ?4 WHERE egress_id = ?1 AND store = ?2 AND choice = ?3";
@@ -53,7 +58,7 @@ impl Store {
     }
 
     /// So much of the media is about to be removed from the spool.
-    pub async fn media_released(&self, id: &EgressId, place: Place, bytes: u64) -> Result<(), StoreError> {
+    pub async fn media_released(&self, id: &EgressId, place: Location, bytes: u64) -> Result<(), StoreError> {
         self.upload_changed("media_released", id, place, move |tx, id, place| {
             let sql = "UPDATE uploads SET released = ?4 WHERE egress_id = ?1 AND store = ?2 AND choice = ?3";
             tx.execute(sql, params![id.as_str(), place.store.as_str(), place.choice, Count(bytes)])
@@ -62,7 +67,7 @@ impl Store {
     }
 
     /// Nothing is left of it in its store.
-    pub async fn upload_gone(&self, id: &EgressId, place: Place) -> Result<(), StoreError> {
+    pub async fn upload_gone(&self, id: &EgressId, place: Location) -> Result<(), StoreError> {
         self.upload_changed("upload_gone", id, place, |tx, id, place| {
             let sql = "DELETE FROM uploads WHERE egress_id = ?1 AND store = ?2 AND choice = ?3";
             tx.execute(sql, params![id.as_str(), place.store.as_str(), place.choice])
@@ -99,8 +104,8 @@ impl Store {
         &self,
         what: &'static str,
         id: &EgressId,
-        place: Place,
-        change: impl FnOnce(&Transaction<'_>, &EgressId, Place) -> rusqlite::Result<usize> + Send + 'static,
+        place: Location,
+        change: impl FnOnce(&Transaction<'_>, &EgressId, Location) -> rusqlite::Result<usize> + Send + 'static,
     ) -> Result<(), StoreError> {
         let id = id.clone();
         self.write(what, move |tx| change(tx, &id, place).map(drop)).await
@@ -122,7 +127,7 @@ fn upload_row(row: &Row<'_>) -> rusqlite::Result<UploadRow> {
     let Count(released) = row.get("released")?;
     Ok(UploadRow {
         egress_id: parsed(row, "egress_id")?,
-        place: Place { store: parsed(row, "store")?, choice: row.get("choice")? },
+        place: Location { store: parsed(row, "store")?, choice: row.get("choice")? },
         upload_id: row.get("upload_id")?,
         released,
         key: row.get("object_key")?,

@@ -74,7 +74,7 @@ impl Store {
         self.read("webhook", move |tx| find(tx, &id)).await
     }
 
-    /// Changes a webhook; answers with what it is then, or `None` if there is none. What is still to be delivered goes
+    /// Changes a webhook; returns what it is then, or `None` if there is none. What is still to be delivered goes
     /// to where it is then.
     pub async fn update_webhook(
         &self,
@@ -107,7 +107,7 @@ impl Store {
         .await
     }
 
-    /// Removes a webhook and its deliveries. Answers whether there was one.
+    /// Removes a webhook and its deliveries. Returns whether there was one.
     pub async fn delete_webhook(&self, id: &WebhookId) -> Result<bool, StoreError> {
         let id = id.clone();
         self.changes_one("delete_webhook", move |tx| {

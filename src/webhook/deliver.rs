@@ -1,8 +1,8 @@
-//! Owns the delivery of webhooks: one task that takes what is due from the store, has it posted and notes
-//! what became of it.
+//! Owns the delivery of webhooks: one task that takes due deliveries from the store, posts them and writes
+//! down the result of each attempt.
 //!
-//! Does not own the schedule (`retry`) nor the call itself (`sender`). Contract: what is noted
-//! as delivered was answered with a 2xx; a delivery that is interrupted is made again, with the same id.
+//! Does not own the schedule (`retry`) nor the HTTP call (`sender`). Contract: only a delivery that got a 2xx
+//! is marked as delivered. A delivery that is interrupted is made again, with the same id.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -20,24 +20,24 @@ use crate::failpoint::FailPoint;
 use crate::ids::WebhookId;
 use crate::store::{DeliveryId, DueDelivery, FailedAttempt, Store, StoreError, Timing};
 
-/// Attempts that are made of one webhook at a time. Each webhook has its own: one whose receiver hangs holds up no other.
-/// How many there are in all is bounded by the number of webhooks.
+/// How many attempts to one webhook run at a time. Each webhook has this many of its own, so a receiver that
+/// hangs delays no other. The number of webhooks bounds the total.
 const IN_FLIGHT_PER_WEBHOOK: usize = 4;
 
-/// How long what was delivered or given up is kept for inspection.
+/// How long deliveries are kept for inspection after they ended.
 const KEPT_FOR: Duration = Duration::from_secs(30 * 24 * 60 * 60);
-/// How much of it is kept of each webhook.
+/// How many of them are kept for each webhook.
 const KEPT_PER_WEBHOOK: u32 = 1000;
-/// How often the rest is forgotten.
+/// How often older ones are deleted.
 const FORGET_EVERY: Duration = Duration::from_secs(60 * 60);
 
-/// How long attempts that are under way may still take once the service is to end.
+/// How long attempts that are under way may still take after cancellation.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(3);
 
-/// The wait before the next look after the database failed.
+/// How long to wait after the database failed.
 const STORE_RETRY: Duration = Duration::from_secs(1);
 
-/// The wait when nothing is pending. New deliveries wake the task, so any long time will do.
+/// How long to wait when nothing is pending. New deliveries wake the task, so any long time will do.
 const NOTHING_PENDING: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The task that delivers.
@@ -48,7 +48,7 @@ pub struct Deliverer {
     attempts: JoinSet<Attempt>,
 }
 
-/// An attempt that was made.
+/// The result of an attempt.
 struct Attempt {
     delivery: DueDelivery,
     timing: Timing,
@@ -56,7 +56,7 @@ struct Attempt {
 }
 
 impl Deliverer {
-    /// Fails where the TLS set-up of the host does (no usable certificate store).
+    /// Fails if TLS cannot be set up on this host (no usable certificate store).
     pub fn new(store: Store, targets: TargetPolicy) -> Result<Self, reqwest::Error> {
         let sender = Sender::new(targets)?;
         Ok(Self { store, sender, in_flight: HashMap::new(), attempts: JoinSet::new() })
@@ -81,9 +81,9 @@ impl Deliverer {
         self.finish().await;
     }
 
-    /// Starts what is due and says how long to wait for the next.
+    /// Starts the due deliveries, and returns how long to wait for the next one.
     async fn start_due(&mut self, now: Timestamp) -> Result<Duration, StoreError> {
-        // What is in flight is still pending in the store, so the store may answer with those first.
+        // Deliveries in flight are still pending in the store, which may return them first.
         let due = self.store.due_deliveries(now, 2 * IN_FLIGHT_PER_WEBHOOK).await?;
         for delivery in due {
             let is_new = !self.in_flight.contains_key(&delivery.id);
@@ -101,7 +101,7 @@ impl Deliverer {
     }
 
     async fn forget(&self, now: Timestamp) {
-        // The clock of a machine that was just started may be close to its epoch.
+        // Shortly after a machine was started, its clock may be close to its epoch.
         let before = now.checked_sub(KEPT_FOR).unwrap_or(Timestamp::MIN);
         match self.store.forget_deliveries(before, KEPT_PER_WEBHOOK).await {
             Ok(0) => {}
@@ -133,7 +133,8 @@ impl Deliverer {
                 }
                 self.in_flight.remove(&delivery.id);
             }
-            // It stays in flight, and so at rest until the next start: it would panic again.
+            // The delivery stays in flight, so it is not tried again until the next start: it would panic
+            // again.
             Err(error) => tracing::error!(%error, "webhook attempt panicked"),
         }
     }
@@ -184,7 +185,8 @@ fn failed_attempt(failed_attempts: u32, error: &AttemptError, now: Timestamp) ->
     FailedAttempt { status, reason: error.for_users(), retry_at: retry::next_attempt(failed_attempts, now) }
 }
 
-/// At least a millisecond, the store's precision, so that what is due next is due when we look again.
+/// Returns at least a millisecond, which is the store's precision, so that the next delivery is due when we
+/// look again.
 fn wait_until(at: Timestamp, now: Timestamp) -> Duration {
     let wait = Duration::try_from(at.duration_since(now)).unwrap_or_default();
     wait.max(Duration::from_millis(1))

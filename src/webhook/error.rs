@@ -1,4 +1,4 @@
-//! What can be wrong with a webhook or its delivery. Knows nothing of HTTP statuses we answer with.
+//! The errors of webhooks and deliveries. Knows nothing of the HTTP statuses of our answers.
 
 use std::net::IpAddr;
 
@@ -6,7 +6,7 @@ use super::event::UnknownEvent;
 use crate::ids::WebhookId;
 use crate::store::{DeliveryId, StoreError};
 
-/// What users are told of a [`TargetRefused`].
+/// What the caller is told about a [`TargetRefused`].
 pub(super) const TARGET_REFUSED: &str =
     "url leads to a loopback, link-local or private address, which is not allowed here";
 
@@ -48,8 +48,8 @@ pub enum WebhookError {
     Store(#[from] StoreError),
 }
 
-/// A target resolves to an address that webhooks must not reach. For the log: users are not told the
-/// address, as it would tell them what the network inside looks like.
+/// A target resolves to an address that webhooks must not reach. For the log only: the address would tell
+/// users about the network behind this service.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{host} resolves to {address}, which is not a public address")]
 pub struct TargetRefused {

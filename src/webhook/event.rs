@@ -1,6 +1,6 @@
 //! Owns the names and bodies of webhook events. Pure.
 //!
-//! Contract: `egress_ended` of a recording that succeeded has exactly six keys, in this order.
+//! Contract: the body of an `egress_ended` of a recording that succeeded has exactly six keys, in this order.
 
 use std::str::FromStr;
 
@@ -32,7 +32,7 @@ impl EventName {
     }
 }
 
-/// What a webhook asks for: one event by its exact name, or all of them.
+/// What a webhook subscribes to: one event by its exact name, or all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventFilter {
     All,
@@ -72,7 +72,7 @@ impl FromStr for EventFilter {
     }
 }
 
-/// `egress_started`: media flows. The time has milliseconds and a `Z`.
+/// `egress_started`: the first media came. The time has milliseconds and a `Z`.
 pub fn egress_started(egress_id: &EgressId, room: &RoomName, started_at: Timestamp) -> OutboxEvent {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
@@ -90,19 +90,19 @@ pub fn egress_started(egress_id: &EgressId, room: &RoomName, started_at: Timesta
     })
 }
 
-/// What a recording is like now.
+/// The state of a recording that `egress_updated` announces.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Update<'a> {
-    /// In the words of the API, as the layout and the fit.
+    /// In the API's words, like the layout and the fit.
     pub status: &'a str,
     pub layout: &'a str,
-    /// `None`: by the shape of each picture.
+    /// `None`: the fit is chosen by the shape of each picture.
     pub fit: Option<&'a str>,
     pub at: Timestamp,
 }
 
-/// `egress_updated`: a recording has come to another status, or looks different from now on. Its first media and its end
-/// are events of their own.
+/// `egress_updated`: the status or the look of a recording has changed. The first media and the end have
+/// events of their own.
 pub fn egress_updated(egress_id: &EgressId, room: &RoomName, update: &Update<'_>) -> OutboxEvent {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
@@ -127,7 +127,7 @@ pub fn egress_updated(egress_id: &EgressId, room: &RoomName, update: &Update<'_>
     })
 }
 
-/// `egress_ended`: the recording has ended and what could be saved of it is in the bucket.
+/// `egress_ended`: the recording has ended, and all of it that could be saved is in the store.
 pub fn egress_ended(egress_id: &EgressId, room: &RoomName, outcome: &Outcome) -> OutboxEvent {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]
@@ -156,7 +156,7 @@ pub fn egress_ended(egress_id: &EgressId, room: &RoomName, outcome: &Outcome) ->
     })
 }
 
-/// `test`: nothing has happened, somebody wants to know whether events arrive. Nobody can ask for it by a filter.
+/// `test`: nothing has happened; a user wants to know whether events arrive. No filter selects this event.
 pub fn test(webhook: &WebhookId, now: Timestamp) -> OutboxEvent {
     #[derive(Serialize)]
     #[serde(rename_all = "camelCase")]

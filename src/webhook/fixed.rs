@@ -1,5 +1,5 @@
-//! Owns the webhooks that the configuration sets: at each start they become what it says, and those that it does not name
-//! any more go.
+//! Owns the webhooks that the configuration sets. At each start they are set as it says, and those that it no
+//! longer names are removed.
 
 use jiff::Timestamp;
 use secrecy::SecretString;
@@ -10,7 +10,7 @@ use super::registry::{Registry, words};
 use crate::ids::WebhookId;
 use crate::store::{WebhookRow, WebhookSource};
 
-/// A webhook of the configuration, without faults.
+/// A valid webhook of the configuration.
 #[derive(Debug, Clone)]
 pub struct StaticWebhook {
     pub id: WebhookId,
@@ -21,8 +21,8 @@ pub struct StaticWebhook {
 }
 
 impl Registry {
-    /// What is still to be delivered goes to where its webhook is now. What was still to be delivered to one that is named
-    /// no more is forgotten with it, as by a removal.
+    /// Replaces the webhooks that the configuration had set before. Pending deliveries go to the new URL of
+    /// their webhook. Removing a webhook also removes its pending deliveries.
     pub async fn adopt(&self, fixed: Vec<StaticWebhook>, now: Timestamp) -> Result<(), WebhookError> {
         let rows = fixed.into_iter().map(|webhook| row(webhook, now)).collect();
         for gone in self.store.set_static_webhooks(rows).await? {

@@ -1,6 +1,6 @@
-//! Owns what is told of deliveries, and that one is sent again on demand.
+//! Owns how users see deliveries, and how they have one sent again.
 //!
-//! Does not send anything itself: what is to be sent again becomes due, and `deliver` sees it.
+//! Does not send anything itself: a delivery that is to be sent again becomes due, and `deliver` sends it.
 
 use jiff::Timestamp;
 
@@ -10,7 +10,7 @@ use crate::ids::WebhookId;
 use crate::store::{DeliveryId, DeliveryPage, DeliveryQuery, DeliveryRow};
 
 impl Registry {
-    /// The deliveries of a webhook, newest first.
+    /// Returns the deliveries of a webhook, newest first.
     pub async fn deliveries(&self, query: DeliveryQuery) -> Result<DeliveryPage, WebhookError> {
         self.get(&query.webhook).await?;
         Ok(self.store.deliveries(query).await?)
@@ -22,7 +22,8 @@ impl Registry {
         found.ok_or_else(|| WebhookError::NoSuchDelivery(id.clone()))
     }
 
-    /// Sends a delivery again, with the same id, whatever became of it: at once, and with all its attempts before it.
+    /// Sends a delivery again at once, whatever its state, with the same id and with all its attempts ahead
+    /// of it.
     pub async fn resend(
         &self,
         webhook: &WebhookId,

@@ -1,8 +1,9 @@
-//! Owns what users are told over HTTP: registered webhooks, the bodies of events, their signature, the
-//! schedule of retries and the delivery itself.
+//! Owns webhooks: their registration, the bodies of events, their signature, the schedule of retries and the
+//! delivery itself.
 //!
-//! Does not own the outbox: `store` keeps deliveries, and writes them in the same transaction as the
-//! change they tell of. So an event can be late or come twice (with the same delivery id), never lost.
+//! Does not own the outbox: `store` keeps deliveries, and writes them in the same transaction as the change
+//! that they announce. So an event can be late or come twice (with the same delivery id), but it is never
+//! lost.
 
 mod deliver;
 mod error;

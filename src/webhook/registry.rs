@@ -1,4 +1,5 @@
-//! Owns which webhooks are taken in: checks what callers want and keeps it in the store; and tries them on demand.
+//! Owns which webhooks there are: checks what callers register, keeps it in the store, and sends `test`
+//! events on demand.
 
 use jiff::Timestamp;
 use rand::Rng;
@@ -13,16 +14,16 @@ use super::target::TargetPolicy;
 use crate::ids::WebhookId;
 use crate::store::{DeliveryId, Store, WebhookRow, WebhookSource, WebhookUpdate};
 
-/// As many may be registered by calls: each can have attempts under way at the same time.
+/// How many webhooks calls can register. Each of them can have attempts under way at the same time.
 const MAX_WEBHOOKS: usize = 100;
-/// Longer than any address that somebody means, and than any key that makes HMAC-SHA256 stronger.
+/// Longer than any real URL, and than any key that makes HMAC-SHA256 stronger.
 pub const MAX_URL_BYTES: usize = 2048;
 pub const MAX_SECRET_BYTES: usize = 1024;
 
 /// 32 characters of `[A-Za-z0-9]` are 190 bits, more than a key for HMAC-SHA256 needs.
 const SECRET_LEN: usize = 32;
 
-/// Registers, changes, tries and removes webhooks.
+/// Registers, changes, tests and removes webhooks.
 #[derive(Clone)]
 pub struct Registry {
     pub(super) store: Store,
@@ -30,16 +31,16 @@ pub struct Registry {
     sender: Sender,
 }
 
-/// What a caller wants.
+/// A webhook that a caller wants to register.
 #[derive(Debug)]
 pub struct NewWebhook {
     pub url: String,
-    /// `None`: one is made.
+    /// `None`: a secret is made.
     pub secret: Option<SecretString>,
     pub events: Vec<EventFilter>,
 }
 
-/// What a caller wants to be different; `None` stays as it is.
+/// What a caller wants to change. `None` leaves the value as it is.
 #[derive(Debug)]
 pub struct WebhookChange {
     pub url: Option<String>,
@@ -47,20 +48,20 @@ pub struct WebhookChange {
     pub events: Option<Vec<EventFilter>>,
 }
 
-/// What became of a `test` event.
+/// The result of a `test` event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Trial {
     Delivered {
         status: u16,
     },
-    /// `reason` is fit to be shown; `status` is what was answered, if anything was.
+    /// `reason` may be shown to the caller. `status` is the receiver's answer, if there was one.
     Failed {
         status: Option<u16>,
         reason: String,
     },
 }
 
-/// A webhook as it is shown: without its secret.
+/// A webhook as callers see it: without its secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Webhook {
     pub id: WebhookId,
@@ -73,12 +74,12 @@ pub struct Webhook {
 #[derive(Debug)]
 pub struct Registered {
     pub webhook: Webhook,
-    /// The secret, if it was made here: the only time that it is shown.
+    /// The secret, if it was made here. Callers see it this one time.
     pub made_secret: Option<SecretString>,
 }
 
 impl Registry {
-    /// Fails where the TLS set-up of the host does (no usable certificate store).
+    /// Fails if TLS cannot be set up on this host (no usable certificate store).
     pub fn new(store: Store, targets: TargetPolicy) -> Result<Self, reqwest::Error> {
         Ok(Self { store, targets, sender: Sender::new(targets)? })
     }
@@ -105,7 +106,7 @@ impl Registry {
         Ok(Registered { webhook, made_secret })
     }
 
-    /// All webhooks, oldest first.
+    /// Returns all webhooks, oldest first.
     pub async fn list(&self) -> Result<Vec<Webhook>, WebhookError> {
         let rows = self.store.webhooks().await?;
         rows.into_iter().map(Webhook::try_from).collect()
@@ -116,7 +117,7 @@ impl Registry {
         row.ok_or_else(|| WebhookError::NotFound(id.clone()))?.try_into()
     }
 
-    /// Changes a webhook. What is still to be delivered to it goes to where it is then, signed with its secret then.
+    /// Changes a webhook. Pending deliveries go to the new URL, signed with the new secret.
     pub async fn change(&self, id: &WebhookId, change: WebhookChange) -> Result<Webhook, WebhookError> {
         let WebhookChange { url, secret, events } = change;
         self.must_be_ours(id).await?;
@@ -132,7 +133,7 @@ impl Registry {
         row.try_into()
     }
 
-    /// Sends a `test` event now, once, whatever the webhook asks for. It is not written down.
+    /// Sends a `test` event once, now, whatever the webhook subscribes to. The event is not stored.
     pub async fn try_out(&self, id: &WebhookId, now: Timestamp) -> Result<Trial, WebhookError> {
         let row = self.store.webhook(id).await?;
         let WebhookRow { url, secret, .. } = row.ok_or_else(|| WebhookError::NotFound(id.clone()))?;
@@ -153,7 +154,7 @@ impl Registry {
         }
     }
 
-    /// Removes a webhook, with what was still to be delivered to it.
+    /// Removes a webhook and its pending deliveries.
     pub async fn remove(&self, id: &WebhookId) -> Result<(), WebhookError> {
         self.must_be_ours(id).await?;
         if !self.store.delete_webhook(id).await? {
@@ -163,7 +164,8 @@ impl Registry {
         Ok(())
     }
 
-    /// Calls change only what calls have made. What a webhook comes from never changes.
+    /// Returns an error if the configuration set this webhook: calls change only webhooks that calls have
+    /// made. A webhook's origin never changes.
     async fn must_be_ours(&self, id: &WebhookId) -> Result<(), WebhookError> {
         match self.get(id).await?.source {
             WebhookSource::Api => Ok(()),
@@ -196,7 +198,7 @@ fn row(webhook: &Webhook, secret: SecretString) -> WebhookRow {
     }
 }
 
-/// As the store keeps them.
+/// Returns the filters as the store keeps them.
 pub(super) fn words(events: &[EventFilter]) -> Vec<String> {
     events.iter().map(|filter| filter.as_str().to_owned()).collect()
 }
@@ -209,7 +211,7 @@ fn check_secret(secret: Option<&SecretString>) -> Result<(), WebhookError> {
     }
 }
 
-/// Whether a webhook can have this URL, as far as that can be said without asking anybody.
+/// Checks a URL as far as that is possible without resolving its host.
 pub fn check_url(url: &str, targets: TargetPolicy) -> Result<(), WebhookError> {
     Ok(targets.check_literal(&parse_url(url)?)?)
 }

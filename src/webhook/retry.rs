@@ -7,7 +7,7 @@ use jiff::Timestamp;
 /// The waits between attempts (contract, part 4): four attempts in all.
 const WAITS: [Duration; 3] = [Duration::from_secs(5), Duration::from_secs(30), Duration::from_secs(5 * 60)];
 
-/// When to try again after `failed_attempts` of them failed, the last one at `now`; `None`: give up.
+/// Returns when to try again after `failed_attempts` failures, the last one at `now`. `None`: give up.
 pub fn next_attempt(failed_attempts: u32, now: Timestamp) -> Option<Timestamp> {
     let index = usize::try_from(failed_attempts.checked_sub(1)?).ok()?;
     Some(now + *WAITS.get(index)?)

@@ -1,7 +1,7 @@
-//! Owns one call of a webhook: what is posted, with which headers, and what counts as an answer.
+//! Owns one HTTP call of a webhook: the body, the headers, and which answer counts as success.
 //!
-//! Does not repeat anything (`deliver` does) nor say which address is allowed (`target` does). Contract: a call ends
-//! within [`ATTEMPT_TIMEOUT`], follows no redirect, and reads no more of an answer than it has to.
+//! Does not retry (`deliver` does) nor decide which addresses are allowed (`target` does). Contract: a call
+//! ends within [`ATTEMPT_TIMEOUT`], follows no redirect, and reads no more of an answer than it must.
 
 use std::error::Error;
 use std::time::Duration;
@@ -20,11 +20,11 @@ const SIGNATURE_HEADER: &str = "X-RTCstack-Webhook-Signature";
 const EVENT_HEADER: &str = "X-RTCstack-Webhook-Event";
 pub(super) const DELIVERY_HEADER: &str = "X-RTCstack-Webhook-Delivery";
 
-/// How long one attempt may take, from the resolution of the name to the end of the answer.
+/// How long one attempt may take, from resolving the name to the end of the answer.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How much of an answer's body is read, and thrown away, so that polite receivers see no broken connection. Its head is
-/// bounded by the HTTP client: a hundred headers, 400 KiB.
+/// How many bytes of an answer's body are read and thrown away, so that well-behaved receivers see no broken
+/// connection. The HTTP client bounds the head: a hundred headers, 400 KiB.
 const MAX_ANSWER_BYTES: usize = 4 * 1024;
 
 /// Posts messages.
@@ -34,17 +34,17 @@ pub struct Sender {
     targets: TargetPolicy,
 }
 
-/// What is posted.
+/// A call's content.
 pub struct Message<'a> {
     pub id: &'a DeliveryId,
     pub url: &'a str,
     pub secret: &'a SecretString,
     pub event: &'a str,
-    /// The exact bytes that are signed.
+    /// The exact bytes that are sent and signed.
     pub body: &'a str,
 }
 
-/// Why an attempt did not succeed. The messages are kept for inspection.
+/// Why an attempt failed. The messages are kept for inspection.
 #[derive(Debug, thiserror::Error)]
 pub enum AttemptError {
     #[error("the receiver answered {0}")]
@@ -60,7 +60,7 @@ pub enum AttemptError {
 }
 
 impl Sender {
-    /// Fails where the TLS set-up of the host does (no usable certificate store).
+    /// Fails if TLS cannot be set up on this host (no usable certificate store).
     pub fn new(targets: TargetPolicy) -> Result<Self, reqwest::Error> {
         Self::with_timeout(targets, ATTEMPT_TIMEOUT)
     }
@@ -70,16 +70,16 @@ impl Sender {
             .user_agent(concat!("egressd/", env!("CARGO_PKG_VERSION")))
             .timeout(timeout)
             .redirect(redirect::Policy::none())
-            // A proxy would resolve the name itself, past the check.
+            // A proxy would resolve the name itself and so bypass the check.
             .no_proxy()
-            // Each call is a connection of its own: to an address that was checked for it.
+            // Each call opens a new connection, to an address that was checked for this call.
             .pool_max_idle_per_host(0)
             .dns_resolver(CheckedResolver(targets))
             .build()?;
         Ok(Self { client, targets })
     }
 
-    /// Posts once; `Ok` is a 2xx.
+    /// Posts once. `Ok` is a 2xx.
     pub async fn send(&self, message: Message<'_>) -> Result<StatusCode, AttemptError> {
         let Message { id, url, secret, event, body } = message;
         let url: Url = url.parse()?;
@@ -100,7 +100,7 @@ impl Sender {
 }
 
 impl AttemptError {
-    /// What was answered, if anything was.
+    /// Returns the receiver's status, if it answered.
     pub fn status(&self) -> Option<StatusCode> {
         match self {
             Self::Status(status) => Some(*status),
@@ -108,7 +108,7 @@ impl AttemptError {
         }
     }
 
-    /// A reason that is fit to be shown: it names no address of the network inside.
+    /// Returns a reason that may be shown to callers: it contains no internal address.
     pub fn for_users(&self) -> String {
         match self {
             Self::Refused(_) => TARGET_REFUSED.to_owned(),
@@ -117,8 +117,8 @@ impl AttemptError {
     }
 }
 
-/// Reads the answer's body as far as it is sensible. The status has been given: what comes after it
-/// changes nothing.
+/// Reads the answer's body up to the limit. The status is known already: nothing that follows changes the
+/// result.
 async fn discard(mut response: Response) {
     let mut read = 0;
     while let Ok(Some(chunk)) = response.chunk().await {
@@ -140,7 +140,7 @@ fn send_error(error: reqwest::Error) -> AttemptError {
     }
 }
 
-/// Our own resolver's refusal, wherever the HTTP client has wrapped it.
+/// Finds our own resolver's refusal among the errors in which the HTTP client has wrapped it.
 fn find_refusal(error: &reqwest::Error) -> Option<TargetRefused> {
     causes(error).find_map(|cause| cause.downcast_ref().cloned())
 }
@@ -149,7 +149,7 @@ fn innermost(error: &reqwest::Error) -> String {
     causes(error).last().map_or_else(|| error.to_string(), ToString::to_string)
 }
 
-/// The error itself and what it was caused by, outermost first.
+/// Returns the error and its causes, outermost first.
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     let mut next = Some(error);
     std::iter::from_fn(move || {

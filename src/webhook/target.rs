@@ -1,9 +1,9 @@
-//! Owns where webhooks may go: which addresses are refused, and that the address that was checked is
-//! the one that is connected to.
+//! Owns where webhooks may go: which addresses are refused, and that a connection goes to the address that
+//! was checked.
 //!
-//! Contract: with `PublicOnly` no connection is made to an address that is not public. A host name is
-//! resolved once for a connection, inside the HTTP client's own resolver, and refused as a whole if
-//! any of its addresses is; a URL with a literal address never reaches a resolver and is checked before.
+//! Contract: with `PublicOnly` no connection is made to an address that is not public. The HTTP client's own
+//! resolver resolves a host name once for each connection, and refuses it if any of its addresses is not
+//! public. A URL with a literal address never reaches a resolver; it is checked before.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
@@ -15,23 +15,23 @@ use url::{Host, Url};
 
 use super::error::TargetRefused;
 
-/// How long [`TargetPolicy::check_now`] waits for the name servers; its caller waits for an answer.
+/// How long [`TargetPolicy::check_now`] waits for the name servers, because a caller waits for it.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Names that are looked up at a time. A name server that does not answer keeps a thread for up to half a minute, longer
-/// than anybody waits for it, and the database needs threads, too.
+/// How many names are resolved at a time. If a name server does not answer, its lookup keeps a thread for up
+/// to half a minute, longer than any caller waits. The database needs threads, too.
 static LOOKUPS: Semaphore = Semaphore::const_new(64);
 
-/// Which addresses webhooks may go to.
+/// The addresses that webhooks may go to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TargetPolicy {
     PublicOnly,
-    /// The operator trusts whoever registers webhooks with everything that this host can reach.
+    /// The operator trusts everybody who registers webhooks with every address that this host can reach.
     AnyAddress,
 }
 
 impl TargetPolicy {
-    /// Checks what can be known of a URL without asking anybody: a literal address.
+    /// Checks a URL as far as that is possible without resolving its host: a literal address.
     pub fn check_literal(self, url: &Url) -> Result<(), TargetRefused> {
         match url.host() {
             Some(Host::Ipv4(address)) => self.check(url.host_str(), [address.into()]),
@@ -40,8 +40,8 @@ impl TargetPolicy {
         }
     }
 
-    /// Checks a URL as a delivery would now. A name that cannot be resolved now passes: it may
-    /// resolve by the time there is something to deliver, and is checked again then.
+    /// Checks a URL as a delivery would now. A name that cannot be resolved passes: it may resolve when
+    /// something is delivered, and is checked again then.
     pub async fn check_now(self, url: &Url) -> Result<(), TargetRefused> {
         self.check_literal(url)?;
         let Some(Host::Domain(name)) = url.host() else {
@@ -73,7 +73,7 @@ impl TargetPolicy {
     }
 }
 
-/// The HTTP client's resolver: only what it returns is connected to.
+/// The HTTP client's resolver: the client connects only to addresses that this returns.
 pub(super) struct CheckedResolver(pub TargetPolicy);
 
 impl Resolve for CheckedResolver {
@@ -87,20 +87,20 @@ impl Resolve for CheckedResolver {
     }
 }
 
-/// The port 0 stands for the URL's own.
+/// Resolves a host. The HTTP client replaces port 0 by the URL's port.
 async fn lookup(host: &str) -> io::Result<Vec<SocketAddr>> {
     let turn = LOOKUPS.acquire().await.map_err(io::Error::other)?;
     let host = host.to_owned();
     let looked_up = tokio::task::spawn_blocking(move || {
-        // Given back when the lookup is over, not when nobody waits for it any more.
+        // Released when the lookup is over, even if its caller stops waiting earlier.
         let _turn = turn;
         Ok((host.as_str(), 0).to_socket_addrs()?.collect())
     });
     looked_up.await.map_err(io::Error::other)?
 }
 
-/// Whether an address belongs to the public internet, by the IANA special-purpose registries. What
-/// carries an IPv4 address inside is judged by that one.
+/// Returns whether an address belongs to the public internet, by the IANA special-purpose registries. An
+/// address that contains an IPv4 address is judged by the IPv4 address.
 fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => is_public_v4(v4),
@@ -113,8 +113,8 @@ fn is_public(address: IpAddr) -> bool {
     }
 }
 
-/// What of global unicast is set aside: protocol assignments (2001::/23, with Teredo, which hides an IPv4 address, and
-/// benchmarking) and documentation (2001:db8::/32, 3fff::/20).
+/// Returns whether an address is reserved within global unicast: protocol assignments (2001::/23, with
+/// Teredo, which hides an IPv4 address, and benchmarking) or documentation (2001:db8::/32, 3fff::/20).
 fn is_special_unicast(address: Ipv6Addr) -> bool {
     let [first, second, ..] = address.segments();
     (first == 0x2001 && (second & 0xfe00 == 0 || second == 0xdb8))
@@ -141,7 +141,7 @@ fn is_public_v4(address: Ipv4Addr) -> bool {
         || multicast_or_reserved)
 }
 
-/// The IPv4 address inside an IPv4-mapped (`::ffff:a.b.c.d`), NAT64 (`64:ff9b::a.b.c.d`, RFC 6052) or
+/// Returns the IPv4 address inside an IPv4-mapped (`::ffff:a.b.c.d`), NAT64 (`64:ff9b::a.b.c.d`, RFC 6052) or
 /// 6to4 (`2002:aabb:ccdd::`, RFC 3056) address.
 fn embedded_v4(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let v4 = |high: u16, low: u16| Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low));

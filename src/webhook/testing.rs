@@ -1,9 +1,9 @@
-//! A receiver of webhooks for tests: one request, byte by byte.
+//! A receiver of webhooks for tests: it reads one request byte by byte.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-/// Takes one request in, answers it and returns its text: head and body.
+/// Reads one request, answers it and returns its text: head and body.
 pub async fn answer(listener: &TcpListener, answer: &str) -> String {
     let (mut connection, _) = listener.accept().await.expect("a connection");
     let mut request = String::new();

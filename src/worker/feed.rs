@@ -30,7 +30,7 @@ pub struct TrackFeed {
     /// Decoders that failed since the last output.
     failures: u32,
     /// What is to be told besides what the decoder gives out.
-    news: Option<Output>,
+    event: Option<FeedEvent>,
     wake: Arc<Notify>,
     /// The track has ended: nothing comes after this.
     ends: Option<MediaTime>,
@@ -61,7 +61,7 @@ enum State {
 }
 
 /// What came out of a feed.
-pub enum Output {
+pub enum FeedEvent {
     Picture(Picture),
     Sound(Sound),
     /// Nothing comes out before a keyframe.
@@ -78,7 +78,7 @@ pub enum Output {
 impl TrackFeed {
     pub fn new(sid: TrackSid, kind: TrackKind, wake: Arc<Notify>) -> Self {
         let (queue, counters) = (VecDeque::new(), Counters::default());
-        Self { sid, kind, queue, decoder: State::Idle, failures: 0, news: None, wake, ends: None, counters }
+        Self { sid, kind, queue, decoder: State::Idle, failures: 0, event: None, wake, ends: None, counters }
     }
 
     pub fn receive(&mut self, frame: EncodedFrame) {
@@ -124,19 +124,19 @@ impl TrackFeed {
     }
 
     /// What the decoder has given out since the last call, one by one.
-    pub fn try_next(&mut self) -> Option<Output> {
-        if let Some(news) = self.news.take() {
-            return Some(news);
+    pub fn try_next(&mut self) -> Option<FeedEvent> {
+        if let Some(event) = self.event.take() {
+            return Some(event);
         }
         let State::Running { codec, decoder } = &mut self.decoder else { return None };
         let output = match decoder.try_next()? {
-            Decoded::Picture(picture) => Output::Picture(picture),
-            Decoded::Sound(sound) => Output::Sound(sound),
-            Decoded::KeyframeWanted => return Some(Output::KeyframeWanted),
+            Decoded::Picture(picture) => FeedEvent::Picture(picture),
+            Decoded::Sound(sound) => FeedEvent::Sound(sound),
+            Decoded::KeyframeWanted => return Some(FeedEvent::KeyframeWanted),
             Decoded::Failed(error) => {
                 let codec = *codec;
                 self.failed(codec, error);
-                return self.news.take();
+                return self.event.take();
             }
         };
         self.counters.decoded += 1;
@@ -167,7 +167,7 @@ impl TrackFeed {
         if !frame.keyframe && self.kind == TrackKind::Video {
             self.counters.skipped += 1;
             // Again for each: a request may be lost, or come too soon after another one.
-            self.news.get_or_insert(Output::KeyframeWanted);
+            self.event.get_or_insert(FeedEvent::KeyframeWanted);
             return;
         }
         self.replace(State::Idle);
@@ -188,20 +188,20 @@ impl TrackFeed {
             return self.give_up(codec, error);
         }
         self.replace(State::Idle);
-        self.news = Some(Output::Failed(error));
+        self.event = Some(FeedEvent::Failed(error));
     }
 
     fn give_up(&mut self, codec: Codec, reason: DecodeError) {
         self.failures = 0;
         self.replace(State::Undecodable(codec));
-        self.news = Some(Output::Undecodable { codec, reason });
+        self.event = Some(FeedEvent::Undecodable { codec, reason });
     }
 
     /// The decoder cannot go on with the next frame.
     fn interrupted(&mut self) {
         if matches!(self.decoder, State::Running { .. }) {
             self.replace(State::Idle);
-            self.news.get_or_insert(Output::KeyframeWanted);
+            self.event.get_or_insert(FeedEvent::KeyframeWanted);
         }
     }
 

@@ -52,14 +52,14 @@ impl FileWriter {
     }
 
     /// Goes on behind what another worker has left; what is there is set up as `config` says, if it has a `moov`.
-    pub fn go_on(
+    pub fn resume(
         path: &Path,
         position: SpoolPosition,
         config: Option<MovieConfig>,
         shape: Shape,
         wake: &Arc<Notify>,
     ) -> Result<Self, SpoolError> {
-        let spool = Spool::go_on(path, position.bytes, Arc::clone(wake))?;
+        let spool = Spool::resume(path, position.bytes, Arc::clone(wake))?;
         let beginning = match config {
             None => Beginning::Empty,
             Some(config) => Beginning::Behind(position, Box::new(config)),
@@ -90,7 +90,7 @@ impl FileWriter {
         Ok(())
     }
 
-    /// Drains the encoder and closes the file; answers with its length and what went wrong.
+    /// Drains the encoder and closes the file; returns its length and what went wrong.
     pub async fn finish(mut self, mut encoder: Encoder, wake: &Notify) -> (u64, Result<(), WorkerError>) {
         encoder.finish();
         let drained = tokio::time::timeout(ENCODER_DEADLINE, self.drain(&mut encoder, wake)).await;

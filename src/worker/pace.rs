@@ -63,7 +63,7 @@ impl Pace {
 
     /// Goes on with `next` at `now`. The ticks up to now are made at once, but none in haste: what has come since is
     /// decoded for them as always. Encoding them at twice the speed of time is the least to be expected.
-    pub fn going_on(frame_rate: u32, next: u64, now: MediaTime) -> Self {
+    pub fn resuming(frame_rate: u32, next: u64, now: MediaTime) -> Self {
         let mut pace = Self { next, ..Self::new(frame_rate) };
         let behind = now.nanos_since(pace.next_tick()).max(0).unsigned_abs();
         let until = now + Duration::from_nanos(behind) + PATIENCE;
@@ -206,7 +206,7 @@ mod tests {
 
     #[test]
     fn ticks_of_a_time_in_which_nobody_recorded_are_made_at_once_but_not_in_haste() {
-        let mut pace = Pace::going_on(30, 300, ms(40_000));
+        let mut pace = Pace::resuming(30, 300, ms(40_000));
         assert_eq!(pace.made(), 300);
         while pace.due(ms(42_000)) == Due::Ready {
             assert_eq!(pace.delay(ms(42_000)), Duration::ZERO);
@@ -221,7 +221,7 @@ mod tests {
 
     #[test]
     fn catching_up_waits_for_decoders_as_long_as_one_tick_may_and_ends_in_time() {
-        let mut pace = Pace::going_on(30, 300, ms(40_000));
+        let mut pace = Pace::resuming(30, 300, ms(40_000));
         pace.advance(ms(41_000));
         assert_eq!(pace.due(ms(44_999)), Due::Ready);
         assert_eq!(pace.due(ms(45_000)), Due::Overdue);
@@ -233,7 +233,7 @@ mod tests {
 
     #[test]
     fn a_clock_that_was_set_back_makes_no_tick_too_early() {
-        let pace = Pace::going_on(30, 300, ms(10_000));
+        let pace = Pace::resuming(30, 300, ms(10_000));
         assert!(matches!(pace.due(ms(10_000)), Due::NotBefore(at) if at > ms(10_900)));
     }
 

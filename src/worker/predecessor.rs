@@ -81,7 +81,7 @@ async fn last_frame(file: &File, config: &MovieConfig, position: SpoolPosition) 
     decode(pictures).await?.ok_or(NoFrame::None)
 }
 
-/// Answers with the last picture that comes out.
+/// Returns the last picture that comes out.
 async fn decode(pictures: Vec<Bytes>) -> Result<Option<Vec<u8>>, DecodeError> {
     let wake = Arc::new(Notify::new());
     let mut decoder = TrackDecoder::start(Codec::H264, "the spool's end", Arc::clone(&wake))?;

@@ -160,7 +160,7 @@ impl Quality {
         self.interrupted.get_or_insert_with(|| (at, bounded(reason)));
     }
 
-    /// Answers with how long the server was out of reach.
+    /// Returns how long the server was out of reach.
     pub fn restored(&mut self, at: MediaTime) -> Option<Duration> {
         let (from, reason) = self.interrupted.take()?;
         self.gap(Gap { from_ms: since_start(from), to_ms: since_start(at), reason });
@@ -296,6 +296,10 @@ fn bounded(text: &str) -> String {
 
 fn millis(duration: Duration) -> u64 {
     duration.as_millis().try_into().unwrap_or(u64::MAX)
+}
+
+fn time(millis: u64) -> MediaTime {
+    MediaTime::from_millis(i64::try_from(millis).unwrap_or(i64::MAX / 1_000_000))
 }
 
 /// Milliseconds of the file; nothing is before its first frame.

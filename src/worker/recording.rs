@@ -46,7 +46,7 @@ const RECHECK: Duration = Duration::from_millis(20);
 
 /// What the service asks of a running recording.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Wish {
+pub enum Request {
     View(View),
     /// A picture of itself, in this file.
     Preview {
@@ -62,7 +62,7 @@ pub enum StopCause {
     ServiceGone,
 }
 
-/// Makes the recording that `spec` describes; answers with its last event.
+/// Makes the recording that `spec` describes; returns its last event.
 pub async fn record(spec: WorkerSpec, commands: &mut Commands, events: &mut Events) -> Event {
     let before = spec.resume.as_ref().map(|resume| resume.position).unwrap_or_default();
     match Recording::start(spec, events).await {
@@ -134,7 +134,7 @@ impl Recording {
             };
             tokio::select! {
                 biased;
-                wish = commands.next(), if self.ending.is_none() => self.grant(wish),
+                request = commands.next(), if self.ending.is_none() => self.handle(request),
                 Some(event) = self.room_events.recv() => self.room_event(event, events).await,
                 _ = progress.tick() => self.tell_progress(events).await,
                 _ = reports.tick() => self.tell_report(events).await,
@@ -175,15 +175,15 @@ impl Recording {
         }
     }
 
-    fn grant(&mut self, wish: Wish) {
-        match wish {
-            Wish::View(view) => {
+    fn handle(&mut self, request: Request) {
+        match request {
+            Request::View(view) => {
                 tracing::info!(?view, "the view changes");
                 self.composer.set_view(view, self.now());
             }
-            Wish::Preview { file } => self.preview(file),
-            Wish::Stop(StopCause::Asked) => self.stop(EndReason::Stopped, None),
-            Wish::Stop(StopCause::ServiceGone) => self.stop(EndReason::ParentGone, None),
+            Request::Preview { file } => self.preview(file),
+            Request::Stop(StopCause::Asked) => self.stop(EndReason::Stopped, None),
+            Request::Stop(StopCause::ServiceGone) => self.stop(EndReason::ParentGone, None),
         }
     }
 

@@ -74,7 +74,7 @@ impl Spool {
     }
 
     /// Goes on behind the first `len` bytes of a spool that somebody has left; what is behind them is cut off.
-    pub fn go_on(path: &Path, len: u64, wake: Arc<Notify>) -> Result<Self, SpoolError> {
+    pub fn resume(path: &Path, len: u64, wake: Arc<Notify>) -> Result<Self, SpoolError> {
         let wrong = |source| SpoolError::Open { path: path.to_owned(), source };
         let opened = OpenOptions::new().write(true).create(true).truncate(false).open(path);
         let mut file = opened.map_err(wrong)?;
@@ -116,7 +116,7 @@ impl Spool {
         self.flushed.load(Ordering::Acquire)
     }
 
-    /// Waits for all that was appended; blocks. Answers with the length of what is whole, and with the
+    /// Waits for all that was appended; blocks. Returns the length of what is whole, and the
     /// error that made it so if it is not all.
     pub fn finish(self) -> (u64, Result<(), SpoolError>) {
         drop(self.queue);
@@ -217,7 +217,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("spool.mp4");
         std::fs::write(&path, b"whole, and then a bro").unwrap();
-        let spool = Spool::go_on(&path, 6, wake()).unwrap();
+        let spool = Spool::resume(&path, 6, wake()).unwrap();
         assert_eq!(spool.final_bytes(), 6);
         spool.append(b" again".to_vec()).unwrap();
         let (len, outcome) = spool.finish();
@@ -231,7 +231,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("spool.mp4");
         std::fs::write(&path, b"short").unwrap();
-        let refused = Spool::go_on(&path, 6, wake()).err().unwrap();
+        let refused = Spool::resume(&path, 6, wake()).err().unwrap();
         assert!(matches!(refused, SpoolError::Short { found: 5, expected: 6, .. }), "{refused}");
         assert_eq!(std::fs::read(&path).unwrap(), b"short");
     }
@@ -241,9 +241,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("spool.mp4");
         let first = Spool::create(&path, wake()).unwrap();
-        assert!(matches!(Spool::go_on(&path, 0, wake()), Err(SpoolError::Locked { .. })));
+        assert!(matches!(Spool::resume(&path, 0, wake()), Err(SpoolError::Locked { .. })));
         first.finish().1.unwrap();
-        Spool::go_on(&path, 0, wake()).unwrap().finish().1.unwrap();
+        Spool::resume(&path, 0, wake()).unwrap().finish().1.unwrap();
     }
 
     #[test]

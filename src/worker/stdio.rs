@@ -7,7 +7,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines, Stdin, Stdout}
 use tracing::Instrument;
 
 use super::messages::{self, Command, Event, InvalidMessage, WorkerSpec};
-use super::recording::{self, StopCause, Wish};
+use super::recording::{self, Request, StopCause};
 
 /// What [`Commands::next`] and [`Commands::start`] read from.
 pub struct Commands {
@@ -56,17 +56,17 @@ impl Commands {
     }
 
     /// Waits until the service wants something, or has met its end. Cancel safe.
-    pub async fn next(&mut self) -> Wish {
+    pub async fn next(&mut self) -> Request {
         loop {
             match self.lines.next_line().await {
                 Ok(Some(line)) => match messages::from_line(&line) {
-                    Ok(Command::Stop) => return Wish::Stop(StopCause::Asked),
-                    Ok(Command::View(view)) => return Wish::View(view),
-                    Ok(Command::Preview { file }) => return Wish::Preview { file },
+                    Ok(Command::Stop) => return Request::Stop(StopCause::Asked),
+                    Ok(Command::View(view)) => return Request::View(view),
+                    Ok(Command::Preview { file }) => return Request::Preview { file },
                     Ok(Command::Start(_)) => tracing::warn!("a second start command is ignored"),
                     Err(error) => tracing::warn!(%error, "command not understood"),
                 },
-                Ok(None) | Err(_) => return Wish::Stop(StopCause::ServiceGone),
+                Ok(None) | Err(_) => return Request::Stop(StopCause::ServiceGone),
             }
         }
     }

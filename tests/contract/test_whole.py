@@ -9,7 +9,7 @@ PROJECT = pathlib.Path(__file__).parents[2]
 # What this suite does not look at, and what does.
 ELSEWHERE = {
     "lips match voices.": "tests/e2e/sync.rs",
-    "Comparisons are constant-time.": "src/api/auth.rs",
+    "Comparisons are constant-time.": "src/front/rest/auth.rs",
     "`grid`: columns by number of tiles 1 -> 1, 2-4 -> 2, 5-9 -> 3, 10-16 -> 4, 17 and more -> 5; rows = ceil(n/columns); cell = (W - (columns-1)*8)/columns by (H - (rows-1)*8)/rows,": "src/compose/layout.rs",
     "(lower if they would not all fit: every active track stays visible).": "src/compose/layout.rs",
     "a portrait camera and a screen share are shown whole on the background; the option `fit` = `contain` or `cover` forces one of them.": "src/compose/fit.rs",

@@ -164,7 +164,7 @@ impl Scene {
         command
     }
 
-    /// Waits until the recording takes in media and then for so long; answers with how long it lasts.
+    /// Waits until the recording takes in media and then for so long; returns how long it lasts.
     async fn recorded_for(&mut self, duration: Duration) -> Duration {
         let begin = Instant::now();
         let spool = self.folder.join(format!(".{}.egressd/spool", name(&self.file)));

@@ -67,7 +67,7 @@ async fn a_view_is_asked_for_and_changed_and_the_report_says_what_the_file_is_li
     the_report_fits_the_file(&state["quality"], &recording);
 }
 
-/// Answers with the moment at which it was called for.
+/// Returns the moment at which it was called for.
 pub async fn change_view(stage: &Stage, body: &str) -> Instant {
     let caller = stage.caller();
     let call = caller.sign(Method::PATCH, &stage.path(""), body);

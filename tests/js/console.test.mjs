@@ -5,11 +5,11 @@ import { createHash, createHmac } from "node:crypto";
 import http from "node:http";
 import { after, before, test } from "node:test";
 
-import { Api, Problem, recordingOf } from "../../src/api/console/files/api.js";
-import { Pace } from "../../src/api/console/files/pace.js";
-import { present } from "../../src/api/console/files/previews.js";
-import { asked } from "../../src/api/console/files/start.js";
-import { bytes, clock, failure, format, isPassing, name, span, upload } from "../../src/api/console/files/words.js";
+import { Api, Problem, recordingOf } from "../../src/front/console/files/api.js";
+import { Pace } from "../../src/front/console/files/pace.js";
+import { present } from "../../src/front/console/files/previews.js";
+import { asked } from "../../src/front/console/files/start.js";
+import { bytes, clock, failure, format, isPassing, name, span, upload } from "../../src/front/console/files/words.js";
 
 const SECRET = "s3cr3t ü";
 let server;

@@ -9,16 +9,17 @@ use super::super::layout::Rect;
 use super::stamp::{Pixmap, Rgba, Stamp, ycbcr};
 use super::text::{Lettering, Style};
 
-/// Letters smaller than this cannot be read after the encoder has been over them.
+/// Smaller letters cannot be read after encoding.
 const LETTERS_MIN: u32 = 11;
 const LETTERS_MAX: u32 = 28;
 const WHITE: [u8; 3] = [255; 3];
-/// Behind a name, so that it can be read on any picture.
+/// The background of a name, so that it can be read on any picture.
 const SHADE: Rgba = [0, 0, 0, 150];
 /// A blue that faces and rooms do not have.
 const SPEAKS: [u8; 3] = [0x3b, 0x9c, 0xff];
 
-/// A participant's name for the lower left corner of his tile; none if the tile is too small for it.
+/// Returns a participant's name for the lower left corner of their tile; `None` if the tile is too small for
+/// it.
 pub(in super::super) fn name_tag(name: &str, cell: Rect, lettering: &mut Lettering) -> Option<Stamp> {
     let size = (cell.height / 16).clamp(LETTERS_MIN, LETTERS_MAX);
     let (margin, padding) = (size / 2, size / 2);
@@ -48,7 +49,7 @@ pub(in super::super) fn initials_panel(
     panel(&initials(name), size, cell, theme, canvas, lettering);
 }
 
-/// Fills a cell with a sentence about why there is no picture.
+/// Fills a cell with a sentence that says why there is no picture.
 pub(in super::super) fn notice_panel(
     notice: &str,
     cell: Rect,
@@ -85,7 +86,7 @@ fn panel(text: &str, size: u32, cell: Rect, theme: Theme, canvas: &mut Canvas, l
     };
     canvas.fill(cell, ycbcr(ground));
     let style = Style { size, width_max: cell.width.saturating_sub(size), colour: ink };
-    // In a tile too small for the letters, the panel alone must do.
+    // A tile that is too small for the letters shows the panel alone.
     let line = lettering.write(text, style).filter(|line| line.size.height + 2 <= cell.height);
     if let Some(line) = line {
         let x = cell.x + (cell.width - line.size.width) / 2;
@@ -94,7 +95,7 @@ fn panel(text: &str, size: u32, cell: Rect, theme: Theme, canvas: &mut Canvas, l
     }
 }
 
-/// The first letters of the first and the last word, as they are written in their script.
+/// Returns the first letters of the first and the last word, as written in their script.
 fn initials(name: &str) -> String {
     let mut firsts = name.split_whitespace().filter_map(|word| word.graphemes(true).next());
     let first = firsts.next().unwrap_or("?");

@@ -1,8 +1,9 @@
-//! What may be drawn on the tiles besides pictures: names, panels with initials or a notice, a border around who
-//! speaks, and the watermark over all. Owns how these look; whether there are any is the caller's choice.
+//! The decorations that may be drawn on tiles: names, panels with initials or a notice, a border around the
+//! participant who speaks, and the watermark over the whole frame. Owns how they look; the caller chooses
+//! which of them are drawn.
 //!
-//! Contract: everything drawn for a tile lies inside its cell. Fonts are looked for when the first text is
-//! written, and never in a recording without one.
+//! Contract: everything that is drawn for a tile stays inside its cell. Fonts are looked for when the first
+//! text is written, and never in a recording without text.
 
 mod label;
 

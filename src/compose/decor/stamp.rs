@@ -1,14 +1,15 @@
-//! A small picture with transparency, made ready to be blended onto one place of the canvas as often as needed.
+//! A small picture with transparency that is prepared for blending onto one place of the canvas, as often as
+//! needed.
 //!
-//! It lies on even pixels and has even sides, so that each of its chroma samples belongs to four of its own
-//! luma pixels, and to none beside it.
+//! It begins at even pixels and has even sides. So each of its chroma samples belongs to four of its own luma
+//! pixels and to no others.
 
 use crate::media::Size;
 
 use super::super::canvas::{Canvas, CanvasPlane};
 use super::super::layout::Rect;
 
-/// Red, green, blue, and how opaque; the colours already multiplied with that.
+/// Red, green, blue, and opacity; the colours are already multiplied by the opacity.
 pub(super) type Rgba = [u8; 4];
 
 /// Pixels with transparency, in rows without padding.
@@ -19,7 +20,7 @@ pub(super) struct Pixmap {
 
 pub(in super::super) struct Stamp {
     area: Rect,
-    /// Y, U and V: what is added to the canvas, and how much of the canvas is left (0 to 255).
+    /// For Y, U and V: what is added to the canvas, and how much of the canvas remains (0 to 255).
     planes: [Vec<Dab>; 3],
 }
 
@@ -34,7 +35,7 @@ impl Pixmap {
         Self { size, pixels: vec![colour; size.width as usize * size.height as usize] }
     }
 
-    /// Lays a colour over one pixel; beyond the edges there is none.
+    /// Blends a colour over one pixel. Pixels beyond the edges are ignored.
     pub(super) fn put(&mut self, x: i64, y: i64, colour: Rgba) {
         let Size { width, height } = self.size;
         if (0..i64::from(width)).contains(&x) && (0..i64::from(height)).contains(&y) {
@@ -43,7 +44,7 @@ impl Pixmap {
         }
     }
 
-    /// Lays another picture over this one.
+    /// Blends another picture over this one.
     pub(super) fn lay(&mut self, other: &Self, x: i64, y: i64) {
         let width = other.size.width as usize;
         for (row, pixels) in other.pixels.chunks_exact(width.max(1)).enumerate() {
@@ -60,7 +61,7 @@ impl Pixmap {
 }
 
 impl Stamp {
-    /// For the place whose upper left corner is nearest to `x` and `y`, on the upper left side of it.
+    /// Prepares a picture for the place at `x` and `y`, rounded down to even pixels.
     pub(super) fn new(pixmap: &Pixmap, x: u32, y: u32) -> Self {
         let (width, height) = (pixmap.size.width.div_ceil(2) * 2, pixmap.size.height.div_ceil(2) * 2);
         let area = Rect { x: x / 2 * 2, y: y / 2 * 2, width, height };
@@ -91,7 +92,7 @@ impl Stamp {
         }
     }
 
-    /// What lies beneath, so that it can be put back.
+    /// Returns the canvas under the stamp, so that it can be restored.
     pub(in super::super) fn beneath(&self, canvas: &mut Canvas) -> Vec<u8> {
         let planes = canvas.planes().into_iter().zip(self.parts());
         planes.flat_map(|(plane, part)| plane.rows(part)).flat_map(|row| row.iter().copied()).collect()
@@ -124,7 +125,7 @@ impl Dab {
     }
 }
 
-/// One colour laid over another.
+/// Blends one colour over another.
 fn over(top: Rgba, bottom: Rgba) -> Rgba {
     let rest = 255 - u32::from(top[3]);
     std::array::from_fn(|part| {
@@ -132,12 +133,13 @@ fn over(top: Rgba, bottom: Rgba) -> Rgba {
     })
 }
 
-/// An opaque colour as Y, U and V.
+/// Returns an opaque colour as Y, U and V.
 pub(super) fn ycbcr([red, green, blue]: [u8; 3]) -> [u8; 3] {
     premultiplied([red, green, blue, 255])
 }
 
-/// Y, U and V (limited range, ITU-R BT.601, as the encoder says of its pictures), multiplied with the opacity.
+/// Returns Y, U and V (limited range, ITU-R BT.601, as the encoder declares for its pictures), multiplied by
+/// the opacity.
 fn premultiplied([red, green, blue, alpha]: Rgba) -> [u8; 3] {
     let [red, green, blue, alpha] = [red, green, blue, alpha].map(i32::from);
     let black = 16 * alpha / 255;

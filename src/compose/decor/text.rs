@@ -1,5 +1,5 @@
-//! Writes one line of text in any script that an installed font has: shaping, both directions of writing, and
-//! looking for a font are `cosmic-text`'s. The only place that knows it.
+//! Writes one line of text in any script that an installed font has. `cosmic-text` shapes the text, handles
+//! both directions of writing and chooses the font. No other file uses it.
 
 use cosmic_text::{
     Align, Attrs, Buffer, Color, Ellipsize, EllipsizeHeightLimit, FontSystem, Metrics, Shaping, SwashCache,
@@ -10,18 +10,18 @@ use crate::media::Size;
 
 use super::stamp::Pixmap;
 
-/// A name that is longer than this is cut off in any tile, so the rest need not be shaped.
+/// A longer name is cut off in any tile, so the rest need not be shaped.
 const CHARACTERS_MAX: usize = 200;
-/// Room for descenders and marks above, as part of the letters' size.
+/// Includes descenders and marks above, as a multiple of the letters' size.
 const LINE_HEIGHT: f32 = 1.3;
 
-/// The installed fonts, from the first text on.
+/// The installed fonts, loaded for the first text.
 #[derive(Default)]
 pub(in super::super) enum Lettering {
     #[default]
     NotYetNeeded,
     Loaded(Box<Fonts>),
-    /// This machine has no font: nothing can be written.
+    /// This machine has no font, so no text can be written.
     NoFont,
 }
 
@@ -30,28 +30,28 @@ pub(in super::super) struct Fonts {
     glyphs: SwashCache,
 }
 
-/// How a line of text is to be written.
+/// How a line of text is written.
 #[derive(Clone, Copy)]
 pub(super) struct Style {
-    /// Of the letters, in pixels.
+    /// The size of the letters, in pixels.
     pub size: u32,
-    /// In pixels; what does not fit is cut off and shown by an ellipsis.
+    /// In pixels. Text that does not fit is cut off and ends in an ellipsis.
     pub width_max: u32,
     pub colour: [u8; 3],
 }
 
-/// How many fonts this machine has.
+/// Returns the number of fonts on this machine.
 pub fn installed_fonts() -> usize {
     FontSystem::new().db().len()
 }
 
 impl Lettering {
-    /// Looks for fonts now; whether there are any.
+    /// Loads the fonts now; returns whether there are any.
     pub(in super::super) fn load(&mut self) -> bool {
         self.fonts().is_some()
     }
 
-    /// As wide as the text; none if there is nothing to be seen, or no font to write it with.
+    /// Returns a picture as wide as the text; `None` if the text has nothing visible, or there is no font.
     pub(super) fn write(&mut self, text: &str, style: Style) -> Option<Pixmap> {
         let printable = text.chars().map(|c| if c.is_control() { ' ' } else { c });
         let text: String = printable.take(CHARACTERS_MAX).collect();
@@ -64,7 +64,7 @@ impl Lettering {
     fn fonts(&mut self) -> Option<&mut Fonts> {
         if matches!(self, Self::NotYetNeeded) {
             let system = FontSystem::new();
-            // The library takes it for granted that there is one.
+            // The library expects at least one font.
             *self = match system.db().is_empty() {
                 true => Self::NoFont,
                 false => Self::Loaded(Box::new(Fonts { system, glyphs: SwashCache::new() })),
@@ -85,7 +85,7 @@ impl Fonts {
         line.set_wrap(Wrap::None);
         line.set_ellipsize(Ellipsize::End(EllipsizeHeightLimit::Lines(1)));
         line.set_size(Some(width_max as f32), Some(height));
-        // Left, also of what is written from the right: the caller places the line.
+        // Aligned left, even if the text runs from right to left: the caller places the line.
         line.set_text(text, &Attrs::new(), Shaping::Advanced, Some(Align::Left));
         line.shape_until_scroll(&mut self.system, false);
         let run = line.layout_runs().next()?;

@@ -9,7 +9,7 @@ use crate::media::{Corner, Size, Watermark};
 
 use super::stamp::{Pixmap, Rgba, Stamp};
 
-/// Far more than a picture of the size of a frame needs.
+/// Far more than a picture as large as a frame needs.
 const DECODED_BYTES_MAX: usize = 64 << 20;
 
 /// Why a file cannot be the watermark.
@@ -55,7 +55,7 @@ fn decode(file: File) -> Result<Pixmap, WatermarkFault> {
         (ColorType::GrayscaleAlpha, BitDepth::Eight) => {
             bytes.as_chunks().0.iter().map(|&[grey, alpha]| [grey, grey, grey, alpha]).collect()
         }
-        // The transformations above leave nothing else.
+        // The transformations above produce no other colour type.
         (kind, depth) => return Err(WatermarkFault::NotPng(format!("{kind:?} of {depth:?} bits"))),
     };
     Ok(Pixmap { size: Size { width: info.width, height: info.height }, pixels })

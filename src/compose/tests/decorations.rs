@@ -1,4 +1,5 @@
-//! Names, initials, borders, notices and the watermark: where they are, and that nothing of them is left over.
+//! Names, initials, borders, notices and the watermark: where they are, and that they are removed without a
+//! trace.
 
 use std::path::PathBuf;
 
@@ -27,14 +28,14 @@ impl Room {
         self.show_image(name, Image::plain(CAMERA, colour), at);
     }
 
-    /// The brightness of all pixels of the frame that differ from another frame, with their places.
+    /// Returns the places of all pixels that differ from another frame.
     fn differences(&self, other: &[u8]) -> Vec<(usize, usize)> {
         let luma = self.composer.canvas()[..WIDTH * HEIGHT].iter().zip(other).enumerate();
         luma.filter(|(_, (a, b))| a != b).map(|(i, _)| (i % WIDTH, i / WIDTH)).collect()
     }
 }
 
-/// Writes a PNG of one colour and tells where it is.
+/// Writes a PNG of one colour; returns its path.
 fn png_file(folder: &tempfile::TempDir, width: u32, height: u32, rgba: [u8; 4]) -> PathBuf {
     let path = folder.path().join("watermark.png");
     let mut encoder = png::Encoder::new(std::fs::File::create(&path).unwrap(), width, height);
@@ -93,7 +94,7 @@ fn what_is_half_transparent_does_not_grow_darker_with_every_picture() {
         let mut room = room_with(Decorations { speaker_border: true, ..names() });
         room.publish("a", 0, ms(0));
         for tick in 0..pictures {
-            // Shown whole, so that the name lies beside the picture.
+            // The picture is shown whole, so that the name is beside it.
             room.show_image("a", Image::plain(size(90, 160), GREEN), at_tick(tick));
             room.tick();
         }
@@ -149,7 +150,7 @@ fn who_has_no_camera_has_a_tile_with_initials_in_his_place_of_joining() {
     assert_eq!((room.colour(300, 100), room.colour(300, 500)), (RED, BLUE));
     assert!(![RED, BLUE, BLACK].contains(&panel), "{panel:?}");
     assert_eq!(room.colour(1000, 500), BLACK, "the fourth cell of three");
-    // His camera takes the tile with its first picture, and gives it back when it is muted.
+    // The camera takes the tile with its first picture, and loses it when it is muted.
     room.publish("b", 1, at_tick(2));
     room.show_camera("b", GREEN, at_tick(4));
     room.composer.set_video_muted(&sid("b"), true, at_tick(6));

@@ -1,10 +1,10 @@
-//! What the composer promises, seen from outside: what is told to it, and what is on its frames. Here is the room
-//! that the tests play in.
+//! The specification of the composer, seen from outside: its calls, and its frames. This file has the room
+//! that the tests use.
 
 mod decorations;
-mod going_on;
 mod pixels;
 mod random;
+mod resuming;
 mod timeline;
 mod views;
 
@@ -62,7 +62,7 @@ impl Room {
         self.composer.picture(&sid(name), image.at(at));
     }
 
-    /// Publishes a camera that gives a picture of one colour every tick from `from` on, until `until`.
+    /// Publishes a camera that sends a picture of one colour at each of `ticks`.
     fn film(&mut self, name: &str, order: u64, colour: [u8; 3], ticks: std::ops::Range<i64>) {
         self.publish(name, order, at_tick(ticks.start));
         self.go_on_filming(name, colour, ticks);
@@ -80,19 +80,19 @@ impl Room {
         self.composer.set_speakers(&speakers, at);
     }
 
-    /// What the SFU is to be asked for now.
+    /// Returns what the SFU is to be asked for now.
     fn wanted(&self) -> Vec<(String, Size)> {
         self.composer.wanted().map(|(sid, size)| (sid.to_string(), size)).collect()
     }
 
-    /// Makes the next tick and tells who is on it, in the order of the tiles.
+    /// Makes the next tick; returns who is in it, in the order of the tiles.
     fn tick(&mut self) -> Vec<String> {
         self.composer.tick();
         let cells = self.composer.cells();
         cells.map(|(sid, _)| sid.to_string()).collect()
     }
 
-    /// Makes all ticks before the one at `tick`, and that one.
+    /// Makes all ticks up to the one at `tick`.
     fn tick_to(&mut self, tick: i64) -> Vec<String> {
         while self.composer.next_tick_time() < at_tick(tick) {
             self.composer.tick();
@@ -100,13 +100,13 @@ impl Room {
         self.tick()
     }
 
-    /// The colour at a pixel of the frame made last.
+    /// Returns the colour at a pixel of the last frame.
     fn colour(&self, x: usize, y: usize) -> [u8; 3] {
         pixel(self.composer.canvas(), x, y)
     }
 }
 
-/// The canvas as a table of colours, the way a player sees it.
+/// Returns the colour of a pixel, as a player shows it.
 fn pixel(canvas: &[u8], x: usize, y: usize) -> [u8; 3] {
     let luma = WIDTH * HEIGHT;
     let chroma = y / 2 * (WIDTH / 2) + x / 2;

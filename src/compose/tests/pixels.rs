@@ -1,4 +1,4 @@
-//! What a tile looks like, to the pixel.
+//! How a tile looks, to the pixel.
 
 use super::*;
 
@@ -59,7 +59,7 @@ fn a_landscape_camera_is_cropped_evenly() {
 
 #[test]
 fn a_portrait_camera_and_a_screen_share_are_shown_whole_on_black() {
-    // Each has a frame of its own colour around it, which must be seen on all four sides.
+    // Each picture has an edge in its own colour, which must be seen on all four sides.
     let framed = |width, height| {
         Image::painted(size(width, height), move |x, y| {
             let edge = x < 8 || y < 8 || x >= width - 8 || y >= height - 8;

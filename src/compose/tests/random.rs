@@ -1,5 +1,6 @@
-//! Whatever happens in a room, in whatever order: tiles never overlap, never leave the frame, every active track
-//! is seen exactly once, the frame looks as if it had been drawn from nothing, and every tick is one frame.
+//! Whatever happens in a room, in whatever order: tiles never overlap, never leave the frame, every active
+//! track is seen exactly once, the frame looks as if it had been drawn from scratch, and every tick is one
+//! frame.
 
 use proptest::prelude::*;
 
@@ -8,7 +9,7 @@ use crate::compose::plan::Seat;
 use crate::media::Participant;
 
 const PEOPLE: u8 = 6;
-/// Longer than anything is waited for: 0.5 s for pictures that were not asked for.
+/// Longer than any wait: 0.5 s for pictures that were not asked for.
 const QUIET_TICKS: usize = 20;
 
 #[derive(Clone, Debug)]
@@ -62,7 +63,7 @@ fn view() -> impl Strategy<Value = View> {
     (layout, theme, fit).prop_map(|(layout, theme, fit)| View { layout, theme, fit })
 }
 
-/// A picture whose size, turn and colour the seed decides.
+/// Returns a picture whose size, rotation and colour depend on the seed.
 fn picture(seed: u8, at: MediaTime) -> crate::media::Picture {
     let sizes = [size(64, 36), size(36, 64), size(63, 35), size(160, 90), size(8, 8), size(48, 48)];
     let turns = [Rotation::Upright, Rotation::Upright, Rotation::By90, Rotation::By180, Rotation::By270];
@@ -78,12 +79,12 @@ fn sid_of(person: u8, source: VideoSource) -> crate::ids::TrackSid {
     sid(&format!("TR_{person}_{source:?}"))
 }
 
-/// What is told to the composer, and what should come of it.
+/// The composer, and the room that its frames should show.
 struct Play {
     frame: Size,
     composer: Composer,
     view: View,
-    /// Published, and whether it is muted.
+    /// The published tracks, and whether each is muted.
     tracks: Vec<(u8, VideoSource, bool)>,
     ticks: u64,
 }
@@ -163,7 +164,7 @@ impl Play {
         }
     }
 
-    /// Lets all that is active send pictures, and nothing else happen, until nothing is waited for any more.
+    /// Lets all active tracks send pictures, without any other event, until nothing is waited for any more.
     fn settle(&mut self) {
         for _ in 0..QUIET_TICKS {
             for (who, source, _) in self.tracks.clone() {
@@ -200,7 +201,7 @@ impl Play {
         assert!(seen.iter().all(|sid| wanted.contains(sid) || empty(sid)), "{seen:?}, {wanted:?}");
     }
 
-    /// The frame, which was drawn piece by piece, is the one that is drawn from nothing.
+    /// Checks that the frame, which was drawn piece by piece, equals the one that is drawn from scratch.
     fn check_picture(&self) {
         let drawn = self.composer.drawn_anew();
         assert!(drawn == self.composer.canvas(), "something old is left on the frame");

@@ -1,4 +1,4 @@
-//! Who is to be seen at which tick, and with which of his pictures.
+//! Who is seen at which tick, and with which picture.
 
 use super::*;
 
@@ -105,7 +105,7 @@ fn a_late_joiner_changes_the_grid_at_the_tick_of_his_first_picture() {
 }
 
 #[test]
-fn who_leaves_is_gone_at_once_and_the_others_take_the_room_with_the_picture_they_have() {
+fn who_leaves_is_gone_at_once_and_the_others_take_the_room_as_they_are() {
     let mut room = Room::new();
     for (order, (name, colour)) in [("a", RED), ("b", BLUE)].into_iter().enumerate() {
         room.publish(name, order as u64, ms(0));

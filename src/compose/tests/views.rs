@@ -1,10 +1,10 @@
-//! The layouts, to the pixel, and how one follows the other.
+//! The layouts, to the pixel, and the changes from one to another.
 
 use super::*;
 
 const WHITE: [u8; 3] = [235, 128, 128];
 const HD: Size = size(1280, 720);
-/// In which 16:9 pictures are drawn: a little of each is cut off.
+/// The sizes in which 16:9 pictures are drawn: a little of each is cut off.
 const COLUMN: Size = size(235, 132);
 const STAGE: Size = size(1280, 720);
 
@@ -12,7 +12,7 @@ fn layout_of(layout: Layout) -> View {
     View { layout, ..View::default() }
 }
 
-/// Three cameras, `a`, `b`, `c`, in red, green and blue.
+/// Returns a room with three cameras, `a`, `b`, `c`, in red, green and blue.
 fn three(view: View) -> Room {
     let mut room = Room::with_view(view);
     for (order, (name, colour)) in [("a", RED), ("b", GREEN), ("c", BLUE)].into_iter().enumerate() {
@@ -21,7 +21,7 @@ fn three(view: View) -> Room {
     room
 }
 
-/// Whether the frame has `colour` all over a cell (its chroma a pixel inside), and `background` around it.
+/// Checks that `colour` fills a cell (its chroma from a pixel inside), and that `background` is around it.
 fn assert_filled(room: &Room, cell: Rect, colour: [u8; 3], background: [u8; 3]) {
     let (right, bottom) = (cell.x + cell.width, cell.y + cell.height);
     for y in cell.y..bottom {
@@ -38,7 +38,7 @@ fn assert_filled(room: &Room, cell: Rect, colour: [u8; 3], background: [u8; 3]) 
 }
 
 #[test]
-fn all_cells_of_1_to_25_tiles_of_the_speaker_layout_have_their_tracks_colour_and_nothing_else_has_any() {
+fn each_of_1_to_25_tiles_of_the_speaker_layout_shows_its_track_and_nothing_else() {
     for (theme, background) in [(Theme::Dark, BLACK), (Theme::Light, WHITE)] {
         for tiles in 1..=25_u8 {
             let mut room = Room::with_view(View { theme, ..layout_of(Layout::Speaker) });
@@ -76,7 +76,7 @@ fn the_light_theme_is_white_wherever_no_picture_is() {
     assert_eq!(room.colour(10, 100), WHITE, "beside a portrait camera");
     assert_eq!(room.colour(1000, 600), WHITE, "the fourth cell of three");
     assert_eq!(room.colour(318, 100), RED);
-    // Another shape of the picture: what it leaves is the background of the theme, too.
+    // A picture of another shape: the rest of its cell has the theme's background, too.
     room.show_image("a", Image::plain(size(60, 160), GREEN), at_tick(2));
     room.tick();
     assert_eq!(room.colour(240, 100), WHITE);
@@ -256,7 +256,7 @@ fn a_single_speaker_who_gives_no_picture_gives_way_to_one_who_does() {
 }
 
 #[test]
-fn when_the_single_speaker_leaves_his_picture_goes_no_later_than_half_a_second_after() {
+fn a_single_speaker_who_leaves_is_gone_from_the_picture_within_half_a_second() {
     let mut room = Room::with_view(layout_of(Layout::SingleSpeaker));
     room.film("a", 0, RED, 0..10);
     room.publish("b", 1, at_tick(0));

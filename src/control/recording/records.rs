@@ -1,58 +1,103 @@
-//! What of a recording is written down, and how often that is tried.
+//! What of a recording is written down.
+//!
+//! Contract: each method tries once (the database itself waits for a lock that somebody else holds) and says whether it
+//! is written. Notes are kept until they are, and always come before what is persisted after them.
 
-use std::time::Duration;
+use std::collections::VecDeque;
+use std::mem::discriminant;
 
 use jiff::Timestamp;
 
-use crate::control::failure::Verdict;
-use crate::control::news;
+use crate::control::failure::EndStatus;
+use crate::control::updates;
 use crate::report::QualityReport;
 use crate::store::{EndResult, Ending, Outcome, Phase, RecordingRow, Store, StoreError};
 use crate::webhook::event;
 
-/// Tries to write a phase down before the recording goes on without: what a phase decides after a
-/// restart is less than a recording that nobody can stop.
-const PHASE_ATTEMPTS: u32 = 3;
-/// The pause before the database is tried again.
-const STORE_PAUSE: Duration = Duration::from_millis(500);
-
 /// The database, as one recording sees it.
 pub struct Records {
     store: Store,
+    /// In the order in which it happened, one of a kind.
+    notes: VecDeque<Note>,
 }
+
+/// What is true whether it is written down or not, and since when.
+#[derive(Debug, Clone, Copy)]
+pub enum Note {
+    /// When the timeline began: without it no other worker can go on after a restart.
+    Zero(Timestamp),
+    /// It is in the room.
+    Active(Timestamp),
+    /// Told once, however many workers see media for the first time.
+    MediaStarted(Timestamp),
+}
+
+/// The log says why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotWritten;
 
 impl Records {
     pub fn new(store: Store) -> Self {
-        Self { store }
+        Self { store, notes: VecDeque::new() }
     }
 
-    pub async fn phase(&self, row: &RecordingRow, phase: Phase) {
-        let news = news::of(row, phase, Timestamp::now());
-        persist(|| self.store.set_phase(&row.egress_id, phase, Some(news.clone())), phase.as_str()).await;
+    pub async fn note(&mut self, row: &RecordingRow, note: Note) -> Result<(), NotWritten> {
+        if self.notes.iter().all(|other| discriminant(other) != discriminant(&note)) {
+            self.notes.push_back(note);
+        }
+        self.write_notes(row).await
+    }
+
+    /// What could not be written before, if there is anything.
+    pub async fn write_notes(&mut self, row: &RecordingRow) -> Result<(), NotWritten> {
+        while let Some(note) = self.notes.front() {
+            self.write(row, *note).await?;
+            self.notes.pop_front();
+        }
+        Ok(())
+    }
+
+    async fn write(&self, row: &RecordingRow, note: Note) -> Result<(), NotWritten> {
+        let id = &row.egress_id;
+        match note {
+            Note::Zero(zero) => written(self.store.set_zero(id, zero).await, "zero"),
+            Note::Active(at) => {
+                let update = updates::of(row, Phase::Active, at);
+                written(self.store.set_phase(id, Phase::Active, Some(update)).await, "active")
+            }
+            Note::MediaStarted(at) => {
+                let event = event::egress_started(id, &row.room, row.started_at);
+                let first = self.store.media_started(id, at, event).await;
+                match first.map_err(|error| not_written(&error, "first media"))? {
+                    true => tracing::info!("first media"),
+                    false => tracing::debug!("media again"),
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// That an end is wanted.
+    pub async fn stop(&mut self, row: &RecordingRow) -> Result<(), NotWritten> {
+        self.write_notes(row).await?;
+        let update = updates::of(row, Phase::Stopping, Timestamp::now());
+        written(self.store.set_phase(&row.egress_id, Phase::Stopping, Some(update)).await, "stopping")
     }
 
     /// How it is to end, and that it takes in no more media.
-    pub async fn verdict(&self, row: &RecordingRow, verdict: &Verdict) {
-        let text = serde_json::to_string(verdict).expect("words and numbers always serialize");
-        let news = news::of(row, Phase::Uploading, Timestamp::now());
-        let write = || self.store.set_verdict(&row.egress_id, text.clone(), Some(news.clone()));
-        persist(write, "uploading").await;
+    pub async fn end_status(&mut self, row: &RecordingRow, end_status: &EndStatus) -> Result<(), NotWritten> {
+        self.write_notes(row).await?;
+        let text = serde_json::to_string(end_status).expect("words and numbers always serialize");
+        let update = updates::of(row, Phase::Uploading, Timestamp::now());
+        written(self.store.set_verdict(&row.egress_id, text, Some(update)).await, "uploading")
     }
 
-    /// When the timeline began: without it no other worker can go on.
-    pub async fn zero(&self, row: &RecordingRow, zero: Timestamp) {
-        persist(|| self.store.set_zero(&row.egress_id, zero), "zero").await;
-    }
-
-    /// The view of a recording in this phase has changed.
-    pub async fn view(&self, row: &RecordingRow, phase: Phase) {
-        let (id, options) = (&row.egress_id, row.options.clone());
-        if let Err(error) =
-            self.store.set_options(id, options, Some(news::of(row, phase, Timestamp::now()))).await
-        {
-            // What is seen matters more than what is written about it.
-            tracing::error!(%error, "the view cannot be written down");
-        }
+    /// The view of a recording in this phase, as this row has it. Returns whether it takes in media.
+    pub async fn view(&mut self, row: &RecordingRow, phase: Phase) -> Result<bool, NotWritten> {
+        self.write_notes(row).await?;
+        let update = updates::of(row, phase, Timestamp::now());
+        let changed = self.store.set_options(&row.egress_id, row.options.clone(), Some(update)).await;
+        changed.map_err(|error| not_written(&error, "view"))
     }
 
     pub async fn keep(&self, row: &RecordingRow, report: QualityReport) {
@@ -69,47 +114,32 @@ impl Records {
         })
     }
 
-    /// Told once, however many workers see media for the first time.
-    pub async fn media_started(&self, row: &RecordingRow) {
-        let RecordingRow { egress_id, room, started_at, .. } = row;
-        let event = event::egress_started(egress_id, room, *started_at);
-        match self.store.media_started(egress_id, Timestamp::now(), event).await {
-            Ok(true) => tracing::info!("first media"),
-            Ok(false) => tracing::debug!("media again"),
-            Err(error) => {
-                tracing::error!(%error, "the first media cannot be written down, nobody is told of it");
-            }
-        }
-    }
-
-    /// Does not give up: as long as it is not written down nobody may believe that it has ended.
-    pub async fn end(&self, row: &RecordingRow, outcome: Outcome) {
+    pub async fn end(&mut self, row: &RecordingRow, outcome: Outcome) -> Result<(), NotWritten> {
+        self.write_notes(row).await?;
         let RecordingRow { egress_id, room, .. } = row;
         let event = event::egress_ended(egress_id, room, &outcome);
         let ending = Ending { outcome, ended_at: Timestamp::now() };
-        loop {
-            match self.store.end_recording(egress_id, ending.clone(), event.clone()).await {
-                Ok(EndResult::Ended) => break log_end(&ending.outcome),
-                Ok(EndResult::AlreadyEnded) => break tracing::warn!("had ended before"),
-                Err(error) => tracing::error!(%error, "the end cannot be written down"),
-            }
-            tokio::time::sleep(STORE_PAUSE).await;
+        let ended = self.store.end_recording(egress_id, ending.clone(), event).await;
+        match ended.map_err(|error| not_written(&error, "end"))? {
+            EndResult::Ended => log_end(&ending.outcome),
+            EndResult::AlreadyEnded => tracing::warn!("had ended before"),
         }
+        Ok(())
     }
 }
 
-async fn persist<F>(mut write: impl FnMut() -> F, what: &str)
-where
-    F: Future<Output = Result<bool, StoreError>>,
-{
-    for _ in 0..PHASE_ATTEMPTS {
-        match write().await {
-            Ok(true) => return,
-            Ok(false) => return tracing::warn!(what, "not in the database any more"),
-            Err(error) => tracing::error!(%error, what, "cannot be written down"),
-        }
-        tokio::time::sleep(STORE_PAUSE).await;
+fn written(result: Result<bool, StoreError>, what: &'static str) -> Result<(), NotWritten> {
+    match result.map_err(|error| not_written(&error, what))? {
+        true => {}
+        false => tracing::warn!(what, "not in the database any more"),
     }
+    Ok(())
+}
+
+fn not_written(error: &StoreError, what: &'static str) -> NotWritten {
+    let cause = std::error::Error::source(error).map(ToString::to_string);
+    tracing::error!(%error, cause, what, "cannot be written down");
+    NotWritten
 }
 
 fn log_end(outcome: &Outcome) {

@@ -1,9 +1,9 @@
-//! What a recording waits for besides its worker, its upload and wishes: the disk, a deadline.
+//! What a recording waits for besides its worker, its upload and commands: the disk, a deadline.
 
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::control::space::Space;
+use crate::admission::Space;
 
 /// There is no more room on the disk.
 pub async fn exhausted(space: &mut watch::Receiver<Space>) {

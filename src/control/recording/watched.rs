@@ -16,20 +16,23 @@ impl Recording {
     pub(super) async fn show(&mut self, asking: oneshot::Sender<Preview>) {
         match self.state {
             State::Active { .. } => {}
-            State::Joining { reached: Reached::Nothing, .. } => return give(asking, Err(NoPreview::NoFrame)),
+            State::Starting { reached: Reached::Nothing, .. } => {
+                return give(asking, Err(NoPreview::NoFrame));
+            }
             // Another worker is on its way.
-            State::Joining { reached: Reached::Room, .. }
+            State::Starting { reached: Reached::Room, .. }
             | State::Frozen { .. }
             | State::Restarting { .. } => return give(asking, Err(NoPreview::Failed)),
             State::Stopping { .. }
             | State::Killing { .. }
-            | State::Finishing { .. }
+            | State::Uploading { .. }
+            | State::Unwritten { .. }
             | State::Ended { .. } => {
                 return give(asking, Err(NoPreview::NotActive));
             }
         }
         match self.previews.ask(asking, Instant::now()) {
-            Next::AskWorker => self.crew.preview(preview_file(&self.spool)).await,
+            Next::AskWorker => self.worker.preview(preview_file(&self.spool)).await,
             Next::Nothing => {}
         }
     }

@@ -1,6 +1,7 @@
 //! The specification of a recording's life.
 
 mod model;
+mod unwritten;
 
 use super::*;
 use crate::store::Destination;
@@ -8,6 +9,11 @@ use crate::store::Destination;
 fn saved() -> SavedFile {
     let key = "room/2024-04-21T10-00-00.mp4".into();
     SavedFile { key, duration_s: 20, size: 1000, store: Destination::Primary }
+}
+
+/// Its whole spool was read.
+fn stored(saved: Option<SavedFile>) -> Input {
+    Input::Uploaded(saved, Condition::Sound)
 }
 
 fn ended_well(reason: EndReason) -> Input {
@@ -55,19 +61,20 @@ fn a_stopped_recording_is_complete_once_its_file_is_stored() {
         Input::Progress { final_bytes: 9 },
         ended_well(EndReason::Stopped),
         killed_at(20),
-        Input::Uploaded(Some(saved())),
+        stored(Some(saved())),
     ]);
     assert_eq!(
         actions,
         [
-            Action::Persist(Phase::Active),
-            Action::TellMediaStarted,
+            Action::NoteActive,
+            Action::NoteMediaStarted,
             Action::OfferBytes(7),
-            Action::Persist(Phase::Stopping),
+            Action::PersistStop,
             Action::StopWorker,
             Action::OfferBytes(9),
-            Action::PersistVerdict(Verdict::AsItShould(EndReason::Stopped)),
+            Action::PersistEndStatus(EndStatus::Normal(EndReason::Stopped)),
             Action::FinishUpload,
+            Action::ReleaseSlot,
             Action::End(Outcome::Complete(saved())),
             Action::DeleteSpool,
         ]
@@ -78,7 +85,7 @@ fn a_stopped_recording_is_complete_once_its_file_is_stored() {
 #[test]
 fn a_recording_that_ends_by_itself_is_complete_without_a_stop() {
     for reason in [EndReason::RoomClosed, EndReason::Idle, EndReason::MaxDuration] {
-        let (state, _) = run([Input::Joined, ended_well(reason), Input::Uploaded(Some(saved()))]);
+        let (state, _) = run([Input::Joined, ended_well(reason), stored(Some(saved()))]);
         assert_eq!(state, complete());
     }
 }
@@ -88,18 +95,13 @@ fn a_recording_that_ends_by_itself_is_complete_without_a_stop() {
 fn a_room_that_livekit_closes_ends_its_recording_like_a_stop_and_for_that_reason() {
     let (state, actions) =
         run([Input::Joined, Input::RoomClosed, Input::RoomClosed, ended_well(EndReason::Stopped)]);
-    let verdict = Verdict::AsItShould(EndReason::RoomClosed);
-    assert_eq!(state, State::Finishing { verdict: verdict.clone() });
+    let end_status = EndStatus::Normal(EndReason::RoomClosed);
+    assert_eq!(state, State::Uploading { end_status: end_status.clone() });
     assert_eq!(
         actions[1..],
-        [
-            Action::Persist(Phase::Stopping),
-            Action::StopWorker,
-            Action::PersistVerdict(verdict),
-            Action::FinishUpload
-        ]
+        [Action::PersistStop, Action::StopWorker, Action::PersistEndStatus(end_status), Action::FinishUpload]
     );
-    let (state, _) = run([Input::Joined, killed_at(5), Input::RoomClosed, Input::Uploaded(Some(saved()))]);
+    let (state, _) = run([Input::Joined, killed_at(5), Input::RoomClosed, stored(Some(saved()))]);
     assert!(error_of(&state).starts_with("The recorder ended unexpectedly"), "{state:?}");
 }
 
@@ -107,12 +109,12 @@ fn a_room_that_livekit_closes_ends_its_recording_like_a_stop_and_for_that_reason
 fn a_stop_before_the_room_was_joined_stops_the_worker() {
     let (state, actions) = run([Input::StopRequested]);
     assert_eq!(state, State::Stopping { cause: StopCause::Asked });
-    assert_eq!(actions, [Action::Persist(Phase::Stopping), Action::StopWorker]);
+    assert_eq!(actions, [Action::PersistStop, Action::StopWorker]);
 }
 
 #[test]
 fn a_recording_without_any_media_has_failed_and_says_why() {
-    let (state, _) = run([Input::StopRequested, ended_well(EndReason::Stopped), Input::Uploaded(None)]);
+    let (state, _) = run([Input::StopRequested, ended_well(EndReason::Stopped), stored(None)]);
     assert_eq!(error_of(&state), "The recording ended before anything was recorded (stopped).");
 }
 
@@ -139,16 +141,11 @@ fn a_worker_that_dies_is_followed_by_another_in_the_same_recording() {
         Input::Joined,
         Input::StopRequested,
         ended_well(EndReason::Stopped),
-        Input::Uploaded(Some(saved())),
+        stored(Some(saved())),
     ]);
     assert_eq!(
         actions[..4],
-        [
-            Action::Persist(Phase::Active),
-            Action::TellMediaStarted,
-            Action::PrepareSuccessor,
-            Action::StartSuccessor
-        ]
+        [Action::NoteActive, Action::NoteMediaStarted, Action::PrepareSuccessor, Action::StartSuccessor]
     );
     assert_eq!(state, complete());
 }
@@ -157,13 +154,12 @@ fn a_worker_that_dies_is_followed_by_another_in_the_same_recording() {
 fn a_recording_whose_first_worker_died_before_the_room_becomes_active_with_the_next() {
     let (state, actions) = run([killed_at(1), Input::SuccessorReady, Input::Joined]);
     assert!(matches!(state, State::Active { .. }));
-    assert_eq!(actions, [Action::PrepareSuccessor, Action::StartSuccessor, Action::Persist(Phase::Active)]);
+    assert_eq!(actions, [Action::PrepareSuccessor, Action::StartSuccessor, Action::NoteActive]);
 }
 
 #[test]
 fn a_room_that_is_gone_gets_no_successor_and_what_there_is_is_saved() {
-    let (state, actions) =
-        run([Input::Joined, killed_at(5), Input::NoSuccessor, Input::Uploaded(Some(saved()))]);
+    let (state, actions) = run([Input::Joined, killed_at(5), Input::NoSuccessor, stored(Some(saved()))]);
     assert_eq!(
         error_of(&state),
         "The recorder ended unexpectedly by signal 9. The file holds what was recorded until then."
@@ -176,7 +172,7 @@ fn the_third_death_within_a_minute_ends_the_recording_with_what_there_is() {
     let deaths = |times: [u64; 3]| {
         times.into_iter().flat_map(|at| [Input::Joined, killed_at(at), Input::SuccessorReady])
     };
-    let (state, _) = run(deaths([10, 40, 70]).chain([Input::Uploaded(Some(saved()))]));
+    let (state, _) = run(deaths([10, 40, 70]).chain([stored(Some(saved()))]));
     assert_eq!(
         error_of(&state),
         "The recorder ended unexpectedly by signal 9, for the third time within a minute. \
@@ -205,7 +201,7 @@ fn what_a_worker_wrote_after_all_before_it_was_killed_counts() {
 
 #[test]
 fn a_recording_whose_stop_was_asked_for_gets_no_successor() {
-    let stored = || [Input::SuccessorReady, Input::Uploaded(Some(saved()))];
+    let stored = || [Input::SuccessorReady, stored(Some(saved()))];
     for (before, error) in [
         (vec![Input::StopRequested, killed_at(5)], "The recorder ended unexpectedly by signal 9."),
         (vec![killed_at(5), Input::StopRequested], "The recorder ended unexpectedly by signal 9."),
@@ -224,14 +220,14 @@ fn a_recording_whose_stop_was_asked_for_gets_no_successor() {
 fn a_worker_that_exits_after_its_last_word_has_not_crashed() {
     let (state, _) = run([Input::Joined, ended_well(EndReason::Stopped)]);
     let exited = step(state.clone(), killed_at(5));
-    assert_eq!(exited, (state, vec![]));
+    assert_eq!(exited, (state, vec![Action::ReleaseSlot]));
 }
 
 #[test]
 fn a_worker_that_fails_by_its_own_report_is_no_crash_and_gets_no_successor() {
     let error =
         Input::WorkerEnded { reason: EndReason::Failed, error: Some("the room refused the token".into()) };
-    let (state, actions) = run([error, killed_at(1), Input::SuccessorReady, Input::Uploaded(None)]);
+    let (state, actions) = run([error, killed_at(1), Input::SuccessorReady, stored(None)]);
     assert_eq!(error_of(&state), "The recorder failed: the room refused the token. Nothing was recorded.");
     assert!(!actions.contains(&Action::PrepareSuccessor));
 }
@@ -239,15 +235,14 @@ fn a_worker_that_fails_by_its_own_report_is_no_crash_and_gets_no_successor() {
 #[test]
 fn a_recording_goes_on_after_the_service_was_restarted() {
     for (phase, expected) in [
-        (Phase::Starting, vec![Action::StartSuccessor, Action::Persist(Phase::Active)]),
+        (Phase::Starting, vec![Action::StartSuccessor, Action::NoteActive]),
         (Phase::Active, vec![Action::StartSuccessor]),
     ] {
         let (state, actions) = run_from(State::resuming(phase), [Input::SuccessorReady, Input::Joined]);
         assert_eq!(actions, expected);
         assert!(matches!(state, State::Active { .. }));
     }
-    let (state, _) =
-        run_from(State::resuming(Phase::Active), [Input::NoSuccessor, Input::Uploaded(Some(saved()))]);
+    let (state, _) = run_from(State::resuming(Phase::Active), [Input::NoSuccessor, stored(Some(saved()))]);
     assert!(error_of(&state).starts_with("The service was restarted while recording."));
 }
 
@@ -266,7 +261,7 @@ fn a_worker_that_ended_just_before_it_was_killed_has_not_failed() {
         Input::StopTimedOut,
         ended_well(EndReason::Stopped),
         killed_at(30),
-        Input::Uploaded(Some(saved())),
+        stored(Some(saved())),
     ]);
     assert_eq!(state, complete());
 }
@@ -278,7 +273,7 @@ fn a_full_disk_stops_the_recording_properly_and_is_told() {
         vec![Input::Joined, killed_at(5), Input::DiskExhausted],
         vec![Input::Joined, Input::NoProgress, Input::DiskExhausted, killed_at(11)],
     ] {
-        let (state, _) = run(inputs.into_iter().chain([Input::Uploaded(Some(saved()))]));
+        let (state, _) = run(inputs.into_iter().chain([stored(Some(saved()))]));
         assert_eq!(
             error_of(&state),
             "The recorder's disk had no more room. The file holds what was recorded until then."
@@ -314,8 +309,7 @@ fn a_damaged_spool_fails_a_recording_that_ended_well_and_is_kept() {
     let (state, actions) = run([
         Input::Joined,
         ended_well(EndReason::Stopped),
-        Input::SpoolDamaged,
-        Input::Uploaded(Some(saved())),
+        Input::Uploaded(Some(saved()), Condition::Damaged),
     ]);
     assert!(error_of(&state).starts_with("A part of the recording was damaged"));
     assert!(!actions.contains(&Action::DeleteSpool));

@@ -8,6 +8,7 @@ mod limits;
 mod livekit;
 mod previews;
 mod successors;
+mod unwritable;
 mod world;
 
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Streams to decode, made by GStreamer's encoders with the settings of a WebRTC sender.
+//! Streams to decode, from GStreamer's encoders with the settings of a WebRTC sender.
 
 use std::time::Duration;
 
@@ -12,14 +12,14 @@ pub const PACKET_TIME: Duration = Duration::from_millis(20);
 
 const AV1_DELIMITER: &[u8] = &[0x12, 0x00];
 
-/// A video whose every picture is one even grey, each its own.
+/// A video in which every picture is an even grey of its own.
 pub struct Clip {
     pub frames: Vec<EncodedFrame>,
     pub greys: Vec<u8>,
 }
 
 impl Clip {
-    /// Begins at time zero with a keyframe, and has no other.
+    /// A clip that begins at time zero with a keyframe, and has no other.
     pub fn greys(codec: Codec, size: Size, count: usize) -> Self {
         gst::init().expect("GStreamer");
         let Size { width, height } = size;
@@ -47,7 +47,7 @@ impl Clip {
         Self { frames: encode(codec, &caps, encoder, pictures, FRAME_TIME), greys }
     }
 
-    /// The same, beginning at `start`.
+    /// Returns the same clip, beginning at `start`.
     pub fn from(mut self, start: MediaTime) -> Self {
         for frame in &mut self.frames {
             frame.time = MediaTime::from_nanos(frame.time.nanos() + start.nanos());
@@ -56,7 +56,7 @@ impl Clip {
     }
 }
 
-/// Quiet stereo with one loud click at `click` ns, in packets of 20 ms.
+/// Returns quiet stereo with one loud click at `click` ns, in packets of 20 ms.
 pub fn opus_with_click(packets: usize, click: u64) -> Vec<EncodedFrame> {
     gst::init().expect("GStreamer");
     let caps = "audio/x-raw,format=S16LE,rate=48000,channels=2,layout=interleaved";
@@ -66,12 +66,12 @@ pub fn opus_with_click(packets: usize, click: u64) -> Vec<EncodedFrame> {
     let samples = (0..packets * 960).flat_map(sample).flat_map(i16::to_le_bytes).collect::<Vec<u8>>();
     let buffers = samples.chunks(960 * 4).map(|c| gst::Buffer::from_slice(c.to_vec())).collect();
     let mut frames = encode(Codec::Opus, caps, "opusenc bitrate=64000", buffers, PACKET_TIME);
-    // The encoder adds a last one, of its look-ahead.
+    // The encoder adds a last packet with its look-ahead.
     frames.truncate(packets);
     frames
 }
 
-/// What GStreamer's `audiotestsrc` makes of `source`, in packets of 20 ms.
+/// Returns the sound that GStreamer's `audiotestsrc` makes of `source`, in packets of 20 ms.
 pub fn opus_tones(packets: usize, source: &str) -> Vec<EncodedFrame> {
     gst::init().expect("GStreamer");
     let text = format!(
@@ -90,7 +90,8 @@ pub fn opus_tones(packets: usize, source: &str) -> Vec<EncodedFrame> {
     frames
 }
 
-/// Y, U and V in the middle of the picture; the far corners are read too, so that a wrong stride shows.
+/// Returns Y, U and V in the middle of the picture. The far corners are read too, so that a wrong stride is
+/// noticed.
 pub fn centre(codec: Codec, picture: &Picture) -> [u8; 3] {
     let Size { width, height } = picture.image.size();
     let sides =

@@ -1,5 +1,5 @@
-//! Owns one run of a GStreamer encoder: raw frames in, encoded frames out, in order. What is encoded
-//! and what becomes of it is decided in `clips`. Blocking.
+//! Owns one run of a GStreamer encoder: raw frames in, encoded frames out, in order. `clips` decides what is
+//! encoded and what is done with it. Blocking.
 
 use std::sync::Arc;
 use std::thread;
@@ -9,7 +9,7 @@ use gst::prelude::*;
 use super::ClipError;
 use crate::media::{Codec, TrackKind};
 
-/// No single frame takes a working encoder this long, even on a machine that is busy with others.
+/// A working encoder takes less time for any frame, even on a busy machine.
 const FRAME_DEADLINE: gst::ClockTime = gst::ClockTime::from_seconds(20);
 
 /// One raw frame or block of samples for an encoder.
@@ -24,16 +24,17 @@ pub(super) struct Encoded {
     pub keyframe: bool,
 }
 
-/// Everything that tells one encoding from another.
+/// The settings in which encodings differ.
 pub(super) struct Job {
     pub codec: Codec,
     pub description: &'static str,
     pub caps: gst::Caps,
-    /// In the encoder's own unit and under its own name of the property, where it is not fixed.
+    /// The encoder's property and its value, in the encoder's own unit. `None` where the description fixes
+    /// it.
     pub bitrate: Option<(&'static str, i32)>,
 }
 
-/// Puts `raw` through the encoder and answers with all that comes out.
+/// Encodes `raw` and returns all output.
 pub(super) fn run(job: &Job, raw: impl Iterator<Item = Raw> + Send) -> Result<Vec<Encoded>, ClipError> {
     let codec = job.codec;
     let missing = |source| ClipError::Pipeline { codec, source };
@@ -52,7 +53,7 @@ pub(super) fn run(job: &Job, raw: impl Iterator<Item = Raw> + Send) -> Result<Ve
     let encoded = thread::scope(|scope| {
         scope.spawn(|| feed(&source, raw));
         let encoded = drain(codec, &pipeline, &sink);
-        // To NULL within the scope: it wakes a feeder that waits for an encoder that has failed.
+        // Sets NULL within the scope, which wakes a feeder that waits for a failed encoder.
         let _ = pipeline.set_state(gst::State::Null);
         encoded
     })?;
@@ -65,7 +66,7 @@ fn element<T: IsA<gst::Element>>(pipeline: &gst::Pipeline, name: &str) -> T {
     element.downcast().expect("every clip description gives it this type")
 }
 
-/// Blocks while the encoder is busy; ends early if the pipeline does.
+/// Blocks while the encoder is busy. Ends early if the pipeline does.
 fn feed(source: &gst_app::AppSrc, raw: impl Iterator<Item = Raw>) {
     for raw in raw {
         let mut buffer = gst::Buffer::from_mut_slice(raw.data);
@@ -97,7 +98,7 @@ fn drain(codec: Codec, pipeline: &gst::Pipeline, sink: &gst_app::AppSink) -> Res
     Err(ClipError::Encoder { codec, detail: complaint(pipeline) })
 }
 
-/// What the encoder said on the bus, if it said anything.
+/// Returns the encoder's error from the bus, if there is one.
 fn complaint(pipeline: &gst::Pipeline) -> String {
     let bus = pipeline.bus().expect("every pipeline has a bus");
     match bus.pop_filtered(&[gst::MessageType::Error]) {

@@ -1,10 +1,10 @@
-//! Encoded samples made visible and audible again.
+//! Decodes encoded samples for the tests.
 
 use gst::prelude::*;
 
 use crate::media::{EncodedSample, Size, StreamKind, StreamSetup};
 
-/// The luma in the middle of each picture.
+/// Returns the luma in the middle of each picture.
 pub fn greys(setup: &StreamSetup, samples: &[EncodedSample]) -> Vec<u8> {
     let caps = gst::Caps::builder("video/x-h264")
         .field("stream-format", "avc")
@@ -21,7 +21,7 @@ pub fn greys(setup: &StreamSetup, samples: &[EncodedSample]) -> Vec<u8> {
     pictures.iter().map(luma).collect()
 }
 
-/// Every sample that a decoder gives out, the priming included.
+/// Returns every sample that a decoder returns, including the priming.
 pub fn sound_of(setup: &StreamSetup, samples: &[EncodedSample]) -> Vec<[i16; 2]> {
     let caps = gst::Caps::builder("audio/mpeg")
         .field("mpegversion", 4)
@@ -40,7 +40,7 @@ pub fn sound_of(setup: &StreamSetup, samples: &[EncodedSample]) -> Vec<[i16; 2]>
     sounds.iter().flat_map(frames).collect()
 }
 
-/// The size of a JPEG and its pixels, in RGB.
+/// Returns the size of a JPEG and its pixels, in RGB.
 pub fn pixels_of_jpeg(file: Vec<u8>) -> (Size, Vec<u8>) {
     gst::init().expect("GStreamer");
     let caps = gst::Caps::builder("image/jpeg").build();

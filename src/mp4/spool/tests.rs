@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::mp4::testing::{config, pieces, read, recording};
 
-/// Feeds a spool in chunks of the given lengths, over and over; stops at a fault.
-fn read_in_chunks(spool: &[u8], lens: &[usize]) -> (Vec<MediaRange>, Option<Mp4Error>) {
+/// Feeds a spool in chunks of the given lengths, repeated; stops at a fault.
+fn read_in_chunks(spool: &[u8], lens: &[usize]) -> (Vec<SpoolRange>, Option<Mp4Error>) {
     let mut reader = SpoolReader::new();
     let mut ranges = Vec::new();
     let mut rest = spool;
@@ -24,7 +24,7 @@ fn read_in_chunks(spool: &[u8], lens: &[usize]) -> (Vec<MediaRange>, Option<Mp4E
         rest = after;
     }
     let fault = reader.feed(&[]).err();
-    // Whatever was let in can be described.
+    // Every index that the reader accepts can be written.
     if let Ok(index) = reader.finish() {
         index.head();
     }
@@ -39,7 +39,7 @@ fn fault(spool: &[u8]) -> String {
 #[test]
 fn the_reader_knows_what_the_writer_was_told() {
     let (ranges, index) = read(&pieces(&recording(20, 10)).concat());
-    // Two of ten frames each, and the sound of the last tick.
+    // Two ranges of ten frames each, and the sound of the last tick.
     assert_eq!(ranges.len(), 3);
     assert_eq!(index.config, config());
     assert_eq!(index.video.keyframes, [1, 11]);

@@ -1,8 +1,8 @@
-//! Owns what a test participant sends (encoded frames) and when each frame of the endless loop is
-//! due. Pure: the time is an argument, the encoding is done elsewhere.
+//! What a test participant sends (encoded frames), and when each frame of the endless loop is due. Pure: the
+//! time is an argument, and `demo::clips` encodes.
 //!
-//! Contract: RTP time runs on without a gap or a step where the clip starts over, and the frames of
-//! two clips of the same length stay together however often they are repeated.
+//! Contract: RTP time has no gap and no step where the clip starts again. The frames of two clips of the same
+//! length stay together however often they are repeated.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,11 +12,11 @@ use crate::media::{AUDIO_RATE, Codec, Size, TrackKind};
 /// RTP clock of every video payload (RFC 7741 and RFC 6184, section "RTP header usage").
 const VIDEO_CLOCK: u32 = 90_000;
 
-/// Encoded frames to be sent over and over.
+/// Encoded frames that are sent again and again.
 #[derive(Debug)]
 pub struct Clip {
     pub codec: Codec,
-    /// What the server is told of the picture; `None` for sound.
+    /// The picture size that the server is told; `None` for sound.
     pub size: Option<Size>,
     /// In order of `at`; never empty.
     pub frames: Vec<ClipFrame>,
@@ -24,23 +24,23 @@ pub struct Clip {
     pub length: u64,
 }
 
-/// What a track sends: the same picture in sizes that double (simulcast), the smallest one first, or one clip alone. Never
-/// empty, never more than [`RIDS`].
+/// What a track sends: one clip alone, or the same picture in sizes that double (simulcast), the smallest
+/// first. Never empty, never more than [`RIDS`].
 #[derive(Clone, Debug)]
 pub struct TrackClips(pub Vec<Arc<Clip>>);
 
-/// What LiveKit calls the streams of a simulcast track, the smallest picture first.
+/// LiveKit's names of the streams of a simulcast track, the smallest picture first.
 pub const RIDS: [&str; 3] = ["q", "h", "f"];
 
-/// One access unit, in the form that the RTP packetiser takes: a VP8 frame, an H.264 access unit
-/// in Annex B, an Opus packet.
+/// One access unit in the form that the RTP packetiser takes: a VP8 frame, an H.264 access unit in Annex B,
+/// an Opus packet.
 #[derive(Debug)]
 pub struct ClipFrame {
     /// RTP ticks since the start of the clip.
     pub at: u64,
     pub data: Arc<[u8]>,
     pub keyframe: bool,
-    /// Of sound: how loud it is (RFC 6464), from which the server tells who is speaking.
+    /// How loud a packet of sound is (RFC 6464). From this the server tells who speaks.
     pub level: Option<AudioLevel>,
 }
 
@@ -52,7 +52,7 @@ pub struct AudioLevel {
     pub voice: bool,
 }
 
-/// Walks a clip for ever.
+/// Repeats a clip forever.
 #[derive(Debug)]
 pub(super) struct ClipLoop {
     clip: Arc<Clip>,
@@ -64,9 +64,9 @@ pub(super) struct ClipLoop {
 
 /// A frame that is due.
 pub(super) struct DueFrame<'a> {
-    /// When it was "captured", counted from the start of the first round.
+    /// When the frame was "captured", counted from the start of the first round.
     pub elapsed: Duration,
-    /// Not reduced to 32 bits: that is the packetiser's part.
+    /// Not reduced to 32 bits: the packetiser does that.
     pub rtp_time: u64,
     pub frame: &'a ClipFrame,
 }
@@ -83,7 +83,7 @@ impl TrackClips {
         self.0[0].codec
     }
 
-    /// Each clip with the name of its stream, if it needs one.
+    /// Returns each clip with its stream's name, `None` unless the track is simulcast.
     pub fn streams(&self) -> impl Iterator<Item = (Option<&'static str>, &Arc<Clip>)> {
         let is_simulcast = self.0.len() > 1;
         RIDS.into_iter().map(move |rid| is_simulcast.then_some(rid)).zip(&self.0)
@@ -95,12 +95,12 @@ impl ClipLoop {
         Self { clip, first_rtp_time, round: 0, next: 0 }
     }
 
-    /// When the next frame is to be sent, counted from the start of the first round.
+    /// Returns when the next frame is to be sent, counted from the start of the first round.
     pub fn due(&self) -> Duration {
         self.elapsed(self.ticks())
     }
 
-    /// The next frame; the one after it becomes the next.
+    /// Returns the next frame and advances to the one after it.
     pub fn take(&mut self) -> DueFrame<'_> {
         let ticks = self.ticks();
         let (elapsed, index) = (self.elapsed(ticks), self.next);
@@ -120,7 +120,7 @@ impl ClipLoop {
         self.round * self.clip.length + self.clip.frames[self.next].at
     }
 
-    /// In integers, so that no rounding adds up over the rounds.
+    /// Computes in integers, so that no rounding error adds up over the rounds.
     fn elapsed(&self, ticks: u64) -> Duration {
         let rate = u64::from(clock_rate(self.clip.codec));
         let rest = (ticks % rate) * 1_000_000_000 / rate;

@@ -1,8 +1,8 @@
 //! Owns the publisher's peer connection: str0m, its UDP socket, the SDP offer and the candidates.
 //! Knows nothing of signalling or of when a frame is due.
 //!
-//! Contract (str0m's): its output is drained after every mutation, before anything else is fed in.
-//! [`Peer::next`] starts by draining, so every other method may mutate and return.
+//! Contract (str0m's): its output is drained after every mutation, before the next input. [`Peer::next`]
+//! drains first, so every other method may mutate and return.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Instant;
@@ -20,7 +20,7 @@ use super::clip::{DueFrame, TrackClips, clock_rate};
 use super::{PublishError, SignalFault};
 use crate::media::{Codec, TrackKind};
 
-/// Larger than any datagram that reaches us.
+/// Larger than any datagram that arrives.
 const DATAGRAM: usize = 2048;
 
 pub(super) struct Peer {
@@ -30,7 +30,7 @@ pub(super) struct Peer {
     datagram: Box<[u8; DATAGRAM]>,
 }
 
-/// What was offered, until the answer is there.
+/// An offer that waits for its answer.
 pub(super) struct Offer {
     pub sdp: String,
     /// The media sections, in the order of the tracks.
@@ -38,10 +38,10 @@ pub(super) struct Offer {
     pending: SdpPendingOffer,
 }
 
-/// Where a clip's frames go.
+/// The stream that takes a clip's frames.
 pub(super) struct Stream {
     pub mid: Mid,
-    /// Of a simulcast track.
+    /// Set for a simulcast track.
     pub rid: Option<Rid>,
     pub codec: Codec,
 }
@@ -50,12 +50,12 @@ pub(super) struct Stream {
 pub(super) enum PeerEvent {
     /// ICE and DTLS are done: frames may be written.
     Connected,
-    /// The time asked for has come.
+    /// The time `due` has come.
     Due,
 }
 
 impl Peer {
-    /// Binds the socket on the address from which `server` is reached.
+    /// Binds the socket to the address from which `server` is reached.
     pub async fn bind(server: &str, codecs: impl Iterator<Item = Codec>) -> Result<Self, PublishError> {
         let ip = local_address_towards(server).await?;
         let socket = UdpSocket::bind((ip, 0)).await.map_err(PublishError::Socket)?;
@@ -72,13 +72,14 @@ impl Peer {
             };
         }
         let mut rtc = config.build(Instant::now());
-        // The one candidate travels in the offer, so there is none to trickle later.
+        // The offer contains the only candidate, so there is none to trickle later.
         let host = Candidate::host(local, "udp").map_err(|e| PublishError::Sdp(e.to_string()))?;
         rtc.add_local_candidate(host);
         Ok(Self { rtc, socket, local, datagram: Box::new([0; DATAGRAM]) })
     }
 
-    /// Each track with its client id; LiveKit finds the track that was announced by the id in `a=msid`.
+    /// Makes an offer of these tracks, each with its client id. LiveKit finds the announced track by the id
+    /// in `a=msid`.
     pub fn offer(&mut self, tracks: &[(&TrackClips, String)]) -> Result<Offer, PublishError> {
         let mut changes = self.rtc.sdp_api();
         let mids = tracks
@@ -98,21 +99,21 @@ impl Peer {
         Ok(())
     }
 
-    /// `candidate`: an SDP candidate line. Candidates over TCP are left out: the publisher runs
-    /// beside its server.
+    /// Takes an SDP candidate line. Candidates over TCP are ignored: the publisher runs beside its server.
     pub fn add_remote_candidate(&mut self, candidate: &str) -> Result<(), PublishError> {
         let candidate =
             Candidate::from_sdp_string(candidate).map_err(|e| PublishError::Sdp(e.to_string()))?;
         if candidate.proto() == Protocol::Udp {
             self.rtc.add_remote_candidate(candidate);
-            // Only now does str0m see that there is somebody to be asked: a server that is an ICE-lite agent asks nobody.
+            // Only now does str0m learn that there is an address to check. A server that is an ICE-lite agent
+            // sends no checks itself.
             self.rtc.handle_input(Input::Timeout(Instant::now()))?;
         }
         Ok(())
     }
 
-    /// Sends one frame, captured at `captured`. str0m makes the sender reports from the pairs of `captured` and RTP
-    /// time.
+    /// Sends one frame, captured at `captured`. str0m makes the sender reports from the pairs of `captured`
+    /// and RTP time.
     pub fn write(
         &mut self,
         stream: &Stream,
@@ -137,8 +138,8 @@ impl Peer {
         Ok(())
     }
 
-    /// Keeps the connection going until something happened that its owner must know of, at the
-    /// latest until `due`. May be dropped and called again at any time.
+    /// Drives the connection until the owner must act on an event, or until `due`. May be dropped and called
+    /// again at any time.
     pub async fn next(&mut self, due: Instant) -> Result<PeerEvent, PublishError> {
         loop {
             let timeout = match self.drain()? {
@@ -172,7 +173,7 @@ impl Peer {
         loop {
             match self.rtc.poll_output()? {
                 Output::Timeout(at) => return Ok(Drained::Until(at)),
-                // A full socket buffer loses the packet, as a network would; NACK brings it back.
+                // With a full socket buffer the packet is lost, as on a network; NACK brings it back.
                 Output::Transmit(packet) => {
                     let _ = self.socket.try_send_to(&packet.contents, packet.destination);
                 }
@@ -180,7 +181,7 @@ impl Peer {
                 Output::Event(Event::IceConnectionStateChange(IceConnectionState::Disconnected)) => {
                     return Err(PublishError::ConnectionLost);
                 }
-                // Requests for a keyframe need no answer of their own, see the module's contract.
+                // The contract of the module says why a request for a keyframe is not answered.
                 Output::Event(Event::KeyframeRequest(request)) => {
                     tracing::debug!(mid = %request.mid, "keyframe requested: the clip's next one will do");
                 }
@@ -190,7 +191,7 @@ impl Peer {
     }
 
     fn receive(&mut self, len: usize, from: SocketAddr) -> Result<(), PublishError> {
-        // What is neither STUN, DTLS, RTP nor RTCP does not come from the server.
+        // The server sends nothing but STUN, DTLS, RTP and RTCP.
         let Ok(contents) = self.datagram[..len].try_into() else {
             return Ok(());
         };
@@ -205,7 +206,7 @@ enum Drained {
     Connected,
 }
 
-/// What str0m is to be told of a track's streams, if they are several.
+/// Returns the description of a simulcast track's streams for str0m; `None` for a single stream.
 fn simulcast(track: &TrackClips) -> Option<Simulcast> {
     let mut simulcast = Simulcast::new();
     for rid in track.streams().filter_map(|(rid, _)| rid) {
@@ -221,7 +222,7 @@ fn media_kind(kind: TrackKind) -> MediaKind {
     }
 }
 
-/// H.264 comes in several payload types; whole access units need packetization-mode 1 (RFC 6184,
+/// H.264 is negotiated in several payload types. Whole access units need packetization-mode 1 (RFC 6184,
 /// section 6.3).
 fn carries(params: &PayloadParams, codec: Codec) -> bool {
     let spec = params.spec();
@@ -243,8 +244,8 @@ fn frequency(codec: Codec) -> Frequency {
     }
 }
 
-/// A UDP socket that is "connected" sends nothing, but learns which of our addresses the system
-/// would send from.
+/// Returns the local address from which the system would send to `server`. "Connecting" a UDP socket sends
+/// nothing.
 async fn local_address_towards(server: &str) -> Result<IpAddr, PublishError> {
     let url = Url::parse(server).map_err(|e| SignalFault::Url(e.to_string()))?;
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']).to_owned();

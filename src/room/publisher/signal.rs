@@ -1,22 +1,22 @@
-//! Owns the publisher's signalling: its access token, the announcement of its tracks, the offer and
-//! what the server answers. Everything about other participants is left out here.
+//! The publisher's signalling: its access token, the announcement of its tracks, the offer and the server's
+//! answers. Ignores everything about other participants.
 
 use livekit_protocol as proto;
 use livekit_signaling::{SignalClient, SignalEvent, SignalEvents};
 use livekit_token::{AccessToken, AccessTokenError, VideoGrants};
 use proto::{signal_request, signal_response};
 
-use super::super::signalling::{self, AutoSubscribe};
 use super::clip::TrackClips;
 use super::{PublishError, PublisherOptions, SignalFault};
 use crate::media::{Codec, TrackKind};
+use crate::room::signalling::{self, AutoSubscribe};
 
 pub(super) struct Signal {
     client: SignalClient,
     events: SignalEvents,
 }
 
-/// A signal that matters to a publisher.
+/// A signal that the publisher handles.
 pub(super) enum Told {
     Published { cid: String },
     Answer { sdp: String },
@@ -36,7 +36,7 @@ impl Signal {
         Ok(Self { client, events })
     }
 
-    /// Announces the tracks; answers with their client ids once the server knows all.
+    /// Announces the tracks; returns their client ids once the server has confirmed all.
     pub async fn announce(&mut self, tracks: &[TrackClips]) -> Result<Vec<String>, PublishError> {
         let cids: Vec<String> = tracks.iter().map(|track| client_id(track.codec())).collect();
         for (track, cid) in tracks.iter().zip(&cids) {
@@ -89,8 +89,8 @@ fn told(message: signal_response::Message) -> Told {
         Message::RequestResponse(r) if r.reason() != proto::request_response::Reason::Ok => {
             Told::Refused { why: format!("{:?}: {}", r.reason(), r.message) }
         }
-        // Everything about others, whom a publisher does not follow. As the token lets it subscribe
-        // to nothing, the server offers it no second connection.
+        // Signals about other participants, which a publisher ignores. Its token does not allow it to
+        // subscribe, so the server offers it no second connection.
         _ => Told::Nothing,
     }
 }
@@ -147,13 +147,13 @@ fn add_track_request(track: &TrackClips, cid: &str) -> proto::AddTrackRequest {
             cid: cid.to_owned(),
             ..Default::default()
         }],
-        // Redundant sound (RFC 2198) would have to be sent by us; we send none.
+        // Redundant sound (RFC 2198) would have to come from this publisher, which sends none.
         disable_red: true,
         ..Default::default()
     }
 }
 
-/// None for sound. A picture that comes in one size is of the highest quality, whatever that is.
+/// Returns no layers for sound. A picture in one size is always of the highest quality.
 fn layers(track: &TrackClips) -> Vec<proto::VideoLayer> {
     use proto::VideoQuality::{High, Low, Medium};
     let qualities = [Low, Medium, High].into_iter().skip(if track.0.len() == 1 { 2 } else { 0 });

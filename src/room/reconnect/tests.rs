@@ -54,7 +54,7 @@ fn lost_signalling_is_resumed_at_once_and_is_no_interruption_while_media_comes()
 }
 
 #[test]
-fn a_silent_media_path_is_an_interruption_from_its_last_sign_of_life_and_is_resumed() {
+fn a_silent_media_path_is_interrupted_since_its_last_datagram_and_is_resumed() {
     let mut case = Case::connected();
     assert_eq!(case.silent(1000, 4000), Some(Step::Interrupted(case.at(1000))));
     assert_eq!(case.silent(1000, 4000), Some(RESUME_MEDIA));
@@ -92,7 +92,7 @@ fn a_refused_resume_is_followed_by_a_rejoin_at_once() {
     assert_eq!(case.up(1000), Some(RESUME));
     case.fail(Failure::Refused, 1010);
     assert_eq!(case.up(1010), Some(REJOIN));
-    // The server was gone, but not for so long that the silence was noticed.
+    // The server was gone, but too briefly for the silence to be noticed.
     assert_eq!(case.reconnect.rejoined(case.at(20), case.at(1100)), Some(Step::Interrupted(case.at(20))));
     assert_eq!(case.silent(1100, 1200), None);
     assert_eq!(case.up(1500), Some(Step::Restored));
@@ -154,7 +154,7 @@ fn a_first_media_path_that_does_not_come_is_an_interruption_from_the_start() {
 }
 
 #[test]
-fn signalling_that_breaks_again_as_soon_as_it_is_resumed_is_resumed_less_and_less_often() {
+fn signalling_that_breaks_again_at_once_is_resumed_less_and_less_often() {
     let mut case = Case::connected();
     let mut attempts = 0;
     for now in (0..10_000).step_by(10) {
@@ -188,7 +188,7 @@ fn trouble_during_an_attempt_does_not_begin_another() {
 }
 
 #[test]
-fn a_closed_room_and_a_recorder_sent_away_are_ends_and_the_servers_own_trouble_is_none() {
+fn a_closed_room_and_a_removal_are_ends_and_the_servers_own_trouble_is_none() {
     use DisconnectReason as Reason;
     for action in [Action::Disconnect, Action::Resume, Action::Reconnect] {
         assert_eq!(after_leave(Reason::RoomDeleted, action), AfterLeave::End(RoomEnd::Closed));

@@ -23,7 +23,7 @@ fn folder() -> (tempfile::TempDir, Folder) {
     (dir, folder)
 }
 
-/// Every file below the root, by its path in it.
+/// Returns the paths of all files below the root.
 fn files(folder: &Folder) -> Vec<String> {
     fn walk(dir: &Path, found: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(dir).into_iter().flatten().flatten() {

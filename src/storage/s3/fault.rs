@@ -1,4 +1,4 @@
-//! From the SDK's errors to ours: what the store said, and what that means. No I/O.
+//! Turns the SDK's errors into ours: what the store said, and what it means. No I/O.
 
 use std::error::Error;
 
@@ -7,18 +7,18 @@ use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use crate::storage::error::{Action, Cause, StorageError};
 use crate::storage::key::ObjectKey;
 
-/// Why a call failed, before it is known what it was for.
+/// Why a call failed, without the action that it was for.
 #[derive(Debug)]
 pub(super) enum Fault {
-    /// Nothing was sent, since the request itself is wrong.
+    /// Nothing was sent, because the request itself is wrong.
     NotSent { message: String },
-    /// No answer came, or none that could be read.
+    /// No answer came, or none that is readable.
     NoAnswer(Cause),
     /// The store answered with an error.
     Answer { status: u16, code: String, message: String },
 }
 
-/// Answers that mean "not now", whatever their status.
+/// Codes that mean "not now", whatever the status.
 const PASSING_CODES: [&str; 7] = [
     "InternalError",
     "OperationAborted",
@@ -29,12 +29,13 @@ const PASSING_CODES: [&str; 7] = [
     "SlowDownWrite",
 ];
 
-/// Answers that speak of the object's name: S3's, MinIO's, and that of a HEAD, which has no body to say more. It costs
-/// nothing to take another fault of such a request for one: a usual name is spelled the same in any case.
+/// Codes that are about the object's name: S3's, MinIO's, and that of a HEAD, whose answer has no body.
+/// Another error of such a request may be taken for one of these. That costs nothing: a usual name is spelled
+/// the same anyway.
 const NAME_CODES: [&str; 4] =
     ["KeyTooLongError", "XMinioInvalidObjectName", "XMinioInvalidResourceName", "status 400"];
 
-/// The one refusal that may be cured by creating something.
+/// The one refusal that creating the bucket may solve.
 pub(super) const NO_BUCKET: &str = "NoSuchBucket";
 
 impl Fault {
@@ -66,7 +67,7 @@ impl Fault {
         matches!(self, Self::Answer { status, .. } if *status == wanted)
     }
 
-    /// The error of a call that was made to do this.
+    /// Returns the error of a call for this action.
     pub fn during(self, action: Action) -> StorageError {
         match self {
             Self::NotSent { message } => {
@@ -77,7 +78,7 @@ impl Fault {
         }
     }
 
-    /// The error of a call about an upload that was begun earlier.
+    /// Returns the error of a call about an existing upload.
     pub fn of_upload(self, key: &ObjectKey, action: Action) -> StorageError {
         if self.is_unknown_upload() {
             return StorageError::UnknownUpload { key: key.clone() };
@@ -85,7 +86,7 @@ impl Fault {
         self.during(action)
     }
 
-    /// The error of a bucket that is not there and was not created.
+    /// Returns the error for a bucket that does not exist and was not created.
     pub fn no_bucket(self, bucket: &str) -> StorageError {
         let place = format!("the bucket {bucket}");
         match self.during(Action::Create { place }) {
@@ -98,7 +99,7 @@ impl Fault {
 }
 
 fn answered(action: Action, status: u16, code: String, message: String) -> StorageError {
-    // 501 says that this store will never know the call; every other 5xx may pass.
+    // 501 means that this store does not implement the call. Every other 5xx may pass.
     let passing = PASSING_CODES.contains(&code.as_str())
         || matches!(status, 408 | 429)
         || (status >= 500 && status != 501);
@@ -123,7 +124,7 @@ where
             SdkError::ConstructionFailure(_) => Self::not_sent(&error),
             SdkError::ServiceError(answer) => {
                 let status = status.unwrap_or_default();
-                // The answer to a HEAD has no body, so neither code nor message.
+                // The answer to a HEAD has no body, so it has neither code nor message.
                 let code = answer.err().code().map(str::to_owned);
                 let message = answer.err().message().unwrap_or("no further details");
                 Self::Answer {
@@ -132,8 +133,8 @@ where
                     message: message.to_owned(),
                 }
             }
-            // Timeouts, connections, and answers that are not S3's: no match arm for each, as the
-            // SDK's enum may grow and the meaning is the same.
+            // Timeouts, connections, and answers that are not S3's. They have no arms of their own, since the
+            // SDK's enum may grow and they all mean the same.
             other => Self::NoAnswer(Box::new(other)),
         }
     }

@@ -1,4 +1,4 @@
-//! Unfinished uploads of a key: found and removed.
+//! Finds and removes the unfinished uploads of a key.
 
 use super::S3;
 use super::fault::Fault;
@@ -6,7 +6,7 @@ use super::upload::upload_id_in;
 use crate::storage::error::{Action, StorageError};
 use crate::storage::key::ObjectKey;
 
-/// Aborts the uploads of exactly this key, except the one that we have named `but`; answers how many.
+/// Aborts the uploads of exactly this key, except the one with our id `but`; returns how many.
 pub(super) async fn abort_all(store: &S3, key: &ObjectKey, but: Option<&str>) -> Result<usize, StorageError> {
     let kept = but.and_then(upload_id_in);
     let mut aborted = 0;
@@ -25,15 +25,15 @@ impl S3 {
         let request = request.bucket(&self.bucket).key(key.as_str());
         match request.upload_id(upload_id).send().await.map_err(Fault::from) {
             Ok(_) => Ok(()),
-            // Somebody aborted it before, for instance a lifecycle rule of the bucket.
+            // The upload was aborted already, for instance by a lifecycle rule of the bucket.
             Err(fault) if fault.is_unknown_upload() => Ok(()),
             Err(fault) => Err(fault.during(Action::Abort { key: key.clone() })),
         }
     }
 }
 
-/// The ids of a key's uploads. MinIO lists by the exact key only, S3 by any prefix: keys that only begin so are
-/// somebody else's.
+/// Returns the ids of a key's uploads. MinIO lists by the exact key only, S3 by any prefix: uploads whose
+/// keys only begin like this one belong to others.
 async fn uploads_of(store: &S3, key: &ObjectKey) -> Result<Vec<String>, StorageError> {
     let (mut found, mut after_key, mut after_id) = (Vec::new(), None, None);
     loop {

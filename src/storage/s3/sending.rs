@@ -1,7 +1,7 @@
-//! A body on the wire, and the proof that goes with it: what the store needs to verify what arrived.
+//! Sends a body, with the checksums by which the store verifies it.
 //!
-//! The body is streamed from where it lies, so it cannot be covered by the request's signature; the checksum
-//! can, as it goes in a header. The store refuses a body that does not fit it.
+//! The body is streamed from its source, so the request's signature cannot cover it. The signature covers the
+//! checksum, which is in a header, and the store refuses a body that does not match the checksum.
 
 use std::io;
 use std::pin::Pin;
@@ -17,12 +17,12 @@ use tokio::task::JoinHandle;
 
 use crate::storage::body::{Body, blocking};
 
-/// How a store verifies what arrives.
+/// How a store verifies the bytes that it receives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Integrity {
     /// CRC-64/NVME of each part, and of the object: S3 since 2024, MinIO since 2025.
     Crc64,
-    /// `Content-MD5` of each part: all others.
+    /// `Content-MD5` of each part: all other stores.
     Md5,
 }
 
@@ -48,7 +48,7 @@ pub(super) fn crc64_from_header(text: &str) -> Option<u64> {
     Some(u64::from_be_bytes(bytes.try_into().ok()?))
 }
 
-/// MD5 of the body: as `Content-MD5` has it, and as an ETag has it.
+/// MD5 of a body, in the forms of `Content-MD5` and of an ETag.
 pub(super) struct Md5Sum([u8; 16]);
 
 impl Md5Sum {
@@ -74,16 +74,16 @@ impl Md5Sum {
     }
 }
 
-/// The body as the SDK takes it: read anew for every attempt.
+/// Returns the body as the SDK takes it: it is read anew for every attempt.
 pub(super) fn stream(body: &Body) -> ByteStream {
     let body = body.clone();
     ByteStream::new(SdkBody::retryable(move || SdkBody::from_body_1_x(Pieces::new(body.clone()))))
 }
 
-/// Reads a piece ahead of the network.
+/// Reads one piece ahead of the network.
 struct Pieces {
     body: Body,
-    /// Bytes that were given out.
+    /// Bytes that were handed out.
     sent: u64,
     next: Option<JoinHandle<io::Result<Bytes>>>,
 }

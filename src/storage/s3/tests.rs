@@ -27,7 +27,7 @@ async fn size(s3: &S3, key: &ObjectKey) -> Option<u64> {
     s3.find(key).await.expect("an answer").map(|found| found.size)
 }
 
-/// A bucket of the test's own, created by `ensure_ready`.
+/// Returns a bucket for one test, created by `ensure_ready`.
 async fn bucket(name: &str) -> (Arc<Minio>, S3) {
     let minio = tokio::task::spawn_blocking(Minio::shared).await.expect("MinIO");
     let s3 = S3::new(&minio.config(name));
@@ -35,7 +35,7 @@ async fn bucket(name: &str) -> (Arc<Minio>, S3) {
     (minio, s3)
 }
 
-/// What anybody gets who has the URL, without the SDK.
+/// Fetches the object by its URL without the SDK, as anybody could.
 async fn fetch(s3: &S3, key: &ObjectKey) -> reqwest::Response {
     fetch_to(s3, key, Reading::Play).await
 }
@@ -51,7 +51,7 @@ async fn body(s3: &S3, key: &ObjectKey) -> Bytes {
     answer.bytes().await.expect("the body")
 }
 
-/// MinIO lists unfinished uploads by the exact key only.
+/// Counts the unfinished uploads. MinIO lists them by the exact key only.
 async fn unfinished(s3: &S3, key: &ObjectKey) -> usize {
     let request = s3.client.list_multipart_uploads().bucket(&s3.bucket);
     let listed = request.prefix(key.as_str()).send().await.expect("a list");
@@ -137,7 +137,7 @@ async fn the_store_itself_refuses_to_overwrite() {
     let upload = upload.expect("an upload");
     let part = Bytes::from_static(b"upload");
     upload.put_part(1, body_of(part)).await.expect("a part");
-    // Somebody else is faster, after we looked.
+    // Another writer creates the object after our lookup.
     s3.put(&key, body_of(Bytes::from_static(b"first"))).await.expect("stored");
     let request = upload.complete_request(Checksum::of(b"upload")).expect("a whole upload");
     let refused = request.if_none_match("*").send().await.map_err(Fault::from);
@@ -209,7 +209,7 @@ async fn a_store_that_knows_no_crc_verifies_by_md5_and_tells_a_resumed_part_by_i
     upload.put_part(2, body_of(filled(b'x', 9))).await.expect("a part");
     let id = upload.id().to_owned();
     let resumed = s3.resume(&key, &id).await.expect("the upload");
-    // One part is as it should be, the other is not.
+    // One part is as it should be; the other is not.
     resumed.put_part(1, body_of(first.clone())).await.expect("there already");
     resumed.put_part(2, body_of(last.clone())).await.expect("replaced");
     let expected = [&first[..], &last].concat();
@@ -230,7 +230,7 @@ async fn the_store_says_with_the_first_upload_that_it_knows_the_checksum() {
 }
 
 #[tokio::test]
-async fn the_store_itself_refuses_a_part_and_an_object_whose_bytes_are_not_those_of_the_checksum() {
+async fn the_store_itself_refuses_a_part_and_an_object_of_another_checksum() {
     let (_minio, s3) = bucket("broken").await;
     let key = key("room/x.mp4");
     let upload = s3.begin(&key).await.expect("an upload");
@@ -242,7 +242,7 @@ async fn the_store_itself_refuses_a_part_and_an_object_whose_bytes_are_not_those
     assert_eq!(size(&s3, &key).await, None);
 }
 
-/// Reads differently the second time: the checksum is of the first.
+/// Returns other bytes at the second reading; the checksum is of the first.
 struct Changing(AtomicU8);
 
 impl Changing {
@@ -394,7 +394,7 @@ async fn a_name_that_the_store_does_not_take_is_refused_as_a_name() {
     }
 }
 
-/// MinIO says with the first part only that a name is too long.
+/// MinIO says only with the first part that a name is too long.
 async fn in_parts(s3: &S3, key: &ObjectKey) -> Result<(), StorageError> {
     let upload = s3.begin(key).await?;
     upload.put_part(1, body_of(&b"small"[..])).await?;

@@ -1,4 +1,4 @@
-//! Tries a bucket out: everything that a recording asks of it, once, with a few bytes.
+//! Tries a bucket: does everything that a recording needs of it once, with a few bytes.
 
 use super::S3;
 use super::fault::Fault;
@@ -8,7 +8,7 @@ use crate::storage::error::{Action, StorageError};
 use crate::storage::key::ObjectKey;
 use crate::storage::trial::{self, Step, Tried};
 
-/// A bucket that is missing is not created.
+/// Does not create a missing bucket.
 pub(super) async fn try_out(store: &S3) -> Vec<Tried> {
     let mut tried = vec![Tried::new(Step::Reach, store.list_one().await)];
     if !tried[0].is_good() {
@@ -46,13 +46,13 @@ async fn read_back(store: &S3, key: &ObjectKey) -> Result<(), StorageError> {
     }
 }
 
-/// Nothing of it stays, unless the store refuses to give it up.
+/// Uploads a part and aborts the upload. Nothing stays, unless the store refuses to abort.
 async fn upload_in_parts(store: &S3) -> Result<(), StorageError> {
     let key = trial::key();
     let upload = store.begin(&key).await?;
     let sent = async {
         upload.put_part(1, Body::of_bytes(trial::TEXT)).await?;
-        // Lists its parts, as after a restart.
+        // Lists the parts, as after a restart.
         store.resume(&key, upload.id()).await.map(drop)
     };
     let sent = sent.await;

@@ -22,7 +22,7 @@ use crate::storage::upload::{self, HeldParts, Upload, random_mark};
 
 /// "Processing of a CompleteMultipartUpload request could take several minutes" (S3 API reference).
 const COMPLETE_TIMEOUT: Duration = Duration::from_secs(600);
-/// Between the parts of our id; marks and words consist of letters and digits.
+/// Separates the fields of our id. Marks and words consist of letters and digits.
 const ID_SEPARATOR: char = '.';
 
 #[derive(Clone)]
@@ -37,9 +37,9 @@ struct Inner {
     parts: Mutex<HeldParts<HeldPart>>,
 }
 
-/// What must be known of an upload to take it up again.
+/// What must be known to resume an upload.
 struct Id {
-    /// By which its object is recognised.
+    /// The mark by which the upload's object is recognised.
     mark: String,
     integrity: Integrity,
     upload_id: String,
@@ -65,13 +65,13 @@ impl Id {
     }
 }
 
-/// S3's own id of an upload that we have named so.
+/// Returns S3's own id of an upload, from our id.
 pub(super) fn upload_id_in(text: &str) -> Option<String> {
     Id::from_text(text).map(|id| id.upload_id)
 }
 
 impl S3Upload {
-    /// The store's answer says whether it knows the checksum. It is asked with the first upload.
+    /// Begins an upload. The store's answer to the first one says whether it knows CRC-64/NVME.
     pub async fn begin(store: &S3, key: &ObjectKey) -> Result<Self, StorageError> {
         let mark = random_mark();
         let known = store.integrity.get().copied();
@@ -135,7 +135,7 @@ impl S3Upload {
     }
 
     fn with_parts<T>(&self, work: impl FnOnce(&mut HeldParts<HeldPart>) -> T) -> T {
-        // Nothing here panics half-way through a change.
+        // The lock is usable after a panic: no panic happens in the middle of a change.
         work(&mut self.0.parts.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -158,7 +158,7 @@ impl S3Upload {
         }
         let request = store.client.upload_part().bucket(&store.bucket);
         let request = request.key(key.as_str()).upload_id(&id.upload_id);
-        // A number beyond the SDK's `i32` is beyond S3's 10,000 as well: the store says so.
+        // A number that does not fit into the SDK's `i32` exceeds S3's 10,000 as well: the store refuses it.
         let request = request.part_number(i32::try_from(number).unwrap_or(i32::MAX));
         let crc64 = md5.is_none().then(|| body.checksum().crc64());
         let request = request.set_checksum_crc64_nvme(crc64.map(sending::crc64_header));
@@ -239,7 +239,7 @@ impl Upload for S3Upload {
 }
 
 impl HeldPart {
-    /// Whether the store holds these very bytes, as far as it tells.
+    /// Returns whether the store holds exactly these bytes, as far as it can tell.
     fn is(&self, body: &Body, md5: Option<&Md5Sum>) -> bool {
         let same = match (self.crc64, md5) {
             (_, Some(md5)) => md5.is_etag(&self.etag),

@@ -1,4 +1,4 @@
-//! A MinIO server of the tests' own, shared by those that run at the same time, or of one test alone, which may stop it.
+//! A MinIO server for tests. Tests that run at the same time share one; a test that stops it has one alone.
 //!
 //! Contract: it listens on loopback only, writes to a temporary folder, and ends with its last user.
 
@@ -14,7 +14,7 @@ use crate::storage::{Cutting, S3Config};
 
 const USER: &str = "egressd-test";
 const PASSWORD: &str = "egressd-test-secret";
-/// Another process may take the port between our look and the server's start.
+/// How often a start is tried: another process may take the port before the server does.
 const STARTS: u32 = 5;
 const POLL: Duration = Duration::from_millis(50);
 /// Two minutes: MinIO takes a second, a busy machine may take long.
@@ -26,7 +26,7 @@ pub struct Minio {
     data: TempDir,
 }
 
-/// Whether the server knows those that [`Minio::config`] gives.
+/// Whether the server accepts the credentials of [`Minio::config`].
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Credentials {
     Right,
@@ -36,7 +36,7 @@ pub enum Credentials {
 static SHARED: Mutex<Weak<Minio>> = Mutex::new(Weak::new());
 
 impl Minio {
-    /// The server that other tests use at the moment, or a new one.
+    /// Returns the server that other tests use now, or a new one.
     pub fn shared() -> Arc<Self> {
         let mut shared = SHARED.lock().expect("no test failed while it started the server");
         shared.upgrade().unwrap_or_else(|| {
@@ -57,7 +57,7 @@ impl Minio {
         }
     }
 
-    /// A server that nobody else uses.
+    /// Returns a server that no other test uses.
     pub fn alone() -> Self {
         (0..STARTS).find_map(|_| Self::start()).expect("MinIO starts")
     }
@@ -67,7 +67,7 @@ impl Minio {
         let _ended = self.server.wait();
     }
 
-    /// The same server again, over what it held.
+    /// Starts the same server again, with the data that it has.
     pub fn start_again(&mut self, credentials: Credentials) {
         self.stop();
         self.server = serve(&self.address, self.data.path(), credentials);
@@ -82,7 +82,7 @@ impl Minio {
         minio.wait_until_ready().then_some(minio)
     }
 
-    /// False if the server ended instead.
+    /// Returns false if the server ended instead.
     fn wait_until_ready(&mut self) -> bool {
         for _ in 0..POLLS {
             if self.server.try_wait().expect("our own child").is_some() {
@@ -134,7 +134,7 @@ fn serve(address: &str, data: &Path, credentials: Credentials) -> Child {
         .expect("a MinIO binary (./dev setup installs one)")
 }
 
-/// An address of loopback on which nobody listens.
+/// Returns an address on loopback on which nothing listens.
 pub fn free_address() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     listener.local_addr().expect("its address").to_string()

@@ -1,4 +1,4 @@
-//! What tests need to see a store in all its moods: a real one, and a proxy in front of it that disturbs.
+//! A real store for tests, and a proxy in front of it that disturbs connections.
 
 pub mod minio;
 pub mod proxy;

@@ -1,7 +1,7 @@
-//! A proxy in front of a store that resets, delays, truncates and hangs, and counts what passes.
+//! A proxy in front of a store that resets, delays, truncates and hangs, and counts the requests.
 //!
-//! Contract: each connection has one fate, drawn from the seed; after its fault comes the client's next connection.
-//! It listens on loopback only and ends when it is dropped.
+//! Contract: the seed decides the fault of each connection; the client's next connection has the next one.
+//! The proxy listens on loopback only and ends when it is dropped.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,13 +14,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-/// How much is passed on at a time.
+/// How many bytes are passed on at a time.
 const CHUNK: usize = 64 * 1024;
 
 /// How the proxy treats connections.
 #[derive(Clone, Copy)]
 pub enum Mood {
-    /// Passes everything on, each answer this much later.
+    /// Passes everything on, and delays each answer by this much.
     Slow(Duration),
     /// Disturbs most connections, some only after megabytes.
     Evil { seed: u64 },
@@ -36,18 +36,18 @@ pub struct Proxy {
 struct Seen {
     under_way: AtomicUsize,
     peak: AtomicUsize,
-    /// Length of the body, by part number; how often each came.
+    /// For each part number, the body's length in each request.
     parts: Mutex<BTreeMap<u32, Vec<u64>>>,
     disturbed: AtomicUsize,
 }
 
-/// What becomes of one connection.
+/// What happens to one connection.
 #[derive(Clone, Copy)]
 enum Fate {
     Passed,
-    /// Closed, as if somebody had pulled the plug, after so many bytes to the store.
+    /// The connection is reset after so many bytes to the store.
     Reset(usize),
-    /// Open, but nothing comes or goes any more.
+    /// After so many bytes, the connection stays open but passes nothing on.
     Hangs(usize),
     /// The answer ends after so many bytes.
     Truncated(usize),
@@ -63,17 +63,17 @@ impl Proxy {
         Self { address, seen, accepting }
     }
 
-    /// Most parts that were on their way at the same time.
+    /// Returns the most parts that were under way at the same time.
     pub fn peak(&self) -> usize {
         self.seen.peak.load(Ordering::SeqCst)
     }
 
-    /// Connections that did not end as they should.
+    /// Returns how many connections had a fault.
     pub fn disturbed(&self) -> usize {
         self.seen.disturbed.load(Ordering::SeqCst)
     }
 
-    /// The parts that were sent, by number, with the length of each attempt.
+    /// Returns the parts that were sent, by number, with the length of each attempt.
     pub fn parts(&self) -> BTreeMap<u32, Vec<u64>> {
         self.seen.parts.lock().expect("nobody panicked").clone()
     }
@@ -96,7 +96,7 @@ async fn accept(listener: TcpListener, store: String, mood: Mood, seen: Arc<Seen
             Mood::Slow(delay) => Fate::Late(delay),
             Mood::Evil { .. } => draw(&mut random),
         };
-        // Where the store is not there, the client sees its connection closed.
+        // If the store is not reachable, the client's connection is closed.
         if let Ok(server) = TcpStream::connect(&store).await {
             connections.spawn(pass(client, server, fate, Arc::clone(&seen)));
         }
@@ -131,7 +131,7 @@ async fn pass(client: TcpStream, server: TcpStream, fate: Fate, seen: Arc<Seen>)
                     Fate::Hangs(after) if sent > after => {
                         seen.disturb();
                         seen.done(&mut carrying);
-                        // Until the client has had enough.
+                        // Until the client closes the connection.
                         while let Ok(1..) = from_client.read(&mut up).await {
                             tokio::time::sleep(Duration::from_secs(600)).await;
                         }
@@ -165,7 +165,7 @@ impl Seen {
         self.disturbed.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// Whether these bytes begin a request that carries a part; clients begin a write with the head.
+    /// Returns whether these bytes begin a request that carries a part: clients begin a write with the head.
     fn request(&self, bytes: &[u8]) -> bool {
         let Some((number, len)) = part_request(bytes) else { return false };
         self.parts.lock().expect("nobody panicked").entry(number).or_default().push(len);

@@ -198,7 +198,7 @@ async fn deliveries_are_listed_newest_first_page_by_page_and_by_state() {
 }
 
 #[tokio::test]
-async fn what_is_over_is_forgotten_when_it_is_old_or_there_is_too_much_and_what_is_pending_never() {
+async fn what_is_over_is_forgotten_when_old_or_too_much_and_what_is_pending_never() {
     let (_dir, store) = opened();
     let hook = webhook(&store, &["*"]).await;
     for n in 0..6 {

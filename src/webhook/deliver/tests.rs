@@ -40,7 +40,7 @@ impl Outbox {
         Self { dir, store, webhook, body }
     }
 
-    /// Makes the attempts that are due at `now` and notes what became of them.
+    /// Makes the attempts that are due at `now`; returns the delivery with its result.
     async fn deliver(&self, targets: TargetPolicy, now: Timestamp) -> DeliveryRow {
         let mut deliverer = Deliverer::new(self.store.clone(), targets).unwrap();
         deliverer.start_due(now).await.unwrap();
@@ -104,7 +104,7 @@ async fn receiver() -> (TcpListener, String) {
     (listener, url)
 }
 
-/// Whether anybody connected; the connection attempt, if any, is over when this is asked.
+/// Returns whether there was a connection. The attempt must be over when this is called.
 fn was_reached(listener: &StdListener) -> bool {
     listener.set_nonblocking(true).unwrap();
     listener.accept().is_ok()
@@ -150,9 +150,9 @@ async fn a_delivery_that_was_answered_500_is_made_again_with_the_same_id() {
     assert_eq!(id(&first), id(&second));
 }
 
-/// The waits are the documented ones: nothing is due a moment before.
+/// The waits are the documented ones: nothing is due a moment earlier.
 #[tokio::test]
-async fn a_receiver_that_answers_500_three_times_is_told_at_the_fourth_after_5_s_30_s_and_5_min() {
+async fn a_receiver_that_fails_three_times_is_told_after_5_s_30_s_and_5_min() {
     let (listener, url) = receiver().await;
     let outbox = Outbox::to(&url).await;
     let mut now = Timestamp::now();
@@ -194,7 +194,7 @@ async fn a_delivery_is_given_up_after_four_attempts_and_kept() {
     }
 }
 
-/// The kernel takes the connection and nobody answers. The deadline is a short one here.
+/// The kernel accepts the connection and nobody answers. The time limit is short here.
 #[tokio::test]
 async fn a_receiver_that_does_not_answer_in_time_is_a_failed_attempt() {
     let silent = StdListener::bind("127.0.0.1:0").unwrap();
@@ -276,7 +276,7 @@ async fn a_running_deliverer_is_woken_by_a_new_event() {
     running.await.unwrap();
 }
 
-/// As many events wait for it as are sent at a time, and more.
+/// More events wait for this receiver than are sent at a time.
 #[tokio::test]
 async fn a_receiver_that_hangs_holds_up_no_other() {
     let (hangs, url) = receiver().await;

@@ -1,4 +1,4 @@
-//! Receivers that mean harm, over real connections.
+//! Malicious receivers, over real connections.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -6,9 +6,8 @@ use tokio::net::{TcpListener, TcpStream};
 use super::*;
 
 const MIB: u64 = 1 << 20;
-/// What the kernel takes in on both sides before a writer has to wait for a reader; far below what would be a flood.
+/// More than the kernel buffers on both sides before a writer has to wait; far less than `FLOOD`.
 const BUFFERED: u64 = 32 * MIB;
-/// Far more than that.
 const FLOOD: u64 = 100 * MIB;
 
 async fn receiver() -> (TcpListener, String) {
@@ -30,7 +29,8 @@ async fn connection(listener: &TcpListener) -> TcpStream {
     connection
 }
 
-/// Answers with a beginning and then the same again and again; says how much was taken before nobody listened.
+/// Answers with a beginning and then with the same bytes again and again. Returns how many bytes were
+/// accepted.
 async fn flood(listener: &TcpListener, beginning: &str, again: &[u8]) -> u64 {
     let mut connection = connection(listener).await;
     connection.write_all(beginning.as_bytes()).await.unwrap();
@@ -81,7 +81,7 @@ async fn a_connection_that_is_cut_or_speaks_something_else_is_a_failed_attempt()
 async fn each_call_is_a_connection_of_its_own() {
     let (listener, url) = receiver().await;
     for _ in 0..2 {
-        // It would stay open for the next one.
+        // This answer allows the client to keep the connection open for the next call.
         let answer = async {
             let mut connection = connection(&listener).await;
             connection.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();

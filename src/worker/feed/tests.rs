@@ -26,7 +26,7 @@ fn frame(codec: Codec, millis: i64, keyframe: bool) -> EncodedFrame {
 }
 
 /// Everything that comes out until all that was fed is through.
-async fn outputs(feed: &mut TrackFeed) -> Vec<Output> {
+async fn events(feed: &mut TrackFeed) -> Vec<FeedEvent> {
     let mut outputs = Vec::new();
     loop {
         let caught_up = feed.caught_up();
@@ -49,7 +49,7 @@ async fn a_track_that_begins_without_a_keyframe_is_skipped_and_asks_for_one() {
     feed.receive(frame(Codec::Vp8, 0, false));
     feed.receive(frame(Codec::Vp8, 33, false));
     feed.feed(MediaTime::from_millis(33));
-    assert!(matches!(outputs(&mut feed).await[..], [Output::KeyframeWanted]));
+    assert!(matches!(events(&mut feed).await[..], [FeedEvent::KeyframeWanted]));
     assert_eq!(feed.counters().skipped, 2);
 }
 
@@ -60,12 +60,12 @@ async fn a_stream_that_no_decoder_takes_is_given_up_and_told_once() {
     for n in 0..20 {
         feed.receive(frame(Codec::Av1, n * 33, true));
         feed.feed(MediaTime::from_millis(n * 33));
-        for output in outputs(&mut feed).await {
+        for output in events(&mut feed).await {
             match output {
-                Output::Failed(_) => failed += 1,
-                Output::Undecodable { codec: Codec::Av1, .. } => given_up += 1,
-                Output::KeyframeWanted => {}
-                Output::Undecodable { .. } | Output::Picture(_) | Output::Sound(_) => {
+                FeedEvent::Failed(_) => failed += 1,
+                FeedEvent::Undecodable { codec: Codec::Av1, .. } => given_up += 1,
+                FeedEvent::KeyframeWanted => {}
+                FeedEvent::Undecodable { .. } | FeedEvent::Picture(_) | FeedEvent::Sound(_) => {
                     panic!("garbage came out")
                 }
             }
@@ -80,7 +80,7 @@ async fn a_codec_that_was_given_up_does_not_keep_another_one_from_being_decoded(
     let mut feed = feed();
     let reason = DecodeError::NoPicture { codec: Codec::Av1 };
     feed.give_up(Codec::Av1, reason);
-    assert!(matches!(outputs(&mut feed).await[..], [Output::Undecodable { .. }]));
+    assert!(matches!(events(&mut feed).await[..], [FeedEvent::Undecodable { .. }]));
     feed.receive(frame(Codec::Vp8, 0, true));
     feed.feed(MediaTime::ZERO);
     assert!(matches!(feed.decoder, State::Running { codec: Codec::Vp8, .. }));
@@ -96,7 +96,7 @@ async fn a_queue_that_overflows_goes_on_with_a_keyframe() {
     }
     assert!(matches!(feed.decoder, State::Idle), "the first frame of those that wait is missing");
     feed.feed(MediaTime::from_millis(100));
-    assert!(matches!(feed.try_next(), Some(Output::KeyframeWanted)));
+    assert!(matches!(feed.try_next(), Some(FeedEvent::KeyframeWanted)));
     assert!(feed.try_next().is_none());
     assert_eq!(feed.counters().skipped, 100);
 }

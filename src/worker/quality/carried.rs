@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::figures::{Figures, LAYERS_MAX};
+use super::figures::Figures;
 use super::people::People;
-use super::{Quality, Track, bounded, since_start, start_of};
+use super::{Quality, Track, bounded, since_start, start_of, time};
 use crate::ids::TrackSid;
 use crate::media::{Codec, MediaTime, TrackKind};
-use crate::report::{FileReport, Gap, LayerReport, QualityReport, TrackReport};
+use crate::report::{FileReport, Gap, QualityReport, TrackReport};
 
 /// A recorder is started again.
 const REASON: &str = "the recorder was started again";
@@ -23,7 +23,7 @@ pub struct Carried {
 
 impl Quality {
     /// Goes on with the report of an earlier worker. Between its last frame and the joining is a gap.
-    pub fn going_on(frame_rate: u32, carried: Carried) -> Self {
+    pub fn resuming(frame_rate: u32, carried: Carried) -> Self {
         let Carried { frames, joined, report } = carried;
         let FileReport { hurried_frames, longest_delay_ms, .. } = report.file;
         let mut quality = Self {
@@ -66,56 +66,12 @@ fn track(report: TrackReport) -> Track {
     }
 }
 
-/// Adds the figures of an earlier report to those of a track.
-pub(super) fn add(earlier: &TrackReport, track: TrackReport) -> TrackReport {
-    let earlier_freeze = (earlier.longest_freeze_ms, earlier.longest_freeze_at_ms);
-    let freeze = (track.longest_freeze_ms, track.longest_freeze_at_ms);
-    let (longest_freeze_ms, longest_freeze_at_ms) =
-        if freeze.0 > earlier_freeze.0 { freeze } else { earlier_freeze };
-    TrackReport {
-        layers: layers(earlier.layers.clone(), &track.layers),
-        packets: earlier.packets + track.packets,
-        packets_lost: earlier.packets_lost + track.packets_lost,
-        retransmissions_asked: earlier.retransmissions_asked + track.retransmissions_asked,
-        keyframes_asked: earlier.keyframes_asked + track.keyframes_asked,
-        frames_received: earlier.frames_received + track.frames_received,
-        frames_decoded: earlier.frames_decoded + track.frames_decoded,
-        frames_shown: earlier.frames_shown + track.frames_shown,
-        frames_lost: earlier.frames_lost + track.frames_lost,
-        decoder_failures: earlier.decoder_failures + track.decoder_failures,
-        shown_ms: earlier.shown_ms + track.shown_ms,
-        frozen_ms: earlier.frozen_ms + track.frozen_ms,
-        longest_freeze_ms,
-        longest_freeze_at_ms,
-        concealed_ms: earlier.concealed_ms + track.concealed_ms,
-        silences: earlier.silences + track.silences,
-        clock_correction_ms: earlier.clock_correction_ms + track.clock_correction_ms,
-        clock_steps: earlier.clock_steps + track.clock_steps,
-        ..track
-    }
-}
-
-fn layers(mut sum: Vec<LayerReport>, more: &[LayerReport]) -> Vec<LayerReport> {
-    for layer in more {
-        let size = (layer.width, layer.height);
-        if let Some(known) = sum.iter_mut().find(|known| (known.width, known.height) == size) {
-            known.frames += layer.frames;
-        } else if sum.len() < LAYERS_MAX {
-            sum.push(*layer);
-        }
-    }
-    sum
-}
-
-pub(super) fn time(millis: u64) -> MediaTime {
-    MediaTime::from_millis(i64::try_from(millis).unwrap_or(i64::MAX / 1_000_000))
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::tests::{camera, seen, sid, ticks};
     use super::super::{Counters, MadeTick, Participant, Source};
     use super::*;
+    use crate::report::LayerReport;
 
     const FRAME_RATE: u32 = 30;
 
@@ -140,14 +96,14 @@ mod tests {
     }
 
     /// The next worker was there five seconds after the last frame.
-    fn going_on() -> Quality {
+    fn resuming() -> Quality {
         let carried = Carried { frames: 330, joined: time(16_000), report: earlier() };
-        Quality::going_on(FRAME_RATE, carried)
+        Quality::resuming(FRAME_RATE, carried)
     }
 
     #[test]
     fn the_time_in_which_nobody_recorded_is_a_gap() {
-        let mut quality = going_on();
+        let mut quality = resuming();
         ticks(&mut quality, 9);
         let report = quality.report();
         let gap = Gap { from_ms: 11_000, to_ms: 16_000, reason: REASON.into() };
@@ -159,7 +115,7 @@ mod tests {
 
     #[test]
     fn a_track_that_is_there_again_goes_on_and_one_that_is_not_has_ended() {
-        let mut quality = going_on();
+        let mut quality = resuming();
         ticks(&mut quality, 9);
         assert_eq!(quality.report().tracks[0].to_ms, 10_033);
         quality.published(&camera("TR_1"), time(16_000));
@@ -178,7 +134,7 @@ mod tests {
 
     #[test]
     fn who_is_there_again_never_left_and_what_was_said_stays_said() {
-        let mut quality = going_on();
+        let mut quality = resuming();
         ticks(&mut quality, 9);
         quality.joined(&somebody("ann"), time(16_000));
         quality.warn(time(17_000), None, "something");

@@ -1,6 +1,6 @@
 //! The figures of one track, added up over everything that counted them. Pure.
 
-use super::{carried, millis, since_start};
+use super::{millis, since_start};
 use crate::compose::{VideoFigures, VoiceCounters};
 use crate::media::Size;
 use crate::report::{LayerReport, TrackReport};
@@ -8,7 +8,7 @@ use crate::room::ReceiveFigures;
 use crate::worker::feed::Counters;
 
 /// The picture sizes of a track that came back again and again.
-pub(super) const LAYERS_MAX: usize = 32;
+const LAYERS_MAX: usize = 32;
 
 /// What sources that have ended counted, and what the present ones have counted so far.
 #[derive(Clone, Debug, Default)]
@@ -89,7 +89,7 @@ impl Figures {
             clock_steps: received.clock_steps,
             ..facts
         };
-        carried::add(&self.carried, since)
+        add(&self.carried, since)
     }
 }
 
@@ -158,4 +158,45 @@ fn add_seen(mut a: VideoFigures, b: VideoFigures) -> VideoFigures {
 
 fn add_heard(a: VoiceCounters, b: VoiceCounters) -> VoiceCounters {
     VoiceCounters { late: a.late + b.late, too_early: a.too_early + b.too_early, breaks: a.breaks + b.breaks }
+}
+
+/// Adds the figures of an earlier report to those of a track.
+fn add(earlier: &TrackReport, track: TrackReport) -> TrackReport {
+    let earlier_freeze = (earlier.longest_freeze_ms, earlier.longest_freeze_at_ms);
+    let freeze = (track.longest_freeze_ms, track.longest_freeze_at_ms);
+    let (longest_freeze_ms, longest_freeze_at_ms) =
+        if freeze.0 > earlier_freeze.0 { freeze } else { earlier_freeze };
+    TrackReport {
+        layers: layers(earlier.layers.clone(), &track.layers),
+        packets: earlier.packets + track.packets,
+        packets_lost: earlier.packets_lost + track.packets_lost,
+        retransmissions_asked: earlier.retransmissions_asked + track.retransmissions_asked,
+        keyframes_asked: earlier.keyframes_asked + track.keyframes_asked,
+        frames_received: earlier.frames_received + track.frames_received,
+        frames_decoded: earlier.frames_decoded + track.frames_decoded,
+        frames_shown: earlier.frames_shown + track.frames_shown,
+        frames_lost: earlier.frames_lost + track.frames_lost,
+        decoder_failures: earlier.decoder_failures + track.decoder_failures,
+        shown_ms: earlier.shown_ms + track.shown_ms,
+        frozen_ms: earlier.frozen_ms + track.frozen_ms,
+        longest_freeze_ms,
+        longest_freeze_at_ms,
+        concealed_ms: earlier.concealed_ms + track.concealed_ms,
+        silences: earlier.silences + track.silences,
+        clock_correction_ms: earlier.clock_correction_ms + track.clock_correction_ms,
+        clock_steps: earlier.clock_steps + track.clock_steps,
+        ..track
+    }
+}
+
+fn layers(mut sum: Vec<LayerReport>, more: &[LayerReport]) -> Vec<LayerReport> {
+    for layer in more {
+        let size = (layer.width, layer.height);
+        if let Some(known) = sum.iter_mut().find(|known| (known.width, known.height) == size) {
+            known.frames += layer.frames;
+        } else if sum.len() < LAYERS_MAX {
+            sum.push(*layer);
+        }
+    }
+    sum
 }

@@ -2,8 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::carried::time;
-use super::{bounded, since_start};
+use super::{bounded, since_start, time};
 use crate::media::{MediaTime, Participant};
 use crate::report::ParticipantReport;
 

@@ -77,7 +77,7 @@ impl Recording {
         // The service says so, too: here it is for who looks at a worker closely.
         tracing::debug!(room_sid = joined.room_sid, ?now, "joined");
         events.tell(&Event::Joined { room_sid: joined.room_sid, zero_unix_ms }).await;
-        let (pace, quality) = before.go_on(&spec, now, &mut composer);
+        let (pace, quality) = before.resume(&spec, now, &mut composer);
         Ok(Self {
             pace,
             spec,
@@ -149,22 +149,22 @@ impl Before {
             Self::Nothing => FileWriter::create(&spec.spool, shape, wake)?,
             Self::Spool(left) => {
                 let config = left.predecessor.as_ref().map(|predecessor| predecessor.config.clone());
-                FileWriter::go_on(&spec.spool, left.position, config, shape, wake)?
+                FileWriter::resume(&spec.spool, left.position, config, shape, wake)?
             }
         })
     }
 
     /// Ticks, picture and report go on from what there is; the room was joined `now`.
-    fn go_on(self, spec: &WorkerSpec, now: MediaTime, composer: &mut Composer) -> (Pace, Quality) {
+    fn resume(self, spec: &WorkerSpec, now: MediaTime, composer: &mut Composer) -> (Pace, Quality) {
         let RecordingOptions { streams, frame_rate, .. } = spec.options;
         match self {
             Self::Nothing => (Pace::new(frame_rate), Quality::new(frame_rate)),
             Self::Spool(left) => {
                 let Left { position, predecessor, report, epoch: _ } = *left;
                 let ticks = position.whole_ticks(streams, frame_rate);
-                composer.go_on(ticks, predecessor.and_then(|predecessor| predecessor.last_frame), now);
+                composer.resume(ticks, predecessor.and_then(|predecessor| predecessor.last_frame), now);
                 let carried = Carried { frames: ticks, joined: now, report };
-                (Pace::going_on(frame_rate, ticks, now), Quality::going_on(frame_rate, carried))
+                (Pace::resuming(frame_rate, ticks, now), Quality::resuming(frame_rate, carried))
             }
         }
     }

@@ -9,7 +9,7 @@ use super::{Recording, quality};
 use crate::media::{Codec, TrackKind};
 use crate::room::RoomCommand;
 use crate::worker::WorkerError;
-use crate::worker::feed::Output;
+use crate::worker::feed::FeedEvent;
 use crate::worker::pace::Due;
 use crate::worker::quality::{MadeTick, Source};
 
@@ -70,17 +70,17 @@ impl Recording {
             caught_up &= feed.caught_up();
             while let Some(output) = feed.try_next() {
                 match output {
-                    Output::Picture(picture) => self.composer.picture(sid, picture),
-                    Output::Sound(sound) => self.composer.sound(sid, &sound),
-                    Output::KeyframeWanted => {
+                    FeedEvent::Picture(picture) => self.composer.picture(sid, picture),
+                    FeedEvent::Sound(sound) => self.composer.sound(sid, &sound),
+                    FeedEvent::KeyframeWanted => {
                         request(&self.room_commands, RoomCommand::RequestKeyframe(sid.clone()));
                     }
-                    Output::Failed(reason) => {
+                    FeedEvent::Failed(reason) => {
                         let message = format!("its decoder failed and was started anew: {reason}");
                         self.quality.warn(start, Some(sid), message);
                         request(&self.room_commands, RoomCommand::RequestKeyframe(sid.clone()));
                     }
-                    Output::Undecodable { codec, reason } => {
+                    FeedEvent::Undecodable { codec, reason } => {
                         self.quality.warn(start, Some(sid), format!("cannot be decoded: {reason}"));
                         self.composer.set_placeholder(sid, &placeholder(codec), start);
                     }

@@ -146,7 +146,7 @@ impl LiveKit {
         self.ipv6.as_ref().expect("the stage was opened with a way by IPv6")
     }
 
-    /// Makes a room that nobody is in; answers with its name.
+    /// Makes a room that nobody is in; returns its name.
     pub async fn create_room<'a>(&self, room: &'a str) -> &'a str {
         let grants = VideoGrants { room_create: true, ..Default::default() };
         self.call("CreateRoom", grants, json!({"name": room})).await;

@@ -158,7 +158,7 @@ fn replace(bytes: &mut [u8], word: &[u8], by: &[u8]) {
     }
 }
 
-/// Makes an authority, writes its certificate to `ca_file`, and answers with a server that it vouches for.
+/// Makes an authority, writes its certificate to `ca_file`, and returns a server that it vouches for.
 fn acceptor(ca_file: &Path) -> TlsAcceptor {
     let mut authority = CertificateParams::default();
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

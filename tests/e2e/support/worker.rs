@@ -130,7 +130,7 @@ impl Worker {
         kilobytes / 1024
     }
 
-    /// Stops it; answers with its last event.
+    /// Stops it; returns its last event.
     pub async fn stop(&mut self) -> Event {
         self.tell(&Command::Stop).await;
         self.ended().await

@@ -1,5 +1,5 @@
 //! The invariants of a recording's life over all orders of what can happen: one by one to some depth, at random
-//! beyond it.
+//! beyond it; and over writes that fail at any moment.
 
 use std::collections::BTreeMap;
 
@@ -22,12 +22,14 @@ fn every_input(now: Duration) -> Vec<Input> {
         Input::NoSuccessor,
         Input::StopTimedOut,
         Input::StopRequested,
+        Input::ServiceEnds,
         Input::RoomClosed,
         Input::DiskExhausted,
-        Input::Uploaded(Some(saved())),
-        Input::Uploaded(None),
+        stored(Some(saved())),
+        stored(None),
+        Input::Uploaded(Some(saved()), Condition::Damaged),
         Input::UploadFailed(Left::All),
-        Input::SpoolDamaged,
+        Input::RetryWrite,
     ];
     inputs.extend(
         [
@@ -50,8 +52,14 @@ fn every_input(now: Duration) -> Vec<Input> {
 #[derive(Debug, Clone, Default, PartialEq)]
 struct Witness {
     worker: Worker,
-    /// Somebody asked for an end.
+    /// It has given its slot back.
+    slot_released: bool,
+    /// A successor is being looked for.
+    searching: bool,
+    /// Somebody asked for an end, and was not refused.
     end_wanted: bool,
+    /// How it is to end is in the database.
+    end_noted: bool,
     uploaded: bool,
     active: u32,
     stopping: u32,
@@ -69,31 +77,51 @@ enum Worker {
 }
 
 impl Witness {
-    fn sees(&mut self, before: &State, input: &Input, after: &State, actions: &[Action]) {
+    fn sees(&mut self, before: &State, input: &Input, after: &State, actions: &[Action], written: Written) {
         if self.ends == 1 {
             assert_eq!((before, actions), (after, &[][..]), "something changed what had ended");
         }
         match input {
             Input::WorkerExited { .. } => self.worker = Worker::Gone,
-            Input::StopRequested | Input::RoomClosed | Input::DiskExhausted => self.end_wanted = true,
-            Input::Uploaded(_) => self.uploaded |= self.finishing == 1,
+            Input::StopRequested if written == Written::No => assert_eq!(before, after, "refused, and done"),
+            Input::StopRequested | Input::ServiceEnds | Input::RoomClosed | Input::DiskExhausted => {
+                self.end_wanted = true;
+            }
+            Input::Uploaded(..) => self.uploaded |= self.finishing == 1,
             _ => {}
         }
         for action in actions {
             self.sees_action(action);
         }
-        assert_eq!(self.ends == 1, matches!(after, State::Ended { .. }), "{after:?}");
-        assert_eq!(self.finishing == 0, !matches!(after, State::Finishing { .. } | State::Ended { .. }));
-        assert!(!(self.end_wanted && after.is_live()), "an end was wanted, and it goes on: {after:?}");
+        self.sees_state(after);
+    }
+
+    fn sees_state(&self, state: &State) {
+        assert_eq!(self.ends == 1, matches!(state, State::Ended { .. }), "{state:?}");
+        let stands_at = match state {
+            State::Unwritten { before, .. } => before,
+            other => other,
+        };
+        let uploads = matches!(stands_at, State::Uploading { .. });
+        assert_eq!(self.finishing == 0, !(uploads || self.ends == 1), "{state:?}");
+        assert!(!(self.end_wanted && state.is_live()), "an end was wanted, and it goes on: {state:?}");
+        // What waits to be written may be the exit of the last worker.
+        let waits = matches!(state, State::Unwritten { .. });
+        let slot_is_due = uploads && !waits && self.worker == Worker::Gone;
+        assert!(self.slot_released || !slot_is_due, "a slot is kept that nobody needs: {state:?}");
+        assert!(!self.slot_released || uploads || self.ends == 1, "no slot where a worker may be: {state:?}");
+        assert!(!self.searching || matches!(stands_at, State::Restarting { .. }), "{state:?}");
     }
 
     fn sees_action(&mut self, action: &Action) {
         match action {
-            Action::Persist(Phase::Active) => self.active += 1,
-            Action::Persist(Phase::Stopping) => self.stopping += 1,
-            Action::Persist(other) => panic!("{other:?} is persisted otherwise"),
-            Action::PersistVerdict(_) => assert_eq!(self.ends, 0),
-            Action::TellMediaStarted => {}
+            Action::NoteActive => self.active += 1,
+            Action::PersistStop => self.stopping += 1,
+            Action::PersistEndStatus(_) => {
+                assert_eq!(self.ends, 0);
+                self.end_noted = true;
+            }
+            Action::NoteMediaStarted => assert_eq!(self.ends, 0),
             Action::OfferBytes(_) => assert_eq!(self.finishing, 0, "bytes are offered after the end of all"),
             Action::StopWorker => assert_eq!(self.stopping, 1, "persisted before it is acted on"),
             Action::KillWorker => {
@@ -103,11 +131,21 @@ impl Witness {
             Action::PrepareSuccessor | Action::StartSuccessor => {
                 assert_eq!(self.worker, Worker::Gone, "two workers at a time");
                 assert!(!self.end_wanted, "a successor though an end was wanted");
+                assert!(!self.slot_released, "a successor without a slot");
+                self.searching = *action == Action::PrepareSuccessor;
                 if *action == Action::StartSuccessor {
                     self.worker = Worker::Runs;
                 }
             }
-            Action::FinishUpload => self.finishing += 1,
+            Action::DropSuccessorSearch => self.searching = false,
+            Action::ReleaseSlot => {
+                assert_eq!(self.worker, Worker::Gone, "a slot is given away with a worker in it");
+                self.slot_released = true;
+            }
+            Action::FinishUpload => {
+                assert!(self.end_noted, "persisted before it is acted on");
+                self.finishing += 1;
+            }
             Action::End(outcome) => {
                 self.ends += 1;
                 assert_eq!(self.finishing, 1, "ended without its upload");
@@ -124,62 +162,119 @@ impl Witness {
     }
 }
 
-/// Every order of inputs up to this length.
+/// Whether all that an input asks for could be written.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Written {
+    Yes,
+    No,
+}
+
+/// A recording, and what was seen of it.
+#[derive(Debug, Clone, PartialEq)]
+struct History {
+    state: State,
+    witness: Witness,
+}
+
+impl History {
+    fn new(state: State) -> Self {
+        Self { state, witness: Witness::default() }
+    }
+
+    /// The input comes. `fails`: of what it has to have written, this one cannot be; none if there are not so many.
+    fn after(&self, input: &Input, fails: Option<usize>) -> Option<Self> {
+        let (mut after, mut actions) = step(self.state.clone(), input.clone());
+        let mut written = Written::Yes;
+        if let Some(nth) = fails {
+            let (at, _) = actions.iter().enumerate().filter(|(_, action)| is_persisted(action)).nth(nth)?;
+            actions.truncate(at);
+            let (as_before, done) = step(self.state.clone(), Input::NotWritten(Box::new(input.clone())));
+            assert_eq!(done, [], "something is done about what is not written");
+            (after, written) = (as_before, Written::No);
+        }
+        let mut witness = self.witness.clone();
+        witness.sees(&self.state, input, &after, &actions, written);
+        Some(Self { state: after, witness })
+    }
+
+    /// The same, where everything can be written again.
+    fn settled(mut self) -> Self {
+        while let State::Unwritten { .. } = self.state {
+            self = self.after(&Input::RetryWrite, None).unwrap();
+        }
+        self
+    }
+}
+
+fn is_persisted(action: &Action) -> bool {
+    matches!(action, Action::PersistStop | Action::PersistEndStatus(_) | Action::End(_))
+}
+
+/// Every order of inputs up to this length, where everything can be written.
 const DEPTH: u32 = 9;
+/// And where each write may fail.
+const DEPTH_WITH_FAULTS: u32 = 4;
+
+/// All histories of so many inputs, so many seconds apart. Equal ones fall together.
+fn histories(depth: u32, pace: Duration, fails: &[Option<usize>]) -> impl Iterator<Item = History> {
+    let mut reached = BTreeMap::from([(String::new(), History::new(State::NEW))]);
+    for n in 0..depth {
+        let mut next = BTreeMap::new();
+        for history in reached.into_values() {
+            for input in every_input(pace * n) {
+                let all = fails.iter().filter_map(|fails| history.after(&input, *fails));
+                next.extend(all.map(|history| (format!("{history:?}"), history)));
+            }
+        }
+        reached = next;
+    }
+    reached.into_values()
+}
 
 #[test]
 fn in_every_order_of_inputs_a_recording_ends_once_and_loses_no_upload() {
     // Deaths that follow one another fast, and slowly.
     for pace in [Duration::from_secs(1), Duration::from_secs(40)] {
-        let mut reached = BTreeMap::from([(String::new(), (State::NEW, Witness::default()))]);
-        for depth in 0..DEPTH {
-            let mut next = BTreeMap::new();
-            for (state, witness) in reached.into_values() {
-                for input in every_input(pace * depth) {
-                    let (after, actions) = step(state.clone(), input.clone());
-                    let mut witness = witness.clone();
-                    witness.sees(&state, &input, &after, &actions);
-                    // Equal histories fall together.
-                    next.insert(format!("{after:?}{witness:?}"), (after, witness));
-                }
-            }
-            reached = next;
-        }
-        let ended = |(state, _): &(State, Witness)| matches!(state, State::Ended { .. });
-        assert!(reached.values().any(ended));
+        let ended = |history: History| matches!(history.state, State::Ended { .. });
+        assert!(histories(DEPTH, pace, &[None]).any(ended));
     }
+}
+
+#[test]
+fn the_same_holds_whatever_cannot_be_written_down_at_any_moment() {
+    let mut waiting = 0;
+    for history in histories(DEPTH_WITH_FAULTS, Duration::from_secs(1), &[None, Some(0), Some(1)]) {
+        waiting += u32::from(matches!(history.state, State::Unwritten { .. }));
+        history.settled();
+    }
+    assert!(waiting > 0);
 }
 
 proptest! {
     #[test]
     fn after_any_long_life_a_recording_can_still_be_ended_with_its_file(
-        choices in prop::collection::vec((0_usize..1000, 0_u64..90), 0..200),
+        choices in prop::collection::vec((0_usize..1000, 0_u64..90, prop::option::of(0_usize..2)), 0..200),
         phase in prop::sample::select(vec![None, Some(Phase::Starting), Some(Phase::Active)]),
     ) {
-        let mut state = State::NEW;
-        let mut witness = Witness::default();
+        let mut history = History::new(State::NEW);
         if let Some(phase) = phase {
-            state = State::resuming(phase);
-            witness.worker = Worker::Gone;
-            witness.active = u32::from(phase == Phase::Active);
+            history.state = State::resuming(phase);
+            history.witness.worker = Worker::Gone;
+            history.witness.searching = true;
+            history.witness.active = u32::from(phase == Phase::Active);
         }
         let mut now = Duration::ZERO;
-        let mut inputs = Vec::new();
-        for (choice, pause) in choices {
+        for (choice, pause, fails) in choices {
             now += Duration::from_secs(pause);
             let any = every_input(now);
-            inputs.push(any[choice % any.len()].clone());
+            let input = &any[choice % any.len()];
+            let after = history.after(input, fails).or_else(|| history.after(input, None));
+            history = after.expect("what need not be written can happen");
         }
-        inputs.extend([
-            Input::StopRequested,
-            Input::WorkerExited { exit: Exit::Unknown, at: now },
-            Input::Uploaded(None),
-        ]);
-        for input in inputs {
-            let (after, actions) = step(state.clone(), input.clone());
-            witness.sees(&state, &input, &after, &actions);
-            state = after;
+        let exited = Input::WorkerExited { exit: Exit::Unknown, at: now };
+        for input in [Input::StopRequested, exited, stored(None)] {
+            history = history.settled().after(&input, None).expect("everything can be written");
         }
-        prop_assert!(matches!(state, State::Ended { .. }), "{:?}", state);
+        prop_assert!(matches!(history.state, State::Ended { .. }), "{:?}", history.state);
     }
 }

@@ -1,8 +1,8 @@
 //! What a machine that is short of something refuses, and ends.
 
 use super::*;
-use crate::control::capacity::Pool;
-use crate::control::{Load, Shortage, Space};
+use crate::admission::Pool;
+use crate::admission::{Load, Shortage, Space};
 
 async fn refused(world: &World) -> Option<Shortage> {
     match world.handle.start("other".parse().unwrap(), AskedOptions::default()).await {

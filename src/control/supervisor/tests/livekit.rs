@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-use crate::control::{Livekit, LivekitAccess};
+use crate::livekit::{Livekit, LivekitAccess};
 
 pub struct FakeLivekit {
     url: String,

@@ -12,16 +12,17 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::livekit::FakeLivekit;
-use crate::control::{
-    ControlError, Handle, Known, Limits, LivekitAccess, Load, Outlook, RetryPolicy, Running, Shared,
-    Shutdown, Space, Stores, Supervisor, Trouble, UploadStatus, Uploads, WorkerProgram, Workforce,
-};
+use crate::admission::{Load, Outlook, Slots, Space};
+use crate::control::{ControlError, Handle, Limits, Running, Shared, Shutdown, Supervisor, WorkerProgram};
+use crate::health::SharedStatus;
 use crate::ids::{EgressId, RoomName, WebhookId};
+use crate::livekit::LivekitAccess;
 use crate::media::{AudioSetup, EncodedSample, Size, StreamKind, StreamSetup};
 use crate::mp4::{FragmentWriter, MovieConfig, SpoolReader};
 use crate::options::{AskedOptions, RecordingOptions};
 use crate::storage::{Folder, Storage};
 use crate::store::{NewRecording, RecordingRow, Store, WebhookRow, WebhookSource};
+use crate::upload::{RetryPolicy, Stores, Trouble, UploadStatus, Uploads};
 
 /// Far more than anything here takes; a test that gets there has failed.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -125,7 +126,7 @@ impl World {
             max_recordings: setting.max_recordings.map(|max| max.try_into().unwrap()),
             resume_within: setting.resume_within,
             shutdown_grace: setting.shutdown_grace,
-            workforce: Workforce::default(),
+            slots: Slots::default(),
             idle_timeout: Duration::from_secs(300),
             disabled_codecs: Vec::new(),
             defaults: setting.defaults.clone(),
@@ -135,8 +136,8 @@ impl World {
             running: Running::default(),
             outlook: Outlook { load: load.subscribe(), space: space.subscribe() },
             max_load_percent: 90,
-            livekit_known: Known::of("LiveKit"),
-            encoders_known: Known::of("encoders"),
+            livekit_status: SharedStatus::of("LiveKit"),
+            encoders_status: SharedStatus::of("encoders"),
             closed: CancellationToken::new(),
         };
         let (handle, supervisor) = Supervisor::new(shared).await.unwrap();
@@ -223,6 +224,11 @@ impl World {
 
     async fn upload(&self, id: &EgressId) -> Option<UploadStatus> {
         self.handle.recording(id).await.unwrap().unwrap().upload
+    }
+
+    /// Nothing can be written down until what this returns is dropped.
+    pub fn unwritable(&self) -> impl Send + use<> {
+        self.store.locked_from_outside(&self.folder.path().join("egressd.db"))
     }
 
     /// The bodies of the `egress_ended` events that wait to be delivered.

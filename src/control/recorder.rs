@@ -1,0 +1,98 @@
+//! What the doors need of the recorder, so that they can be tried without one.
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+
+use super::catalogue::{FileUrl, Listing, RecordingState};
+use super::error::ControlError;
+use super::handle::{ActiveRecording, Handle, Started};
+use super::overview::Overview;
+use crate::health::Readiness;
+use crate::ids::{EgressId, RoomName, RoomSid};
+use crate::options::{AskedOptions, ViewChange};
+use crate::storage::UrlTerms;
+use crate::store::RecordingQuery;
+
+/// What a call of a door returns.
+pub type CallFuture<'a, T> = BoxFuture<'a, Result<T, ControlError>>;
+
+/// Starts and stops recordings. The service's is [`Handle`].
+pub trait Recorder: Send + Sync + 'static {
+    /// Idempotent per room: of a room that is being recorded it returns the recording.
+    fn start(&self, room: RoomName, asked: AskedOptions) -> CallFuture<'_, Started>;
+
+    /// Idempotent until the recording has been finished.
+    fn stop<'a>(&'a self, room: &'a RoomName) -> CallFuture<'a, EgressId>;
+
+    /// LiveKit has closed a room: its recording ends, if it has one. Returns whether there was one.
+    fn room_finished<'a>(&'a self, name: &'a RoomName, room: &'a RoomSid) -> CallFuture<'a, bool>;
+
+    fn active<'a>(&'a self, room: &'a RoomName) -> CallFuture<'a, Option<ActiveRecording>>;
+
+    /// The room's recording looks different from now on.
+    fn change_view<'a>(&'a self, room: &'a RoomName, change: ViewChange) -> CallFuture<'a, ActiveRecording>;
+
+    /// Any recording, past ones included.
+    fn recording<'a>(&'a self, id: &'a EgressId) -> CallFuture<'a, Option<RecordingState>>;
+
+    /// Recordings newest first, page by page.
+    fn recordings(&self, query: RecordingQuery) -> CallFuture<'_, Listing>;
+
+    /// Where anybody can read a recording's finished file.
+    fn file_url<'a>(&'a self, id: &'a EgressId, terms: UrlTerms) -> CallFuture<'a, FileUrl>;
+
+    /// The newest frame of a recording that takes in media, as JPEG.
+    fn preview<'a>(&'a self, id: &'a EgressId) -> CallFuture<'a, Bytes>;
+
+    /// Whether a recording could be started now. Cheap: anybody may ask.
+    fn readiness(&self) -> CallFuture<'_, Readiness>;
+
+    /// All recordings together, and what they wait for.
+    fn overview(&self) -> CallFuture<'_, Overview>;
+}
+
+impl Recorder for Handle {
+    fn start(&self, room: RoomName, asked: AskedOptions) -> CallFuture<'_, Started> {
+        Box::pin(self.start(room, asked))
+    }
+
+    fn stop<'a>(&'a self, room: &'a RoomName) -> CallFuture<'a, EgressId> {
+        Box::pin(self.stop(room))
+    }
+
+    fn room_finished<'a>(&'a self, name: &'a RoomName, room: &'a RoomSid) -> CallFuture<'a, bool> {
+        Box::pin(self.room_finished(name, room))
+    }
+
+    fn active<'a>(&'a self, room: &'a RoomName) -> CallFuture<'a, Option<ActiveRecording>> {
+        Box::pin(self.active(room))
+    }
+
+    fn change_view<'a>(&'a self, room: &'a RoomName, change: ViewChange) -> CallFuture<'a, ActiveRecording> {
+        Box::pin(self.change_view(room, change))
+    }
+
+    fn recording<'a>(&'a self, id: &'a EgressId) -> CallFuture<'a, Option<RecordingState>> {
+        Box::pin(self.recording(id))
+    }
+
+    fn recordings(&self, query: RecordingQuery) -> CallFuture<'_, Listing> {
+        Box::pin(self.recordings(query))
+    }
+
+    fn file_url<'a>(&'a self, id: &'a EgressId, terms: UrlTerms) -> CallFuture<'a, FileUrl> {
+        Box::pin(self.file_url(id, terms))
+    }
+
+    fn preview<'a>(&'a self, id: &'a EgressId) -> CallFuture<'a, Bytes> {
+        Box::pin(self.preview(id))
+    }
+
+    fn readiness(&self) -> CallFuture<'_, Readiness> {
+        Box::pin(self.readiness())
+    }
+
+    fn overview(&self) -> CallFuture<'_, Overview> {
+        Box::pin(self.overview())
+    }
+}

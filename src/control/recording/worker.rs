@@ -1,0 +1,118 @@
+//! The worker that a recording has at the moment, if it has one, and the slot that it works in.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::admission::Slot;
+use crate::control::failure::Exit;
+use crate::control::process::{WorkerOutput, WorkerProcess};
+use crate::control::watchdog::{Watchdog, WorkerTimeouts};
+use crate::media::View;
+
+pub enum Worker {
+    /// Nobody works here any more.
+    None,
+    /// One is to come.
+    Awaited {
+        slot: Slot,
+    },
+    /// One was to come and could not be started.
+    NotStarted {
+        slot: Slot,
+    },
+    Running {
+        process: Box<WorkerProcess>,
+        watchdog: Watchdog,
+        slot: Slot,
+    },
+}
+
+impl Worker {
+    /// The next thing that the worker says or does.
+    pub async fn next(&mut self) -> WorkerOutput {
+        match self {
+            Self::Running { process, .. } => process.next().await,
+            Self::NotStarted { .. } => WorkerOutput::Exited(Exit::Unknown),
+            Self::Awaited { .. } | Self::None => std::future::pending().await,
+        }
+    }
+
+    /// A worker takes the slot that is waiting; `None`: there was to be one. Where none is waiting it is dropped,
+    /// and so killed.
+    pub fn begin(self, process: Option<WorkerProcess>, timeouts: WorkerTimeouts) -> Self {
+        match (self, process) {
+            (Self::Awaited { slot }, Some(process)) => {
+                slot.set_pid(process.pid());
+                let watchdog = Watchdog::begin(timeouts, Instant::now());
+                Self::Running { process: Box::new(process), watchdog, slot }
+            }
+            (Self::Awaited { slot }, None) => Self::NotStarted { slot },
+            (other, _) => other,
+        }
+    }
+
+    /// The worker has gone; the slot waits for another.
+    pub fn gone(self) -> Self {
+        match self {
+            Self::Running { slot, .. } | Self::NotStarted { slot } | Self::Awaited { slot } => {
+                slot.set_pid(None);
+                Self::Awaited { slot }
+            }
+            Self::None => Self::None,
+        }
+    }
+
+    /// No other worker is to come: a slot that waits for one is given back.
+    pub fn without_successor(self) -> Self {
+        match self {
+            Self::Awaited { .. } => Self::None,
+            other @ (Self::Running { .. } | Self::NotStarted { .. } | Self::None) => other,
+        }
+    }
+
+    pub fn watchdog(&mut self) -> Option<&mut Watchdog> {
+        match self {
+            Self::Running { watchdog, .. } => Some(watchdog),
+            Self::NotStarted { .. } | Self::Awaited { .. } | Self::None => None,
+        }
+    }
+
+    pub async fn change_view(&mut self, view: View) {
+        match self {
+            Self::Running { process, .. } => process.change_view(view).await,
+            Self::NotStarted { .. } | Self::Awaited { .. } | Self::None => {}
+        }
+    }
+
+    /// Asks for a picture in this file.
+    pub async fn preview(&mut self, file: PathBuf) {
+        match self {
+            Self::Running { process, .. } => process.preview(file).await,
+            Self::NotStarted { .. } | Self::Awaited { .. } | Self::None => {}
+        }
+    }
+
+    pub async fn stop(&mut self) {
+        match self {
+            Self::Running { process, .. } => process.stop().await,
+            Self::NotStarted { .. } | Self::Awaited { .. } | Self::None => {}
+        }
+    }
+
+    pub fn kill(&mut self) {
+        match self {
+            Self::Running { process, .. } => process.kill(),
+            Self::NotStarted { .. } | Self::Awaited { .. } | Self::None => {}
+        }
+    }
+
+    /// Sees the worker off that has said its last word.
+    pub async fn close(self, timeout: Duration) {
+        match self {
+            Self::Running { process, .. } => process.close(timeout).await,
+            Self::NotStarted { .. } | Self::Awaited { .. } | Self::None => {}
+        }
+    }
+}
