@@ -6,13 +6,16 @@
 use serde::{Deserialize, Serialize};
 
 use crate::store::{Outcome, SavedFile};
+use crate::upload::Left;
 use crate::worker::messages::EndReason;
 
 /// Whether what was recorded is all that should have been.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Verdict {
-    AsItShould(EndReason),
+pub enum EndStatus {
+    /// The word in the database is that of version 0.1: what it left unfinished is finished by later ones.
+    #[serde(rename = "asItShould")]
+    Normal(EndReason),
     Failed(Failure),
 }
 
@@ -22,7 +25,7 @@ pub enum Verdict {
 pub enum Failure {
     /// The worker could not go on and said so, in words of its own.
     Reported(String),
-    /// The worker died, and nobody could go on in its place.
+    /// The worker died, and no other could go on in its place.
     Died(Death),
     /// Workers died one after the other.
     DiedAgain(Death),
@@ -34,14 +37,6 @@ pub enum Failure {
     SpoolDamaged,
     /// The service itself went away before it was done.
     ServiceRestarted,
-}
-
-/// How much the spool still holds of a recording that cannot be stored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Left {
-    All,
-    /// The store has lost what was gone from the spool.
-    Rest,
 }
 
 /// How a worker went away that should have gone on.
@@ -64,7 +59,7 @@ pub enum Exit {
     Unknown,
 }
 
-impl Verdict {
+impl EndStatus {
     /// What a worker's last event says.
     pub fn reported(reason: EndReason, error: Option<String>) -> Self {
         match (reason, error) {
@@ -81,15 +76,15 @@ impl Verdict {
                 | EndReason::MaxSize
                 | EndReason::ParentGone,
                 None,
-            ) => Self::AsItShould(reason),
+            ) => Self::Normal(reason),
         }
     }
 
     /// The worker was stopped since the room is closed: that is the reason, not the stop.
     pub fn of_a_closed_room(self) -> Self {
         match self {
-            Self::AsItShould(EndReason::Stopped) => Self::AsItShould(EndReason::RoomClosed),
-            Self::AsItShould(reason) => Self::AsItShould(reason),
+            Self::Normal(EndReason::Stopped) => Self::Normal(EndReason::RoomClosed),
+            Self::Normal(reason) => Self::Normal(reason),
             Self::Failed(failure) => Self::Failed(failure),
         }
     }
@@ -97,7 +92,7 @@ impl Verdict {
     /// Fails what has not failed already.
     pub fn or_failed(self, failure: Failure) -> Self {
         match self {
-            Self::AsItShould(_) => Self::Failed(failure),
+            Self::Normal(_) => Self::Failed(failure),
             Self::Failed(failure) => Self::Failed(failure),
         }
     }
@@ -105,8 +100,8 @@ impl Verdict {
     /// How a recording has ended of which `saved` is in the store; `None`: there was nothing in the spool.
     pub fn outcome(&self, saved: Option<SavedFile>) -> Outcome {
         match (self, saved) {
-            (Self::AsItShould(_), Some(saved)) => Outcome::Complete(saved),
-            (Self::AsItShould(reason), None) => Outcome::Failed {
+            (Self::Normal(_), Some(saved)) => Outcome::Complete(saved),
+            (Self::Normal(reason), None) => Outcome::Failed {
                 error: format!("The recording ended before anything was recorded ({reason})."),
                 saved: None,
             },
@@ -131,7 +126,7 @@ impl Verdict {
             }
         };
         let error = match self {
-            Self::AsItShould(_) => kept.to_owned(),
+            Self::Normal(_) => kept.to_owned(),
             Self::Failed(failure) => format!("{} {kept}", failure.sentence()),
         };
         Outcome::Failed { error, saved: None }
