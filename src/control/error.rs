@@ -20,6 +20,9 @@ pub enum ControlError {
     #[error("LiveKit could not be asked for the room")]
     Livekit(#[source] LivekitError),
     /// The caller's mistake.
+    #[error("the id is that of a recording of another room")]
+    IdTaken,
+    /// The caller's mistake.
     #[error("there is nothing to stop")]
     NothingToStop,
     /// The caller's mistake.

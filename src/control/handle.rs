@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
 use super::error::ControlError;
+use super::identity::Identity;
 use super::overview::{self, Overview};
 use super::recording::{Command, NoPreview, Reply};
 use super::shared::Shared;
@@ -46,6 +47,7 @@ pub(super) enum Request {
 
 /// A recording that somebody wants to have.
 pub(super) struct Wanted {
+    pub identity: Identity,
     pub room: RoomName,
     /// LiveKit's id of the room's present session.
     pub room_sid: RoomSid,
@@ -75,27 +77,30 @@ pub struct ActiveRecording {
 }
 
 impl Handle {
-    /// Starts a recording, or returns the one that the room has, whatever that was asked to be like.
-    pub async fn start(&self, room: RoomName, asked: AskedOptions) -> Result<Started, ControlError> {
+    /// Starts a recording, or returns the one that is meant, whatever that was asked to be like.
+    pub async fn start(
+        &self,
+        identity: Identity,
+        room: RoomName,
+        asked: AskedOptions,
+    ) -> Result<Started, ControlError> {
         let filepath = asked.filepath.clone();
         let options = asked.upon(&self.shared.defaults)?;
-        if let Some(existing) = self.store.live_recording(&room).await? {
+        if let Some(existing) = identity.existing(&self.store, &room).await? {
             return Ok(Started::from_row(existing, false));
         }
         let found = self.shared.rooms.room_sid(&room).await.map_err(ControlError::Livekit)?;
         let room_sid = found.ok_or(ControlError::RoomNotFound)?;
-        let wanted = Wanted { room, room_sid, filepath, options };
+        let wanted = Wanted { identity, room, room_sid, filepath, options };
         self.ask(|answer| Request::Start { wanted, answer }).await?
     }
 
     /// Stops the room's recording; one that is being finished already is returned as well.
     pub async fn stop(&self, room: &RoomName) -> Result<EgressId, ControlError> {
-        if let Some(live) = self.store.live_recording(room).await? {
-            match self.command(&live, Command::Stop).await? {
-                Some(Reply::Done) => return Ok(live.egress_id),
-                Some(Reply::NotWritten) => return Err(NOT_WRITTEN),
-                Some(Reply::TooLate | Reply::OtherRoom) | None => {}
-            }
+        if let Some(live) = self.store.live_recording(room).await?
+            && self.stop_one(&live).await?
+        {
+            return Ok(live.egress_id);
         }
         // There is none, or it ended by itself in between: the database knows.
         match self.store.finishing_recording(room).await? {
@@ -104,16 +109,30 @@ impl Handle {
         }
     }
 
-    /// Ends the recording of a room that LiveKit has closed; one of another room of the same name goes on. Returns whether
-    /// it ended one.
-    pub async fn room_finished(&self, name: &RoomName, room: &RoomSid) -> Result<bool, ControlError> {
-        let Some(live) = self.store.live_recording(name).await? else { return Ok(false) };
-        let room = room.clone();
-        match self.command(&live, |reply| Command::EndWith { room, reply }).await? {
-            Some(Reply::Done) => Ok(true),
-            Some(Reply::NotWritten) => Err(NOT_WRITTEN),
-            Some(Reply::TooLate | Reply::OtherRoom) | None => Ok(false),
+    /// Stops a recording, whichever others its room has; of one that takes in no more media nothing changes.
+    pub async fn stop_recording(&self, id: &EgressId) -> Result<(), ControlError> {
+        let row = self.store.recording(id).await?.ok_or(ControlError::NoSuchRecording)?;
+        match row.phase {
+            Phase::Starting | Phase::Active => self.stop_one(&row).await.map(drop),
+            Phase::Stopping | Phase::Uploading | Phase::Complete | Phase::Failed => Ok(()),
         }
+    }
+
+    /// Returns whether it took in media until now.
+    async fn stop_one(&self, live: &RecordingRow) -> Result<bool, ControlError> {
+        done(self.command(live, Command::Stop).await?)
+    }
+
+    /// Ends the recordings of a room that LiveKit has closed; those of another room of the same name go on. Returns whether
+    /// it ended one. If one's end could not be written down, the others are ended all the same.
+    pub async fn room_finished(&self, name: &RoomName, room: &RoomSid) -> Result<bool, ControlError> {
+        let live = self.store.live_recordings(name).await?;
+        let ends = live.iter().map(async |live| {
+            let room = room.clone();
+            done(self.command(live, |reply| Command::EndWith { room, reply }).await?)
+        });
+        let ends = futures_util::future::join_all(ends).await;
+        ends.into_iter().try_fold(false, |any, ended| Ok(ended? || any))
     }
 
     /// The room's recording, if it takes in media or is about to.
@@ -130,12 +149,9 @@ impl Handle {
     ) -> Result<ActiveRecording, ControlError> {
         let live = self.store.live_recording(room).await?.ok_or(ControlError::NothingToChange)?;
         has_picture(&live)?;
-        match self.command(&live, |reply| Command::View { change, reply }).await? {
-            Some(Reply::Done) => {
-                Ok(ActiveRecording { egress_id: live.egress_id, started_at: live.started_at })
-            }
-            Some(Reply::NotWritten) => Err(NOT_WRITTEN),
-            Some(Reply::TooLate | Reply::OtherRoom) | None => Err(ControlError::NothingToChange),
+        match done(self.command(&live, |reply| Command::View { change, reply }).await?)? {
+            true => Ok(ActiveRecording { egress_id: live.egress_id, started_at: live.started_at }),
+            false => Err(ControlError::NothingToChange),
         }
     }
 
@@ -202,6 +218,15 @@ impl Handle {
         let gone = || ControlError::ShuttingDown { retry_after: BACK_SOON };
         sent.map_err(|_gone| gone())?;
         answered.await.map_err(|_gone| gone())
+    }
+}
+
+/// Whether a recording did what it was told; it may be too late for that.
+fn done(reply: Option<Reply>) -> Result<bool, ControlError> {
+    match reply {
+        Some(Reply::Done) => Ok(true),
+        Some(Reply::NotWritten) => Err(NOT_WRITTEN),
+        Some(Reply::TooLate | Reply::OtherRoom) | None => Ok(false),
     }
 }
 

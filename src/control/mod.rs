@@ -30,6 +30,8 @@ mod overview;
 
 mod shutdown;
 
+mod identity;
+
 mod handle;
 
 mod catalogue;
@@ -41,6 +43,7 @@ mod supervisor;
 pub use catalogue::{FileUrl, ListedRecording, Listing, RecordingState};
 pub use error::ControlError;
 pub use handle::{ActiveRecording, Handle, StartStatus, Started};
+pub use identity::Identity;
 pub use overview::Overview;
 pub use process::WorkerProgram;
 pub use recorder::{CallFuture, Recorder};

@@ -6,6 +6,7 @@ use futures_util::future::BoxFuture;
 use super::catalogue::{FileUrl, Listing, RecordingState};
 use super::error::ControlError;
 use super::handle::{ActiveRecording, Handle, Started};
+use super::identity::Identity;
 use super::overview::Overview;
 use crate::health::Readiness;
 use crate::ids::{EgressId, RoomName, RoomSid};
@@ -18,13 +19,13 @@ pub type CallFuture<'a, T> = BoxFuture<'a, Result<T, ControlError>>;
 
 /// Starts and stops recordings. The service's is [`Handle`].
 pub trait Recorder: Send + Sync + 'static {
-    /// Idempotent per room: of a room that is being recorded it returns the recording.
+    /// Idempotent per room ([`Identity::Room`]): of a room that is being recorded it returns the recording.
     fn start(&self, room: RoomName, asked: AskedOptions) -> CallFuture<'_, Started>;
 
     /// Idempotent until the recording has been finished.
     fn stop<'a>(&'a self, room: &'a RoomName) -> CallFuture<'a, EgressId>;
 
-    /// LiveKit has closed a room: its recording ends, if it has one. Returns whether there was one.
+    /// LiveKit has closed a room: its recordings end. Returns whether there was one.
     fn room_finished<'a>(&'a self, name: &'a RoomName, room: &'a RoomSid) -> CallFuture<'a, bool>;
 
     fn active<'a>(&'a self, room: &'a RoomName) -> CallFuture<'a, Option<ActiveRecording>>;
@@ -53,7 +54,7 @@ pub trait Recorder: Send + Sync + 'static {
 
 impl Recorder for Handle {
     fn start(&self, room: RoomName, asked: AskedOptions) -> CallFuture<'_, Started> {
-        Box::pin(self.start(room, asked))
+        Box::pin(self.start(Identity::Room, room, asked))
     }
 
     fn stop<'a>(&'a self, room: &'a RoomName) -> CallFuture<'a, EgressId> {

@@ -17,6 +17,7 @@ use tracing::Instrument;
 use super::error::ControlError;
 use super::failure::{EndStatus, Failure};
 use super::handle::{Handle, Request, Started, Wanted};
+use super::identity::Identity;
 use super::recording::{Command, Origin, Recording};
 use super::recovery;
 use super::recovery::Recovery;
@@ -133,23 +134,26 @@ impl Supervisor {
     }
 
     async fn start(&mut self, wanted: Wanted) -> Result<Started, ControlError> {
-        let Wanted { room, room_sid, filepath, options } = wanted;
+        let Wanted { identity, room, room_sid, filepath, options } = wanted;
         if self.door == Door::Closed {
-            return self.existing_or(&room, ControlError::ShuttingDown { retry_after: BACK_SOON }).await;
+            let error = ControlError::ShuttingDown { retry_after: BACK_SOON };
+            return self.existing_or(&identity, &room, error).await;
         }
         let slot = match self.slot() {
             Ok(slot) => slot,
             Err(shortage) => {
                 let error = ControlError::NoCapacity { shortage, retry_after: RETRY_AFTER };
-                return self.existing_or(&room, error).await;
+                return self.existing_or(&identity, &room, error).await;
             }
         };
-        let (egress_id, started_at) = (EgressId::random(), Timestamp::now());
+        let (egress_id, exclusivity) = identity.of_new();
+        let started_at = Timestamp::now();
         let facts = Facts { room: &room, room_sid: &room_sid, egress_id: &egress_id, started_at };
         let key = upload::wanted(filepath.as_ref(), facts)?;
-        let new = NewRecording { egress_id, room, started_at, key, options };
+        let new = NewRecording { egress_id, room, exclusivity, started_at, key, options };
         match self.shared.store.insert_recording(new).await? {
             Inserted::Existing(row) => Ok(Started::from_row(row, false)),
+            Inserted::IdTaken => Err(ControlError::IdTaken),
             Inserted::New(row) => {
                 self.spawn(row.clone(), Origin::Start { slot }, Attempt::Recording);
                 Ok(Started::from_row(row, true))
@@ -163,9 +167,14 @@ impl Supervisor {
         self.shared.slots.take(self.shared.max_recordings).ok_or(Shortage::Places)
     }
 
-    /// Two starts of one room may have raced for the last slot.
-    async fn existing_or(&self, room: &RoomName, error: ControlError) -> Result<Started, ControlError> {
-        match self.shared.store.live_recording(room).await? {
+    /// Two starts of one recording may have raced for the last slot.
+    async fn existing_or(
+        &self,
+        identity: &Identity,
+        room: &RoomName,
+        error: ControlError,
+    ) -> Result<Started, ControlError> {
+        match identity.existing(&self.shared.store, room).await? {
             Some(row) => Ok(Started::from_row(row, false)),
             None => Err(error),
         }

@@ -11,7 +11,8 @@ use super::workplace::Workplace;
 use crate::admission::{Monitor, Slots};
 use crate::config::RecorderConfig;
 use crate::control::{
-    ControlError, Handle, Limits, RecordingState, Running, Shared, Shutdown, Supervisor, WorkerProgram,
+    ControlError, Handle, Identity, Limits, RecordingState, Running, Shared, Shutdown, Supervisor,
+    WorkerProgram,
 };
 use crate::health::SharedStatus;
 use crate::ids::EgressId;
@@ -140,7 +141,8 @@ impl Recorder {
 
 async fn begin(handle: &Handle, task: &Task) -> Result<EgressId, RecordError> {
     match task {
-        Task::Record { room, asked } => match handle.start(room.clone(), asked.clone()).await {
+        Task::Record { room, asked } => match handle.start(Identity::Room, room.clone(), asked.clone()).await
+        {
             Ok(started) => Ok(started.egress_id),
             Err(ControlError::RoomNotFound) => Err(RecordError::NoRoom { room: room.clone() }),
             Err(error) => Err(error.into()),

@@ -38,7 +38,7 @@ pub use error::StoreError;
 pub use listing::{Position, RecordingPage, RecordingQuery};
 pub use phase::{Phase, Phases};
 pub use recordings::{
-    EndResult, Ending, Inserted, NewRecording, Outcome, RecordingRow, SavedFile, StatusUpdate,
+    EndResult, Ending, Exclusivity, Inserted, NewRecording, Outcome, RecordingRow, SavedFile, StatusUpdate,
 };
 pub use uploads::{Location, UploadRow};
 pub use webhooks::{ForgottenWebhook, UnknownSource, WebhookRow, WebhookSource, WebhookUpdate};

@@ -1,6 +1,6 @@
 //! Owns the `recordings` table. Does not decide when a phase changes: `control` does.
 //!
-//! Contract: a room has at most one live recording, an object key belongs to one recording, and a
+//! Contract: a room has at most one live recording that is exclusive, an object key belongs to one recording, and a
 //! recording ends once, together with the webhook deliveries that tell of it.
 
 use jiff::Timestamp;
@@ -19,18 +19,30 @@ use crate::options::RecordingOptions;
 pub struct NewRecording {
     pub egress_id: EgressId,
     pub room: RoomName,
+    pub exclusivity: Exclusivity,
     pub started_at: Timestamp,
     /// The object key that is wanted; with a suffix before its extension if it is taken.
     pub key: String,
     pub options: RecordingOptions,
 }
 
+/// Whether a room may have another recording at the same time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exclusivity {
+    /// At most one of the room's live recordings is exclusive. Others beside it are none of its business.
+    Exclusive,
+    /// Any number.
+    Shared,
+}
+
 /// What became of a [`NewRecording`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum Inserted {
     New(RecordingRow),
-    /// The room was being recorded already; nothing was inserted.
+    /// The room has an exclusive recording already, or the id is that of a recording of this room; nothing was inserted.
     Existing(RecordingRow),
+    /// The id is that of a recording of another room; nothing was inserted.
+    IdTaken,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -98,7 +110,7 @@ pub enum EndResult {
 }
 
 impl Store {
-    /// Writes the recording down as `Starting`, unless its room has a live one.
+    /// Writes the recording down as `Starting`, unless it is there or its room has the one that it may have.
     pub async fn insert_recording(&self, new: NewRecording) -> Result<Inserted, StoreError> {
         self.write("insert_recording", move |tx| insert(tx, &new)).await
     }
@@ -222,19 +234,31 @@ impl Store {
         Ok(result)
     }
 
-    /// The recording of a room that takes in media (or is about to).
+    /// The exclusive recording of a room that takes in media (or is about to).
     pub async fn live_recording(&self, room: &RoomName) -> Result<Option<RecordingRow>, StoreError> {
         let room = room.clone();
         self.read("live_recording", move |tx| live(tx, &room)).await
     }
 
-    /// The newest recording of a room that takes in no more media but has not ended.
+    /// All recordings of a room that take in media (or are about to), oldest first.
+    pub async fn live_recordings(&self, room: &RoomName) -> Result<Vec<RecordingRow>, StoreError> {
+        let room = room.clone();
+        self.read("live_recordings", move |tx| {
+            let mut query = tx.prepare_cached(
+                "SELECT * FROM recordings WHERE room = ?1 AND phase IN ('starting', 'active') ORDER BY started_at",
+            )?;
+            query.query_map([room.as_str()], recording_row)?.collect()
+        })
+        .await
+    }
+
+    /// The newest exclusive recording of a room that takes in no more media but has not ended.
     pub async fn finishing_recording(&self, room: &RoomName) -> Result<Option<RecordingRow>, StoreError> {
         let room = room.clone();
         self.read("finishing_recording", move |tx| {
             optional_row(
                 tx,
-                "SELECT * FROM recordings WHERE room = ?1 AND phase IN ('stopping', 'uploading')
+                "SELECT * FROM recordings WHERE exclusive_room = ?1 AND phase IN ('stopping', 'uploading')
                  ORDER BY started_at DESC LIMIT 1",
                 room.as_str(),
             )
@@ -256,24 +280,31 @@ impl Store {
 
     pub async fn recording(&self, id: &EgressId) -> Result<Option<RecordingRow>, StoreError> {
         let id = id.clone();
-        self.read("recording", move |tx| {
-            optional_row(tx, "SELECT * FROM recordings WHERE egress_id = ?1", id.as_str())
-        })
-        .await
+        self.read("recording", move |tx| by_id(tx, &id)).await
     }
 }
 
 fn insert(tx: &Transaction<'_>, new: &NewRecording) -> rusqlite::Result<Inserted> {
-    if let Some(existing) = live(tx, &new.room)? {
+    if let Some(same_id) = by_id(tx, &new.egress_id)? {
+        return Ok(if same_id.room == new.room { Inserted::Existing(same_id) } else { Inserted::IdTaken });
+    }
+    let exclusive_room = match new.exclusivity {
+        Exclusivity::Exclusive => Some(&new.room),
+        Exclusivity::Shared => None,
+    };
+    if let Some(room) = exclusive_room
+        && let Some(existing) = live(tx, room)?
+    {
         return Ok(Inserted::Existing(existing));
     }
     let key = free_key(tx, &new.key)?;
     let row = tx.query_row(
-        "INSERT INTO recordings (egress_id, room, phase, started_at, object_key, options)
-         VALUES (:egress_id, :room, :phase, :started_at, :key, :options) RETURNING *",
+        "INSERT INTO recordings (egress_id, room, exclusive_room, phase, started_at, object_key, options)
+         VALUES (:egress_id, :room, :exclusive_room, :phase, :started_at, :key, :options) RETURNING *",
         named_params! {
             ":egress_id": new.egress_id.as_str(),
             ":room": new.room.as_str(),
+            ":exclusive_room": exclusive_room.map(RoomName::as_str),
             ":phase": Phase::Starting.as_str(),
             ":started_at": Millis(new.started_at),
             ":key": key,
@@ -363,9 +394,13 @@ fn end(
 fn live(tx: &Transaction<'_>, room: &RoomName) -> rusqlite::Result<Option<RecordingRow>> {
     optional_row(
         tx,
-        "SELECT * FROM recordings WHERE room = ?1 AND phase IN ('starting', 'active')",
+        "SELECT * FROM recordings WHERE exclusive_room = ?1 AND phase IN ('starting', 'active')",
         room.as_str(),
     )
+}
+
+fn by_id(tx: &Transaction<'_>, id: &EgressId) -> rusqlite::Result<Option<RecordingRow>> {
+    optional_row(tx, "SELECT * FROM recordings WHERE egress_id = ?1", id.as_str())
 }
 
 fn optional_row(tx: &Transaction<'_>, sql: &str, key: &str) -> rusqlite::Result<Option<RecordingRow>> {

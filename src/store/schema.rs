@@ -19,6 +19,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema_4.sql"),
     include_str!("schema_5.sql"),
     include_str!("schema_6.sql"),
+    include_str!("schema_7.sql"),
 ];
 
 /// How long a call waits for somebody else's lock (an operator's `sqlite3`, a backup).
@@ -148,6 +149,27 @@ mod tests {
         assert_eq!(row(attempts), "1 4 70 500 it answered 500");
         connection.execute("DELETE FROM webhooks", []).unwrap();
         assert_eq!(row("SELECT COUNT(*) || '' FROM delivery_attempts"), "0", "what hangs on it goes with it");
+    }
+
+    #[test]
+    fn recordings_of_before_other_doors_keep_their_room_to_themselves() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut connection = Connection::open(dir.path().join("egressd.db")).unwrap();
+        configure(&connection).unwrap();
+        MIGRATIONS[..6].iter().for_each(|sql| connection.execute_batch(sql).unwrap());
+        let insert = |connection: &Connection, id: &str| {
+            let sql =
+                "INSERT INTO recordings (egress_id, room, exclusive_room, phase, started_at, object_key)
+                       VALUES (?1, 'room', 'room', 'active', 1, ?1)";
+            connection.execute(sql, [id])
+        };
+        let old = "INSERT INTO recordings (egress_id, room, phase, started_at, object_key)
+                   VALUES ('EG_1', 'room', 'active', 1, 'room/1.mp4')";
+        connection.execute(old, []).unwrap();
+        migrate(&mut connection, 6).unwrap();
+        assert!(insert(&connection, "EG_2").is_err());
+        connection.execute("UPDATE recordings SET phase = 'stopping'", []).unwrap();
+        insert(&connection, "EG_2").unwrap();
     }
 
     #[test]

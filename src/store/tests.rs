@@ -26,10 +26,15 @@ pub(super) fn room() -> RoomName {
     "room".parse().unwrap()
 }
 
+fn other_room() -> RoomName {
+    "another".parse().unwrap()
+}
+
 pub(super) fn new_recording() -> NewRecording {
     NewRecording {
         egress_id: EgressId::random(),
         room: room(),
+        exclusivity: Exclusivity::Exclusive,
         started_at: now(),
         key: KEY.to_owned(),
         options: RecordingOptions::default(),
@@ -39,7 +44,7 @@ pub(super) fn new_recording() -> NewRecording {
 pub(super) async fn started(store: &Store) -> RecordingRow {
     match store.insert_recording(new_recording()).await.unwrap() {
         Inserted::New(row) => row,
-        Inserted::Existing(row) => panic!("the room is being recorded: {row:?}"),
+        other @ (Inserted::Existing(_) | Inserted::IdTaken) => panic!("{other:?}"),
     }
 }
 
@@ -83,6 +88,7 @@ async fn starts_that_race_make_one_recording() {
     assert_eq!(new.count(), 1);
     let ids = results.iter().map(|result| match result {
         Inserted::New(row) | Inserted::Existing(row) => &row.egress_id,
+        Inserted::IdTaken => panic!("each start has an id of its own"),
     });
     let first = ids.clone().next().unwrap();
     assert!(ids.into_iter().all(|id| id == first));
@@ -102,6 +108,41 @@ async fn a_room_can_be_recorded_again_once_its_recording_is_finishing() {
 
     let second = started(&store).await;
     assert_ne!(second.egress_id, first.egress_id);
+}
+
+#[tokio::test]
+async fn recordings_that_are_not_exclusive_stand_beside_that_of_their_room() {
+    let (_dir, store) = opened();
+    let shared = || NewRecording { exclusivity: Exclusivity::Shared, ..new_recording() };
+    let mut live = Vec::new();
+    for new in [shared(), new_recording(), shared()] {
+        let Inserted::New(row) = store.insert_recording(new).await.unwrap() else { panic!("not started") };
+        live.push(row);
+    }
+    let exclusive = live[1].clone();
+    assert_eq!(store.insert_recording(new_recording()).await.unwrap(), Inserted::Existing(exclusive.clone()));
+    assert_eq!(store.live_recording(&room()).await.unwrap(), Some(exclusive));
+    let mut listed = store.live_recordings(&room()).await.unwrap();
+    // They began in the same millisecond.
+    listed.sort_by_key(|row| row.key.clone());
+    live.sort_by_key(|row| row.key.clone());
+    assert_eq!(listed, live);
+
+    assert!(store.set_phase(&live[0].egress_id, Phase::Stopping, None).await.unwrap());
+    assert_eq!(store.live_recordings(&room()).await.unwrap().len(), 2);
+    assert_eq!(store.finishing_recording(&other_room()).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn an_id_from_outside_starts_one_recording_however_often_it_comes() {
+    let (_dir, store) = opened();
+    let shared = NewRecording { exclusivity: Exclusivity::Shared, ..new_recording() };
+    let Inserted::New(row) = store.insert_recording(shared.clone()).await.unwrap() else {
+        panic!("not started")
+    };
+    assert_eq!(store.insert_recording(shared.clone()).await.unwrap(), Inserted::Existing(row));
+    let elsewhere = NewRecording { room: other_room(), ..shared };
+    assert_eq!(store.insert_recording(elsewhere).await.unwrap(), Inserted::IdTaken);
 }
 
 #[tokio::test]

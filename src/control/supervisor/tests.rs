@@ -4,6 +4,7 @@ mod catalogue;
 mod ending;
 mod faulty;
 mod filepaths;
+mod identity;
 mod limits;
 mod livekit;
 mod previews;
@@ -17,7 +18,7 @@ use std::time::Duration;
 use faulty::Faulty;
 use world::{Setting, World, error_of, is_full, room, spool};
 
-use crate::control::{ControlError, StartStatus};
+use crate::control::{ControlError, Identity, StartStatus};
 use crate::ids::RoomSid;
 use crate::media::{FitChoice, Layout, Theme, View};
 use crate::options::{AskedOptions, AskedWatermark, Look, RecordingOptions, ViewChange};
@@ -121,9 +122,9 @@ async fn an_interruption_that_ended_is_no_failure_and_the_last_report_is_kept() 
 async fn a_recording_is_what_its_start_asked_for_and_a_second_start_changes_nothing() {
     let world = World::new(Setting::new("until_stop")).await;
     let asked = AskedOptions { width: Some(640), ..AskedOptions::default() };
-    let id = world.handle.start(room(), asked).await.unwrap().egress_id;
+    let id = world.handle.start(Identity::Room, room(), asked).await.unwrap().egress_id;
     let other = AskedOptions { width: Some(1920), ..AskedOptions::default() };
-    assert_eq!(world.handle.start(room(), other).await.unwrap().egress_id, id);
+    assert_eq!(world.handle.start(Identity::Room, room(), other).await.unwrap().egress_id, id);
     let expected = RecordingOptions { width: 640, ..RecordingOptions::default() };
     assert_eq!(world.handle.recording(&id).await.unwrap().unwrap().row.options, expected);
 }
@@ -133,7 +134,7 @@ async fn a_watermark_that_nobody_configured_starts_nothing() {
     let world = World::new(Setting::new("until_stop")).await;
     let on = AskedWatermark::On { corner: None, opacity: None };
     let asked = AskedOptions { watermark: Some(on), ..AskedOptions::default() };
-    let started = world.handle.start(room(), asked).await;
+    let started = world.handle.start(Identity::Room, room(), asked).await;
     assert!(matches!(started, Err(ControlError::NoWatermark(_))), "{started:?}");
     assert_eq!(world.handle.active(&room()).await.unwrap(), None);
 }
@@ -220,14 +221,14 @@ async fn the_view_of_nothing_cannot_be_changed() {
 async fn racing_starts_make_one_recording() {
     let world = World::new(Setting { max_recordings: Some(1), ..Setting::new("until_stop") }).await;
     let (a, b) = tokio::join!(
-        world.handle.start(room(), AskedOptions::default()),
-        world.handle.start(room(), AskedOptions::default())
+        world.handle.start(Identity::Room, room(), AskedOptions::default()),
+        world.handle.start(Identity::Room, room(), AskedOptions::default())
     );
     let (a, b) = (a.unwrap(), b.unwrap());
     assert_eq!((&a.egress_id, a.started_at), (&b.egress_id, b.started_at));
     assert_eq!([a.created, b.created].iter().filter(|created| **created).count(), 1);
     world.until(&a.egress_id, |row| row.phase == Phase::Active).await;
-    let again = world.handle.start(room(), AskedOptions::default()).await.unwrap();
+    let again = world.handle.start(Identity::Room, room(), AskedOptions::default()).await.unwrap();
     assert_eq!((again.egress_id, again.status), (a.egress_id, StartStatus::Active));
 }
 
@@ -251,12 +252,12 @@ async fn a_stop_of_nothing_is_refused_and_a_second_stop_answers_as_the_first() {
 async fn a_start_says_what_is_wrong_with_livekit() {
     let unknown = World::new(Setting { livekit_rooms: Some("{}"), ..Setting::new("until_stop") }).await;
     assert!(matches!(
-        unknown.handle.start(room(), AskedOptions::default()).await,
+        unknown.handle.start(Identity::Room, room(), AskedOptions::default()).await,
         Err(ControlError::RoomNotFound)
     ));
     let gone = World::new(Setting { livekit_rooms: None, ..Setting::new("until_stop") }).await;
     assert!(matches!(
-        gone.handle.start(room(), AskedOptions::default()).await,
+        gone.handle.start(Identity::Room, room(), AskedOptions::default()).await,
         Err(ControlError::Livekit(_))
     ));
 }
@@ -269,11 +270,11 @@ async fn a_full_service_refuses_a_start_until_a_worker_is_gone() {
     let world = World::new(setting).await;
     world.start_recording().await;
     let other: crate::ids::RoomName = "other".parse().unwrap();
-    assert!(is_full(&world.handle.start(other.clone(), AskedOptions::default()).await));
+    assert!(is_full(&world.handle.start(Identity::Room, other.clone(), AskedOptions::default()).await));
     world.handle.stop(&room()).await.unwrap();
-    let mut started = world.handle.start(other.clone(), AskedOptions::default()).await;
+    let mut started = world.handle.start(Identity::Room, other.clone(), AskedOptions::default()).await;
     while is_full(&started) {
-        started = world.handle.start(other.clone(), AskedOptions::default()).await;
+        started = world.handle.start(Identity::Room, other.clone(), AskedOptions::default()).await;
     }
     assert!(started.unwrap().created);
 }

@@ -200,6 +200,9 @@ impl From<ControlError> for Problem {
     fn from(error: ControlError) -> Self {
         match error {
             ControlError::RoomNotFound => Self::new(Kind::NotFound, "No such room in LiveKit"),
+            ControlError::IdTaken => {
+                Self::new(Kind::Conflict, "This egress id is that of a recording of another room")
+            }
             ControlError::NothingToStop | ControlError::NothingToChange => {
                 Self::new(Kind::NotFound, "No active recording for this room")
             }

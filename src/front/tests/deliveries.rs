@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::store::{FailedAttempt, NewRecording, OutboxEvent, Timing};
+use crate::store::{Exclusivity, FailedAttempt, NewRecording, OutboxEvent, Timing};
 
 impl Api {
     /// Registers a webhook and lets so many recordings announce their start to it.
@@ -14,6 +14,7 @@ impl Api {
             let new = NewRecording {
                 egress_id: EgressId::random(),
                 room: format!("room-{n}").parse().unwrap(),
+                exclusivity: Exclusivity::Exclusive,
                 started_at: STARTED_AT.parse().unwrap(),
                 key: format!("room-{n}/1.mp4"),
                 options: RecordingOptions::default(),

@@ -11,8 +11,8 @@ use super::*;
 use crate::ids::{EgressId, RoomName, WebhookId};
 use crate::options::RecordingOptions;
 use crate::store::{
-    DeliveryRow, DeliveryState, DeliveryStatus, Ending, Inserted, NewRecording, Outcome, WebhookRow,
-    WebhookSource,
+    DeliveryRow, DeliveryState, DeliveryStatus, Ending, Exclusivity, Inserted, NewRecording, Outcome,
+    WebhookRow, WebhookSource,
 };
 use crate::webhook::event::egress_ended;
 use crate::webhook::sender::DELIVERY_HEADER;
@@ -85,6 +85,7 @@ async fn end_a_recording(store: &Store) -> String {
     let new = NewRecording {
         egress_id: egress_id.clone(),
         room: room.clone(),
+        exclusivity: Exclusivity::Exclusive,
         started_at: Timestamp::now(),
         key: "room/1.mp4".to_owned(),
         options: RecordingOptions::default(),

@@ -15,7 +15,7 @@ async fn a_service_that_ends_stops_its_recordings_and_stores_them() {
     world.gone().await;
     let row = world.store.recording(&id).await.unwrap().unwrap();
     assert_eq!(row.phase, Phase::Complete);
-    assert!(is_refused(&world.handle.start(room(), AskedOptions::default()).await));
+    assert!(is_refused(&world.handle.start(Identity::Room, room(), AskedOptions::default()).await));
 }
 
 #[tokio::test]
@@ -31,11 +31,17 @@ async fn within_the_time_of_grace_recordings_go_on_and_new_ones_are_refused() {
     world.until(&id, |row| row.first_media_at.is_some()).await;
     world.shutdown.begin();
     let other = "other".parse().unwrap();
-    let refused =
-        async || is_refused(&world.handle.start("other".parse().unwrap(), AskedOptions::default()).await);
+    let refused = async || {
+        is_refused(
+            &world.handle.start(Identity::Room, "other".parse().unwrap(), AskedOptions::default()).await,
+        )
+    };
     world.comes_true(refused).await;
     // What runs is answered with, changed and stopped as ever.
-    assert_eq!(world.handle.start(room(), AskedOptions::default()).await.unwrap().egress_id, id);
+    assert_eq!(
+        world.handle.start(Identity::Room, room(), AskedOptions::default()).await.unwrap().egress_id,
+        id
+    );
     assert_eq!(world.handle.active(&other).await.unwrap(), None);
     world.handle.change_view(&room(), ViewChange::default()).await.unwrap();
     assert_eq!(world.handle.stop(&room()).await.unwrap(), id);

@@ -1,14 +1,14 @@
 //! Where the files of recordings are whose starts say so.
 
 use super::world::{Setting, World, room};
-use crate::control::ControlError;
+use crate::control::{ControlError, Identity};
 use crate::options::AskedOptions;
 use crate::store::RecordingRow;
 
 impl World {
     async fn record_to(&self, filepath: &str) -> RecordingRow {
         let asked = AskedOptions { filepath: Some(filepath.parse().unwrap()), ..AskedOptions::default() };
-        let id = self.handle.start(room(), asked).await.unwrap().egress_id;
+        let id = self.handle.start(Identity::Room, room(), asked).await.unwrap().egress_id;
         self.until(&id, |row| row.first_media_at.is_some()).await;
         self.handle.stop(&room()).await.unwrap();
         self.ended(&id).await
@@ -41,7 +41,10 @@ async fn a_filepath_that_becomes_too_long_starts_nothing() {
     let world = World::new(Setting::new("until_stop")).await;
     let template = vec!["{room_id}-{egress_id}-{time}-{room_id}-{egress_id}-{time}"; 17].join("/");
     let filepath = Some(template.parse().unwrap());
-    let started = world.handle.start(room(), AskedOptions { filepath, ..AskedOptions::default() }).await;
+    let started = world
+        .handle
+        .start(Identity::Room, room(), AskedOptions { filepath, ..AskedOptions::default() })
+        .await;
     assert!(matches!(started, Err(ControlError::Filepath(_))), "{started:?}");
     assert_eq!(world.handle.active(&room()).await.unwrap(), None);
 }

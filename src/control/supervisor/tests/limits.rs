@@ -5,7 +5,7 @@ use crate::admission::Pool;
 use crate::admission::{Load, Shortage, Space};
 
 async fn refused(world: &World) -> Option<Shortage> {
-    match world.handle.start("other".parse().unwrap(), AskedOptions::default()).await {
+    match world.handle.start(Identity::Room, "other".parse().unwrap(), AskedOptions::default()).await {
         Err(ControlError::NoCapacity { shortage, .. }) => Some(shortage),
         other => panic!("{other:?}"),
     }

@@ -13,7 +13,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::livekit::FakeLivekit;
 use crate::admission::{Load, Outlook, Slots, Space};
-use crate::control::{ControlError, Handle, Limits, Running, Shared, Shutdown, Supervisor, WorkerProgram};
+use crate::control::{
+    ControlError, Handle, Identity, Limits, Running, Shared, Shutdown, Supervisor, WorkerProgram,
+};
 use crate::health::SharedStatus;
 use crate::ids::{EgressId, RoomName, WebhookId};
 use crate::livekit::LivekitAccess;
@@ -21,7 +23,7 @@ use crate::media::{AudioSetup, EncodedSample, Size, StreamKind, StreamSetup};
 use crate::mp4::{FragmentWriter, MovieConfig, SpoolReader};
 use crate::options::{AskedOptions, RecordingOptions};
 use crate::storage::{Folder, Storage};
-use crate::store::{NewRecording, RecordingRow, Store, WebhookRow, WebhookSource};
+use crate::store::{Exclusivity, NewRecording, RecordingRow, Store, WebhookRow, WebhookSource};
 use crate::upload::{RetryPolicy, Stores, Trouble, UploadStatus, Uploads};
 
 /// Far more than anything here takes; a test that gets there has failed.
@@ -164,6 +166,7 @@ impl World {
         let new = NewRecording {
             egress_id: EgressId::random(),
             room: room(),
+            exclusivity: Exclusivity::Exclusive,
             started_at: jiff::Timestamp::now(),
             key: "room/accepted.mp4".into(),
             options: RecordingOptions::default(),
@@ -174,7 +177,7 @@ impl World {
     }
 
     pub async fn start_recording(&self) -> EgressId {
-        self.handle.start(room(), AskedOptions::default()).await.unwrap().egress_id
+        self.handle.start(Identity::Room, room(), AskedOptions::default()).await.unwrap().egress_id
     }
 
     /// Starts, waits until the worker has recorded what it will, and stops.

@@ -18,7 +18,7 @@ use crate::mp4::{FragmentWriter, MovieConfig, SpoolReader};
 use crate::options::RecordingOptions;
 use crate::storage::testing::minio::Minio;
 use crate::storage::{Cutting, Folder, Reading, S3, S3Config, Storage, UrlTerms};
-use crate::store::{Inserted, NewRecording, Store};
+use crate::store::{Exclusivity, Inserted, NewRecording, Store};
 use crate::upload::retry::RetryPolicy;
 use crate::upload::spool::Extent;
 use crate::upload::status::{UploadStatus, Uploads};
@@ -52,6 +52,7 @@ impl Scene {
         let new = NewRecording {
             egress_id: egress_id.clone(),
             room: "room".parse().expect("a room"),
+            exclusivity: Exclusivity::Exclusive,
             started_at: Timestamp::now(),
             key: KEY.into(),
             options: RecordingOptions::default(),
