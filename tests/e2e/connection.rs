@@ -38,6 +38,7 @@ const FAULTY_UDP: Options = Options {
     livekit_tells: false,
     settings: &[],
     disk: None,
+    left_over: None,
 };
 /// As in the sync test, over fewer pairs.
 const MEDIAN_LIMIT_S: f64 = 0.040;

@@ -44,6 +44,8 @@ mod kills;
 
 mod terminate;
 
+mod upgrade;
+
 mod check;
 
 mod health;

@@ -69,6 +69,8 @@ pub struct Options {
     /// Bytes of the disk that egressd's folder is on; a part of the machine's disk if there is no other (see
     /// [`Stage::has_small_disk`]).
     pub disk: Option<u64>,
+    /// A folder below `tests` with what another egressd left behind in its data folder.
+    pub left_over: Option<&'static str>,
 }
 
 /// How much of the machine.
@@ -88,6 +90,7 @@ impl Options {
         livekit_tells: false,
         settings: &[],
         disk: None,
+        left_over: None,
     };
 }
 
@@ -138,6 +141,10 @@ impl Stage {
             settings.push(("EGRESSD_LIVEKIT_CA_FILE", relay.ca_file().as_os_str()));
         }
         let disk = options.disk.and_then(|bytes| SmallDisk::mount(&Service::data_in(folder.path()), bytes));
+        if let Some(left_over) = options.left_over {
+            let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+            copy_folder(&tests.join(left_over), &Service::data_in(folder.path())).expect("it can be copied");
+        }
         let service = Service::start(folder.path(), port, &url, &minio, &settings).await;
         match options.network {
             Network::Direct => {}
@@ -233,7 +240,7 @@ impl Stage {
         }
     }
 
-    /// Stops the room's recording; answers with the moment at which stop was accepted.
+    /// Stops the room's recording; returns the moment at which stop was accepted.
     pub async fn stop(&self) -> Instant {
         let answer: Answer = self.caller.post(&self.path("/stop"), "").await;
         let stopped = Instant::now();
@@ -277,6 +284,20 @@ impl Stage {
 pub fn object_key(room: &str, started_at: &str) -> String {
     let seconds = started_at.split('.').next().unwrap_or_default();
     format!("{room}/{}.mp4", seconds.replace(':', "-"))
+}
+
+fn copy_folder(from: &Path, to: &Path) -> std::io::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_folder(&entry.path(), &target)?;
+        } else {
+            std::fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
 }
 
 fn text(object: &Value, key: &str) -> String {
