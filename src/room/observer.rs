@@ -53,7 +53,7 @@ impl Observer {
     pub async fn participants(&mut self, infos: &[ParticipantInfo]) {
         let before = self.roster.participants();
         let changes = self.roster.update(infos);
-        self.tell_changes(changes, before).await;
+        self.send_changes(changes, before).await;
     }
 
     /// Takes the participants who were in the room when it was joined again. Those who are missing may still
@@ -66,10 +66,10 @@ impl Observer {
         }
         let before = self.roster.participants();
         let changes = self.roster.rejoined(infos);
-        self.tell_changes(changes, before).await;
+        self.send_changes(changes, before).await;
         // The old speakers are known by the sids of sessions that are over.
         self.speakers = Speakers::default();
-        self.tell_speakers().await;
+        self.send_speakers().await;
     }
 
     /// Returns whether a participant or track from before the last rejoin is waited for.
@@ -81,12 +81,12 @@ impl Observer {
     pub async fn give_up_absent(&mut self) {
         let before = self.roster.participants();
         let changes = self.roster.give_up_absent();
-        self.tell_changes(changes, before).await;
+        self.send_changes(changes, before).await;
     }
 
     pub async fn speakers(&mut self, infos: &[SpeakerInfo]) {
         self.speakers.update(infos);
-        self.tell_speakers().await;
+        self.send_speakers().await;
     }
 
     /// Begins to receive the track's media.
@@ -102,7 +102,7 @@ impl Observer {
 
     /// Ends receiving the track's media.
     pub async fn remove_track(&mut self, sid: &TrackSid) {
-        self.tell_figures(sid).await;
+        self.send_figures(sid).await;
         self.tracks.remove(sid);
         self.timeline.remove(sid);
     }
@@ -129,10 +129,10 @@ impl Observer {
             discontinuity: !received.contiguous,
         };
         let predecessor = self.roster.succeeded(&sid);
-        self.tell(RoomEvent::Frame { sid, frame }).await;
+        self.send(RoomEvent::Frame { sid, frame }).await;
         if let Some(sid) = predecessor {
             self.dormant.remove(&sid);
-            self.tell(RoomEvent::Unpublished { sid, at: time }).await;
+            self.send(RoomEvent::Unpublished { sid, at: time }).await;
         }
         Keyframe::NotNow
     }
@@ -144,7 +144,7 @@ impl Observer {
     pub async fn counts(&mut self, sid: &TrackSid, counts: IngressCounts) {
         if let Some(track) = self.tracks.get_mut(sid) {
             track.counted(counts);
-            self.tell_figures(sid).await;
+            self.send_figures(sid).await;
         }
     }
 
@@ -164,14 +164,14 @@ impl Observer {
     }
 
     /// Sends the figures of all tracks for the last time.
-    pub async fn tell_last_figures(&mut self) {
+    pub async fn send_last_figures(&mut self) {
         let sids: Vec<TrackSid> = self.tracks.keys().cloned().collect();
         for sid in &sids {
-            self.tell_figures(sid).await;
+            self.send_figures(sid).await;
         }
     }
 
-    pub async fn tell(&self, event: RoomEvent) {
+    pub async fn send(&self, event: RoomEvent) {
         // A closed channel means that the receiver has cancelled this session or is about to.
         let _ = self.events.send(event).await;
     }
@@ -184,7 +184,7 @@ impl Observer {
         MediaTime::from_nanos(nanos)
     }
 
-    async fn tell_changes(&mut self, changes: Vec<Change>, participants_before: usize) {
+    async fn send_changes(&mut self, changes: Vec<Change>, participants_before: usize) {
         let at = self.media_time(Instant::now());
         for change in changes {
             let event = match change {
@@ -207,27 +207,27 @@ impl Observer {
                     RoomEvent::Muted { sid, muted, at }
                 }
             };
-            self.tell(event).await;
+            self.send(event).await;
         }
         let participants = self.roster.participants();
         if participants != participants_before {
-            self.tell(RoomEvent::Participants(participants)).await;
+            self.send(RoomEvent::Participants(participants)).await;
         }
     }
 
-    async fn tell_speakers(&self) {
+    async fn send_speakers(&self) {
         let speakers = self.speakers.list(&self.roster);
-        self.tell(RoomEvent::Speakers { speakers, at: self.media_time(Instant::now()) }).await;
+        self.send(RoomEvent::Speakers { speakers, at: self.media_time(Instant::now()) }).await;
     }
 
     /// Sends a track's figures if they have changed.
-    async fn tell_figures(&mut self, sid: &TrackSid) {
+    async fn send_figures(&mut self, sid: &TrackSid) {
         let Some(track) = self.tracks.get_mut(sid) else { return };
         if let Some(clock) = self.timeline.figures(sid) {
             track.clocked(clock);
         }
         if let Some(figures) = track.new_figures() {
-            self.tell(RoomEvent::Received { sid: sid.clone(), figures }).await;
+            self.send(RoomEvent::Received { sid: sid.clone(), figures }).await;
         }
     }
 }

@@ -23,11 +23,11 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(4);
 /// advantage over a rejoin.
 const RESUME_WINDOW: Duration = Duration::from_secs(15);
 /// An ICE restart over UDP takes two round trips, one over TCP a second. After this long a rejoin is quicker.
-const RESUMED_PATH: Duration = Duration::from_secs(6);
+const RESUMED_PATH_TIMEOUT: Duration = Duration::from_secs(6);
 /// How long a new session's path may take: ICE and DTLS over TCP, with a server that has just been started.
-const JOINED_PATH: Duration = Duration::from_secs(15);
+const JOINED_PATH_TIMEOUT: Duration = Duration::from_secs(15);
 /// A connection that has lasted this long counts as sound: the failures before it are forgotten.
-const STABLE: Duration = Duration::from_secs(10);
+const STABLE_AFTER: Duration = Duration::from_secs(10);
 
 pub struct Reconnect {
     give_up_after: Duration,
@@ -53,12 +53,12 @@ enum Link {
     /// The next attempt is made at `at`.
     Waiting {
         trouble: Trouble,
-        way: Way,
+        recovery: Recovery,
         at: Instant,
     },
     Trying {
         trouble: Trouble,
-        way: Way,
+        recovery: Recovery,
     },
 }
 
@@ -72,7 +72,7 @@ struct Trouble {
 
 /// How to restore the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Way {
+pub enum Recovery {
     Resume(ResumeReason),
     Rejoin,
 }
@@ -104,7 +104,7 @@ pub enum Step {
     /// No media has come since this moment.
     Interrupted(Instant),
     Restored,
-    Try(Way),
+    Try(Recovery),
     GiveUp,
 }
 
@@ -120,43 +120,47 @@ impl Reconnect {
     /// For a session whose signalling has just been connected, and whose media path is not up yet.
     pub fn new(give_up_after: Duration, now: Instant) -> Self {
         let trouble = Trouble { since: now, failures: 0, is_first_join: true };
-        Self { give_up_after, link: Link::Confirming { trouble, until: now + JOINED_PATH }, outage: None }
+        Self {
+            give_up_after,
+            link: Link::Confirming { trouble, until: now + JOINED_PATH_TIMEOUT },
+            outage: None,
+        }
     }
 
     pub fn signalling_lost(&mut self, now: Instant) {
-        self.plan(Way::Resume(ResumeReason::SignallingLost), now);
+        self.plan(Recovery::Resume(ResumeReason::SignallingLost), now);
     }
 
     /// Called when the session is of no use any more, whatever the reason.
     pub fn session_lost(&mut self, now: Instant) {
-        self.plan(Way::Rejoin, now);
+        self.plan(Recovery::Rejoin, now);
     }
 
     /// Called when signalling is connected again; the server restarts ICE.
     pub fn resumed(&mut self, now: Instant) {
-        self.confirm(now + RESUMED_PATH);
+        self.confirm(now + RESUMED_PATH_TIMEOUT);
     }
 
     /// Called when a new session has begun, whose media path is not up yet. If no outage was noticed before,
     /// one began when the old session's path last received something: the server came back before the silence
     /// was long enough.
     pub fn rejoined(&mut self, last_heard: Instant, now: Instant) -> Option<Step> {
-        self.confirm(now + JOINED_PATH);
+        self.confirm(now + JOINED_PATH_TIMEOUT);
         self.outage.is_none().then(|| self.interrupt(last_heard))
     }
 
     /// Called when an attempt failed. `chance` (0 to 1) spreads the attempts of many recorders over time.
     pub fn failed(&mut self, failure: Failure, now: Instant, chance: f64) {
-        let Link::Trying { trouble, way } = &self.link else { return };
+        let Link::Trying { trouble, recovery } = &self.link else { return };
         let trouble = Trouble { failures: trouble.failures + 1, ..*trouble };
-        let (way, at) = match failure {
-            Failure::Refused if *way != Way::Rejoin => (Way::Rejoin, now),
+        let (recovery, at) = match failure {
+            Failure::Refused if *recovery != Recovery::Rejoin => (Recovery::Rejoin, now),
             Failure::Refused | Failure::Unreachable => {
                 let old = now.duration_since(trouble.since) >= RESUME_WINDOW;
-                (if old { Way::Rejoin } else { *way }, now + pause(trouble.failures, chance))
+                (if old { Recovery::Rejoin } else { *recovery }, now + pause(trouble.failures, chance))
             }
         };
-        self.link = Link::Waiting { trouble, way, at };
+        self.link = Link::Waiting { trouble, recovery, at };
     }
 
     /// Returns whether an attempt is under way.
@@ -176,12 +180,12 @@ impl Reconnect {
                 // Attempts for a path that cannot be found must not keep the server busy.
                 let trouble = Trouble { failures: trouble.failures + 1, is_first_join: false, ..trouble };
                 let at = now + pause(trouble.failures, 1.0);
-                self.link = Link::Waiting { trouble, way: Way::Rejoin, at };
+                self.link = Link::Waiting { trouble, recovery: Recovery::Rejoin, at };
                 self.outage.is_none().then(|| self.interrupt(trouble.since))
             }
-            Link::Waiting { trouble, way, at } if at <= now => {
-                self.link = Link::Trying { trouble, way };
-                Some(Step::Try(way))
+            Link::Waiting { trouble, recovery, at } if at <= now => {
+                self.link = Link::Trying { trouble, recovery };
+                Some(Step::Try(recovery))
             }
             Link::Up { .. } | Link::Confirming { .. } | Link::Waiting { .. } | Link::Trying { .. } => None,
         }
@@ -208,7 +212,7 @@ impl Reconnect {
             (Media::SilentSince(_), Link::Confirming { .. }) => return None,
             (Media::SilentSince(since), link) => {
                 if matches!(link, Link::Up { .. }) {
-                    self.plan(Way::Resume(ResumeReason::MediaSilent), now);
+                    self.plan(Recovery::Resume(ResumeReason::MediaSilent), now);
                 }
                 return self.outage.is_none().then(|| self.interrupt(since));
             }
@@ -228,10 +232,12 @@ impl Reconnect {
 
     /// Plans a recovery. A rejoin replaces a planned resume. Otherwise a recovery that is planned or under
     /// way stays.
-    fn plan(&mut self, way: Way, now: Instant) {
+    fn plan(&mut self, recovery: Recovery, now: Instant) {
         let is_planned = match self.link {
             Link::Up { .. } | Link::Confirming { .. } => false,
-            Link::Waiting { way: planned, .. } => planned == Way::Rejoin || way != Way::Rejoin,
+            Link::Waiting { recovery: planned, .. } => {
+                planned == Recovery::Rejoin || recovery != Recovery::Rejoin
+            }
             Link::Trying { .. } => true,
         };
         if is_planned {
@@ -239,13 +245,13 @@ impl Reconnect {
         }
         let trouble = self.trouble(now);
         let at = if trouble.failures == 0 { now } else { now + pause(trouble.failures, 1.0) };
-        self.link = Link::Waiting { trouble, way, at };
+        self.link = Link::Waiting { trouble, recovery, at };
     }
 
     fn trouble(&self, now: Instant) -> Trouble {
         match self.link {
             Link::Up { since, recoveries } => {
-                let is_stable = now.duration_since(since) >= STABLE;
+                let is_stable = now.duration_since(since) >= STABLE_AFTER;
                 let failures = if is_stable { 0 } else { recoveries };
                 Trouble { since: now, failures, is_first_join: false }
             }

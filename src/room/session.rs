@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::connection::{Connection, Entered};
 use super::observer::{Keyframe, Observer};
-use super::reconnect::{self, AfterLeave, Failure, Reconnect, Step, Way};
+use super::reconnect::{self, AfterLeave, Failure, Reconnect, Recovery, Step};
 use super::subscription::Subscription;
 use super::transport::{PeerEvent, Ready};
 use super::{RoomCommand, RoomEnd, RoomError, RoomEvent, RoomOptions, signalling};
@@ -31,7 +31,7 @@ const COMMAND_QUEUE: usize = 256;
 const DATAGRAMS_PER_TURN: usize = 64;
 /// How long missing participants are waited for after a rejoin. LiveKit's clients try again for about ten
 /// seconds after their server was restarted.
-const COMING_BACK: Duration = Duration::from_secs(15);
+const RETURN_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// A joined room: the task to run, and the two ends that its owner holds.
 pub struct Joined {
@@ -123,9 +123,9 @@ impl Session {
                 Turn::End(end) => break end,
             }
         };
-        self.observer.tell_last_figures().await;
+        self.observer.send_last_figures().await;
         self.connection.leave().await;
-        self.observer.tell(RoomEvent::Ended(end)).await;
+        self.observer.send(RoomEvent::Ended(end)).await;
     }
 
     /// Handles all of str0m's outputs; returns when str0m is to be called again.
@@ -137,7 +137,7 @@ impl Session {
                 Ok(PeerEvent::Transmit(..) | PeerEvent::PathFound) => {}
                 Ok(PeerEvent::Connected) => {
                     tracing::debug!("media path connected");
-                    self.observer.tell(RoomEvent::Connected).await;
+                    self.observer.send(RoomEvent::Connected).await;
                 }
                 Ok(PeerEvent::Report(sid, report)) => self.observer.sender_report(&sid, report),
                 Ok(PeerEvent::Counts(sid, counts)) => self.observer.counts(&sid, counts).await,
@@ -165,9 +165,9 @@ impl Session {
                 Step::Restored => {
                     tracing::info!("media path is up again");
                     let at = self.observer.media_time(now);
-                    self.observer.tell(RoomEvent::Restored { at }).await;
+                    self.observer.send(RoomEvent::Restored { at }).await;
                 }
-                Step::Try(way) => self.attempt = Some(self.begin(way)),
+                Step::Try(recovery) => self.attempt = Some(self.begin(recovery)),
                 Step::GiveUp => {
                     let seconds = self.options.give_up_after.as_secs();
                     return Turn::End(RoomEnd::Lost(format!("livekit was out of reach for {seconds} s")));
@@ -181,14 +181,14 @@ impl Session {
         Turn::Continue
     }
 
-    fn begin(&mut self, way: Way) -> Attempt {
-        tracing::info!(?way, "connecting again");
-        match way {
-            Way::Resume(reason) => {
+    fn begin(&mut self, recovery: Recovery) -> Attempt {
+        tracing::info!(?recovery, "connecting again");
+        match recovery {
+            Recovery::Resume(reason) => {
                 let resume = self.connection.resume(reason);
                 Box::pin(async move { Attempted::Resumed(resume.await) })
             }
-            Way::Rejoin => {
+            Recovery::Rejoin => {
                 let abandon = self.connection.abandon();
                 let options = Arc::clone(&self.options);
                 Box::pin(async move {
@@ -249,7 +249,7 @@ impl Session {
         self.subscription.forget();
         let participants = self.subscribe(entered.participants).await;
         self.observer.rejoined(&participants).await;
-        self.waits_for_absent = self.observer.has_absent().then(|| now + COMING_BACK);
+        self.waits_for_absent = self.observer.has_absent().then(|| now + RETURN_TIMEOUT);
         self.shown.retain(|sid, _| self.observer.is_published(sid));
         for settings in self.shown.values() {
             self.connection.send(request::Message::TrackSetting(settings.clone())).await;
@@ -262,7 +262,7 @@ impl Session {
             false => "no answer from livekit on the media path",
         };
         let at = self.observer.media_time(since);
-        self.observer.tell(RoomEvent::Interrupted { at, reason: reason.into() }).await;
+        self.observer.send(RoomEvent::Interrupted { at, reason: reason.into() }).await;
     }
 
     async fn receive(&mut self, ready: io::Result<Ready>) -> Turn {
@@ -328,7 +328,7 @@ impl Session {
             response::Message::Trickle(trickle) => self.connection.trickle(&trickle),
             response::Message::Update(update) => self.participants(update.participants).await,
             response::Message::SpeakersChanged(changed) => self.observer.speakers(&changed.speakers).await,
-            response::Message::Leave(leave) => return self.told_to_leave(&leave),
+            response::Message::Leave(leave) => return self.leave_request(&leave),
             // A recorder does not need quality and stream states. The signal client handles tokens and pings
             // itself.
             _ => {}
@@ -351,7 +351,7 @@ impl Session {
         infos
     }
 
-    fn told_to_leave(&mut self, leave: &proto::LeaveRequest) -> Turn {
+    fn leave_request(&mut self, leave: &proto::LeaveRequest) -> Turn {
         let (reason, action) = (leave.reason(), leave.action());
         tracing::info!(?reason, ?action, "livekit ends the session");
         let now = Instant::now();

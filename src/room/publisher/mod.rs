@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use self::clip::ClipLoop;
 pub use self::clip::{AudioLevel, Clip, ClipFrame, RIDS, TrackClips};
 use self::peer::{Offer, Peer, PeerEvent, Stream};
-use self::signal::{Signal, Told};
+use self::signal::{ServerMessage, Signal};
 use crate::ids::RoomName;
 use crate::media::Codec;
 
@@ -131,11 +131,11 @@ impl Publisher {
             tokio::select! {
                 biased;
                 () = cancel.cancelled() => return Ok(PublishEnd::Cancelled),
-                told = self.signal.next() => match told? {
-                    Told::Dismissed => return Ok(PublishEnd::Dismissed),
+                message = self.signal.next() => match message? {
+                    ServerMessage::Dismissed => return Ok(PublishEnd::Dismissed),
                     // Nothing to do: every track is published already, and there is no further negotiation.
-                    Told::Published { .. } | Told::Answer { .. } | Told::Candidate { .. } | Told::Nothing => {}
-                    Told::Refused { why } => return Err(SignalFault::Refused(why).into()),
+                    ServerMessage::Published { .. } | ServerMessage::Answer { .. } | ServerMessage::Candidate { .. } | ServerMessage::Other => {}
+                    ServerMessage::Refused { why } => return Err(SignalFault::Refused(why).into()),
                 },
                 event = self.peer.next(due) => match event? {
                     PeerEvent::Due => self.send_due(start)?,
@@ -187,15 +187,15 @@ async fn negotiate(signal: &mut Signal, peer: &mut Peer, offer: Offer) -> Result
     let mut early: Vec<String> = Vec::new();
     let mut offer = Some(offer);
     loop {
-        let told = tokio::select! {
-            told = signal.next() => told?,
+        let message = tokio::select! {
+            message = signal.next() => message?,
             event = peer.next(Instant::now() + FOREVER) => match event? {
                 PeerEvent::Connected => return Ok(()),
                 PeerEvent::Due => continue,
             },
         };
-        match told {
-            Told::Answer { sdp } => {
+        match message {
+            ServerMessage::Answer { sdp } => {
                 if let Some(offer) = offer.take() {
                     peer.accept(offer, &sdp)?;
                 }
@@ -203,11 +203,11 @@ async fn negotiate(signal: &mut Signal, peer: &mut Peer, offer: Offer) -> Result
                     peer.add_remote_candidate(&line)?;
                 }
             }
-            Told::Candidate { line } if offer.is_some() => early.push(line),
-            Told::Candidate { line } => peer.add_remote_candidate(&line)?,
-            Told::Dismissed => return Err(PublishError::ConnectionLost),
-            Told::Refused { why } => return Err(SignalFault::Refused(why).into()),
-            Told::Published { .. } | Told::Nothing => {}
+            ServerMessage::Candidate { line } if offer.is_some() => early.push(line),
+            ServerMessage::Candidate { line } => peer.add_remote_candidate(&line)?,
+            ServerMessage::Dismissed => return Err(PublishError::ConnectionLost),
+            ServerMessage::Refused { why } => return Err(SignalFault::Refused(why).into()),
+            ServerMessage::Published { .. } | ServerMessage::Other => {}
         }
     }
 }

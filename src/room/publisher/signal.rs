@@ -17,13 +17,13 @@ pub(super) struct Signal {
 }
 
 /// A signal that the publisher handles.
-pub(super) enum Told {
+pub(super) enum ServerMessage {
     Published { cid: String },
     Answer { sdp: String },
     Candidate { line: String },
     Dismissed,
     Refused { why: String },
-    Nothing,
+    Other,
 }
 
 impl Signal {
@@ -46,10 +46,10 @@ impl Signal {
         let mut waiting = cids.clone();
         while !waiting.is_empty() {
             match self.next().await? {
-                Told::Published { cid } => waiting.retain(|w| *w != cid),
-                Told::Refused { why } => return Err(SignalFault::Refused(why).into()),
-                Told::Dismissed => return Err(PublishError::ConnectionLost),
-                Told::Answer { .. } | Told::Candidate { .. } | Told::Nothing => {}
+                ServerMessage::Published { cid } => waiting.retain(|w| *w != cid),
+                ServerMessage::Refused { why } => return Err(SignalFault::Refused(why).into()),
+                ServerMessage::Dismissed => return Err(PublishError::ConnectionLost),
+                ServerMessage::Answer { .. } | ServerMessage::Candidate { .. } | ServerMessage::Other => {}
             }
         }
         Ok(cids)
@@ -67,31 +67,31 @@ impl Signal {
         self.client.close().await;
     }
 
-    pub async fn next(&mut self) -> Result<Told, SignalFault> {
+    pub async fn next(&mut self) -> Result<ServerMessage, SignalFault> {
         match self.events.recv().await {
-            Some(SignalEvent::Message(message)) => Ok(told(*message)),
+            Some(SignalEvent::Message(message)) => Ok(classified(*message)),
             Some(SignalEvent::Close(why)) => Err(SignalFault::Closed(why.into_owned())),
             None => Err(SignalFault::Closed("no more events".into())),
         }
     }
 }
 
-fn told(message: signal_response::Message) -> Told {
+fn classified(message: signal_response::Message) -> ServerMessage {
     use signal_response::Message;
     match message {
-        Message::TrackPublished(published) => Told::Published { cid: published.cid },
-        Message::Answer(answer) => Told::Answer { sdp: answer.sdp },
+        Message::TrackPublished(published) => ServerMessage::Published { cid: published.cid },
+        Message::Answer(answer) => ServerMessage::Answer { sdp: answer.sdp },
         Message::Trickle(trickle) => {
             let candidate = signalling::candidate(&trickle, proto::SignalTarget::Publisher);
-            candidate.map_or(Told::Nothing, |line| Told::Candidate { line })
+            candidate.map_or(ServerMessage::Other, |line| ServerMessage::Candidate { line })
         }
-        Message::Leave(_) => Told::Dismissed,
+        Message::Leave(_) => ServerMessage::Dismissed,
         Message::RequestResponse(r) if r.reason() != proto::request_response::Reason::Ok => {
-            Told::Refused { why: format!("{:?}: {}", r.reason(), r.message) }
+            ServerMessage::Refused { why: format!("{:?}: {}", r.reason(), r.message) }
         }
         // Signals about other participants, which a publisher ignores. Its token does not allow it to
         // subscribe, so the server offers it no second connection.
-        _ => Told::Nothing,
+        _ => ServerMessage::Other,
     }
 }
 

@@ -38,9 +38,9 @@ impl Case {
     }
 }
 
-const RESUME: Step = Step::Try(Way::Resume(ResumeReason::SignallingLost));
-const RESUME_MEDIA: Step = Step::Try(Way::Resume(ResumeReason::MediaSilent));
-const REJOIN: Step = Step::Try(Way::Rejoin);
+const RESUME: Step = Step::Try(Recovery::Resume(ResumeReason::SignallingLost));
+const RESUME_MEDIA: Step = Step::Try(Recovery::Resume(ResumeReason::MediaSilent));
+const REJOIN: Step = Step::Try(Recovery::Rejoin);
 
 #[test]
 fn lost_signalling_is_resumed_at_once_and_is_no_interruption_while_media_comes() {
@@ -109,17 +109,23 @@ fn the_pauses_between_attempts_grow_and_are_bounded() {
 fn an_unreachable_server_is_asked_for_a_resume_first_and_for_a_new_session_later() {
     let mut case = Case::connected();
     case.reconnect.signalling_lost(case.at(0));
-    let (mut now, mut ways) = (0, Vec::new());
+    let (mut now, mut recoveries) = (0, Vec::new());
     while now < 30_000 {
-        if let Some(Step::Try(way)) = case.silent(0, now) {
-            ways.push((now, way));
+        if let Some(Step::Try(recovery)) = case.silent(0, now) {
+            recoveries.push((now, recovery));
             case.fail(Failure::Unreachable, now);
         }
         now += 10;
     }
-    let rejoins = ways.iter().position(|(_, way)| *way == Way::Rejoin).expect("a rejoin was tried");
-    assert!((12_000..20_000).contains(&ways[rejoins].0), "{ways:?}");
-    assert!(ways[rejoins..].iter().all(|(_, way)| *way == Way::Rejoin), "{ways:?}");
+    let rejoins = recoveries
+        .iter()
+        .position(|(_, recovery)| *recovery == Recovery::Rejoin)
+        .expect("a rejoin was tried");
+    assert!((12_000..20_000).contains(&recoveries[rejoins].0), "{recoveries:?}");
+    assert!(
+        recoveries[rejoins..].iter().all(|(_, recovery)| *recovery == Recovery::Rejoin),
+        "{recoveries:?}"
+    );
 }
 
 #[test]

@@ -16,7 +16,7 @@ use crate::media::Codec;
 
 /// How long a frame is held when no next frame shows that it is whole, as with a still screen. There is time
 /// for this: ticks are made about a second later.
-const PATIENCE: Duration = Duration::from_millis(200);
+const HOLD_TIMEOUT: Duration = Duration::from_millis(200);
 
 #[derive(Default)]
 pub struct Pieces {
@@ -44,15 +44,18 @@ impl Pieces {
 
     /// Returns a frame that was held long enough. The owner calls this until it returns `None`.
     pub fn overdue(&mut self, now: Instant) -> Option<(TrackSid, ReceivedFrame)> {
-        let sid =
-            self.held.iter().find(|(_, held)| now >= held.arrival + PATIENCE).map(|(sid, _)| sid.clone())?;
+        let sid = self
+            .held
+            .iter()
+            .find(|(_, held)| now >= held.arrival + HOLD_TIMEOUT)
+            .map(|(sid, _)| sid.clone())?;
         let frame = self.held.remove(&sid)?;
         Some((sid, whole(frame)))
     }
 
     /// Returns when the next frame will be overdue.
     pub fn next_overdue(&self) -> Option<Instant> {
-        self.held.values().map(|held| held.arrival + PATIENCE).min()
+        self.held.values().map(|held| held.arrival + HOLD_TIMEOUT).min()
     }
 }
 
@@ -124,9 +127,9 @@ mod tests {
     fn a_frame_without_a_successor_comes_after_a_while() {
         let (mut pieces, t) = (Pieces::default(), Instant::now());
         assert!(pieces.take(&sid(), piece(0, 10, FIRST_SLICE, t)).is_none());
-        assert_eq!(pieces.next_overdue(), Some(t + PATIENCE));
+        assert_eq!(pieces.next_overdue(), Some(t + HOLD_TIMEOUT));
         assert!(pieces.overdue(t).is_none());
-        let (_, frame) = pieces.overdue(t + PATIENCE).expect("an overdue frame");
+        let (_, frame) = pieces.overdue(t + HOLD_TIMEOUT).expect("an overdue frame");
         assert!(!frame.keyframe, "a decoder cannot start without parameter sets");
         assert_eq!(pieces.next_overdue(), None);
     }

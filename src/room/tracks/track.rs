@@ -14,7 +14,7 @@ pub struct Track {
     gate: KeyframeGate,
     figures: ReceiveFigures,
     /// The figures that were sent last.
-    told: ReceiveFigures,
+    sent: ReceiveFigures,
     /// The last RTP sequence number (unwrapped) that became part of a frame.
     last_sequence: Option<u64>,
     /// The figures from before the last renegotiation.
@@ -79,8 +79,8 @@ impl Track {
 
     /// Returns the figures if they have changed since the last call.
     pub fn new_figures(&mut self) -> Option<ReceiveFigures> {
-        let changed = self.figures != self.told;
-        self.told = self.figures;
+        let changed = self.figures != self.sent;
+        self.sent = self.figures;
         changed.then_some(self.figures)
     }
 

@@ -88,7 +88,7 @@ enum Limit {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum Way {
+enum PathState {
     /// No packet came lately.
     Unknown,
     Clear,
@@ -133,25 +133,25 @@ impl Bandwidth {
     }
 
     fn estimate(&mut self, now: Instant) -> Option<f64> {
-        let (way, came) = (self.way(), self.came_bps(now));
-        match (&mut self.limit, way) {
-            (Limit::None, Way::Unknown | Way::Clear) => None,
-            (Limit::None, Way::Congested) => {
+        let (path, came) = (self.path_state(), self.came_bps(now));
+        match (&mut self.limit, path) {
+            (Limit::None, PathState::Unknown | PathState::Clear) => None,
+            (Limit::None, PathState::Congested) => {
                 // Sent once, so that the next values fall from it.
                 self.limit = Limit::Of { bps: UNLIMITED_BPS, congested_at: now };
                 Some(UNLIMITED_BPS)
             }
-            (Limit::Of { bps, .. }, Way::Unknown) => Some(*bps),
-            (Limit::Of { bps, congested_at }, Way::Congested) => {
+            (Limit::Of { bps, .. }, PathState::Unknown) => Some(*bps),
+            (Limit::Of { bps, congested_at }, PathState::Congested) => {
                 *congested_at = now;
                 *bps = (*bps * FURTHER_DECREASE).min(came * DECREASE).max(LEAST_BPS);
                 Some(*bps)
             }
-            (Limit::Of { congested_at, .. }, Way::Clear) if now >= *congested_at + FORGOTTEN_AFTER => {
+            (Limit::Of { congested_at, .. }, PathState::Clear) if now >= *congested_at + FORGOTTEN_AFTER => {
                 self.limit = Limit::None;
                 Some(UNLIMITED_BPS)
             }
-            (Limit::Of { bps, .. }, Way::Clear) => {
+            (Limit::Of { bps, .. }, PathState::Clear) => {
                 let tried = came * INCREASE_BOUND;
                 *bps = bps.max((*bps * INCREASE_PER_INTERVAL).min(tried)).min(UNLIMITED_BPS);
                 Some(*bps)
@@ -164,14 +164,14 @@ impl Bandwidth {
         self.slots.iter().rev().take(WINDOW_SLOTS)
     }
 
-    fn way(&self) -> Way {
+    fn path_state(&self) -> PathState {
         let base = self.slots.iter().filter_map(|slot| slot.least_delay).min();
         let lately = self.window().filter_map(|slot| slot.least_delay).min();
         match (lately, base) {
-            (Some(lately), Some(base)) if lately - base >= QUEUE_MICROS => Way::Congested,
-            (Some(_), Some(_)) if self.drops() => Way::Congested,
-            (Some(_), Some(_)) => Way::Clear,
-            (None, _) | (_, None) => Way::Unknown,
+            (Some(lately), Some(base)) if lately - base >= QUEUE_MICROS => PathState::Congested,
+            (Some(_), Some(_)) if self.drops() => PathState::Congested,
+            (Some(_), Some(_)) => PathState::Clear,
+            (None, _) | (_, None) => PathState::Unknown,
         }
     }
 

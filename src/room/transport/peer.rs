@@ -135,7 +135,7 @@ impl Peer {
         let parsed = SdpOffer::from_sdp_string(&rewritten).map_err(peer_error)?;
         let answer = self.rtc.sdp_api().accept_offer(parsed).map_err(peer_error)?;
         let (added, removed) = self.remap(&sections);
-        self.video = self.stream_that_tells(Congestion::Arrivals);
+        self.video = self.stream_with_feedback(Congestion::Arrivals);
         for candidate in sdp::candidates(offer).filter_map(|c| Candidate::from_sdp_string(c).ok()) {
             self.tcp.add_remote(candidate);
         }
@@ -217,7 +217,7 @@ impl Peer {
                         return Ok(PeerEvent::Frame(sid, frame));
                     }
                     if let Some(bps) = self.bandwidth.report(self.now) {
-                        self.tell_bandwidth(bps);
+                        self.send_bandwidth(bps);
                         continue;
                     }
                     let others = [self.pieces.next_overdue(), self.bandwidth.due()];
@@ -286,8 +286,8 @@ impl Peer {
         }
     }
 
-    fn tell_bandwidth(&mut self, bps: u64) {
-        let Some(ssrc) = self.stream_that_tells(Congestion::Estimates) else { return };
+    fn send_bandwidth(&mut self, bps: u64) {
+        let Some(ssrc) = self.stream_with_feedback(Congestion::Estimates) else { return };
         if let Some(stream) = self.rtc.direct_api().stream_rx(&ssrc.into()) {
             tracing::debug!(bps, "estimate of the bandwidth");
             stream.request_remb(Bitrate::bps(bps));
@@ -296,14 +296,14 @@ impl Peer {
 
     /// Returns a stream of video that the server sends with this kind of feedback. Feedback about all streams
     /// names this one.
-    fn stream_that_tells(&mut self, congestion: Congestion) -> Option<u32> {
-        let telling = self.sections.iter().filter(|section| {
+    fn stream_with_feedback(&mut self, congestion: Congestion) -> Option<u32> {
+        let matching = self.sections.iter().filter(|section| {
             let media = self.rtc.media(Mid::from(section.mid.as_str()));
             section.sending
                 && section.congestion == congestion
                 && media.is_some_and(|m| m.kind() == MediaKind::Video)
         });
-        let mut ssrcs: Vec<u32> = telling.flat_map(|section| section.ssrcs.iter().copied()).collect();
+        let mut ssrcs: Vec<u32> = matching.flat_map(|section| section.ssrcs.iter().copied()).collect();
         let mut direct = self.rtc.direct_api();
         ssrcs.retain(|ssrc| direct.stream_rx(&(*ssrc).into()).is_some());
         ssrcs.first().copied()

@@ -19,7 +19,7 @@ struct Link {
     busy_until: Duration,
     /// How long the queue may become.
     queue_limit: Duration,
-    told: Vec<(Duration, u64)>,
+    reported: Vec<(Duration, u64)>,
     sequence: u16,
 }
 
@@ -31,14 +31,14 @@ impl Link {
             now: Duration::ZERO,
             busy_until: Duration::ZERO,
             queue_limit: Duration::from_millis(400),
-            told: Vec::new(),
+            reported: Vec::new(),
             // The sequence numbers wrap around soon.
             sequence: u16::MAX - 100,
         }
     }
 
-    fn carry(&mut self, seconds: u64, sent_bps: u64, way_bps: u64) {
-        self.carry_jittered(seconds, sent_bps, way_bps, |_| Some(Duration::ZERO));
+    fn carry(&mut self, seconds: u64, sent_bps: u64, path_bps: u64) {
+        self.carry_jittered(seconds, sent_bps, path_bps, |_| Some(Duration::ZERO));
     }
 
     /// `later` returns an additional delay for each packet, or `None` if the packet is lost.
@@ -46,7 +46,7 @@ impl Link {
         &mut self,
         seconds: u64,
         sent_bps: u64,
-        way_bps: u64,
+        path_bps: u64,
         later: impl Fn(u64) -> Option<Duration>,
     ) {
         let packet_bits = PACKET as u64 * 8;
@@ -59,7 +59,7 @@ impl Link {
             if begin - sent > self.queue_limit {
                 continue;
             }
-            self.busy_until = begin + Duration::from_micros(packet_bits * 1_000_000 / way_bps);
+            self.busy_until = begin + Duration::from_micros(packet_bits * 1_000_000 / path_bps);
             if let Some(later) = later(n) {
                 arrivals.push((self.busy_until + DELAY + later, sent, self.sequence));
             }
@@ -75,13 +75,13 @@ impl Link {
 
     fn report_until(&mut self, at: Duration) {
         while let Some(due) = self.bandwidth.due().filter(|due| *due <= self.start + at) {
-            let told = self.bandwidth.report(due);
-            self.told.extend(told.map(|bps| (due - self.start, bps)));
+            let estimate = self.bandwidth.report(due);
+            self.reported.extend(estimate.map(|bps| (due - self.start, bps)));
         }
     }
 
-    fn last_told(&self) -> u64 {
-        self.told.last().expect("something was told").1
+    fn last_reported(&self) -> u64 {
+        self.reported.last().expect("something was reported").1
     }
 }
 
@@ -90,10 +90,10 @@ fn packet(sequence: u16, sent: Instant) -> Packet {
 }
 
 #[test]
-fn of_a_way_that_is_wide_enough_nothing_is_told() {
+fn of_a_path_that_is_wide_enough_nothing_is_reported() {
     let mut link = Link::new();
     link.carry(60, 2_000_000, 3_000_000);
-    assert_eq!(link.told, []);
+    assert_eq!(link.reported, []);
 }
 
 #[test]
@@ -104,15 +104,15 @@ fn jitter_and_loss_without_a_queue_are_no_congestion() {
         .collect();
     let mut link = Link::new();
     link.carry_jittered(600, 500_000, 10_000_000, |n| bad[n as usize]);
-    assert_eq!(link.told, []);
+    assert_eq!(link.reported, []);
 }
 
 #[test]
-fn a_queue_is_told_as_values_that_fall_below_what_the_way_carries() {
+fn a_queue_is_reported_as_values_that_fall_below_what_the_path_carries() {
     let mut link = Link::new();
     link.carry(10, 500_000, 1_000_000);
     link.carry(6, 2_000_000, 1_000_000);
-    let (first, rest) = link.told.split_first().expect("something was told");
+    let (first, rest) = link.reported.split_first().expect("something was reported");
     assert!(first.0 < Duration::from_millis(11_800), "{first:?}");
     assert_eq!(first.1, 100_000_000);
     assert!(rest.len() >= 12 && rest.iter().all(|(_, bps)| (500_000..870_000).contains(bps)), "{rest:?}");
@@ -120,13 +120,13 @@ fn a_queue_is_told_as_values_that_fall_below_what_the_way_carries() {
 }
 
 #[test]
-fn a_way_that_drops_what_is_too_much_without_a_queue_is_congested_too() {
+fn a_path_that_drops_what_is_too_much_without_a_queue_is_congested_too() {
     let mut link = Link::new();
     link.queue_limit = Duration::from_millis(20);
     link.carry(10, 500_000, 1_000_000);
-    assert_eq!(link.told, []);
+    assert_eq!(link.reported, []);
     link.carry(6, 2_400_000, 1_000_000);
-    let (first, rest) = link.told.split_first().expect("something was told");
+    let (first, rest) = link.reported.split_first().expect("something was reported");
     assert!(first.0 < Duration::from_millis(11_800), "{first:?}");
     assert!(rest.len() >= 12 && rest.iter().all(|(_, bps)| (500_000..870_000).contains(bps)), "{rest:?}");
 }
@@ -146,25 +146,25 @@ fn once_the_queue_has_drained_the_estimate_never_falls_however_little_is_sent() 
     link.carry(10, 500_000, 1_000_000);
     link.carry(4, 2_000_000, 1_000_000);
     link.carry(2, 100_000, 1_000_000);
-    let lowest = link.last_told();
-    link.told.clear();
+    let lowest = link.last_reported();
+    link.reported.clear();
     link.carry(20, 100_000, 1_000_000);
-    assert!(link.told.iter().all(|(_, bps)| *bps == lowest), "{:?}", link.told);
+    assert!(link.reported.iter().all(|(_, bps)| *bps == lowest), "{:?}", link.reported);
     link.carry(20, 700_000, 1_000_000);
-    assert!(link.told.windows(2).all(|pair| pair[1].1 >= pair[0].1), "{:?}", link.told);
-    assert!((1_000_000..1_100_000).contains(&link.last_told()), "{}", link.last_told());
+    assert!(link.reported.windows(2).all(|pair| pair[1].1 >= pair[0].1), "{:?}", link.reported);
+    assert!((1_000_000..1_100_000).contains(&link.last_reported()), "{}", link.last_reported());
 }
 
 #[test]
-fn a_way_that_was_wide_enough_for_five_minutes_is_one_without_limits_again() {
+fn a_path_that_was_wide_enough_for_five_minutes_is_one_without_limits_again() {
     let mut link = Link::new();
     link.carry(10, 500_000, 1_000_000);
     link.carry(4, 2_000_000, 1_000_000);
     link.carry(302, 500_000, 10_000_000);
-    assert_eq!(link.last_told(), 100_000_000);
-    link.told.clear();
+    assert_eq!(link.last_reported(), 100_000_000);
+    link.reported.clear();
     link.carry(60, 500_000, 10_000_000);
-    assert_eq!(link.told, []);
+    assert_eq!(link.reported, []);
 }
 
 #[test]
@@ -173,7 +173,7 @@ fn another_path_with_another_delay_is_no_queue() {
     link.carry(10, 500_000, 10_000_000);
     link.bandwidth.path_changed();
     link.carry_jittered(60, 500_000, 10_000_000, |_| Some(Duration::from_millis(300)));
-    assert_eq!(link.told, []);
+    assert_eq!(link.reported, []);
 }
 
 #[test]
@@ -189,7 +189,7 @@ fn a_moment_in_which_nothing_was_read_is_no_queue() {
     }
     link.now += Duration::from_secs(3);
     link.carry(5, 500_000, 10_000_000);
-    assert_eq!(link.told, []);
+    assert_eq!(link.reported, []);
 }
 
 #[test]
@@ -200,7 +200,7 @@ fn what_was_sent_during_an_outage_is_no_congestion() {
         link.now += Duration::from_secs(3);
         link.sequence = link.sequence.wrapping_add(200);
     }
-    assert_eq!(link.told, []);
+    assert_eq!(link.reported, []);
 }
 
 #[test]

@@ -25,7 +25,7 @@ struct Sender {
     stats: Option<PeerStats>,
     sent: u64,
     /// The bandwidth estimates that came by REMB, in bits a second.
-    told: Vec<u64>,
+    estimates: Vec<u64>,
     /// The streams that transport-wide feedback named.
     named: HashSet<u32>,
 }
@@ -55,7 +55,7 @@ impl Sender {
         }
         let (offer, pending) = changes.apply().unwrap();
         let sender =
-            Self { rtc, mid, address, stats: None, sent: 0, told: Vec::new(), named: HashSet::new() };
+            Self { rtc, mid, address, stats: None, sent: 0, estimates: Vec::new(), named: HashSet::new() };
         (sender, offer.to_sdp_string(), pending)
     }
 
@@ -79,7 +79,7 @@ impl Sender {
                 str0m::Output::Event(Event::PeerStats(stats)) => self.stats = Some(stats),
                 str0m::Output::Event(Event::EgressBitrateEstimate(BweKind::Remb { estimate, mid })) => {
                     assert_eq!(mid, self.mid);
-                    self.told.push(estimate.as_u64());
+                    self.estimates.push(estimate.as_u64());
                 }
                 str0m::Output::Event(Event::RawPacket(packet)) => {
                     if let RawPacket::RtcpRx(Rtcp::Twcc(feedback)) = *packet {
@@ -136,7 +136,7 @@ struct Outcome {
     contiguous: Vec<bool>,
     counts: Option<IngressCounts>,
     stats: PeerStats,
-    told: Vec<u64>,
+    estimates: Vec<u64>,
     named: HashSet<u32>,
 }
 
@@ -187,9 +187,9 @@ fn run_over(mut network: Network<impl Fn(u64) -> bool>, offered: impl Fn(&str) -
             peer.receive(path, &datagram, now);
         }
     }
-    let Sender { stats, sent, told, named, .. } = sender;
+    let Sender { stats, sent, estimates, named, .. } = sender;
     let stats = stats.expect("ten seconds bring statistics");
-    Outcome { offer, answer: answered.sdp, sent, contiguous, counts, stats, told, named }
+    Outcome { offer, answer: answered.sdp, sent, contiguous, counts, stats, estimates, named }
 }
 
 #[test]
@@ -217,7 +217,7 @@ fn the_sender_hears_from_transport_wide_feedback_what_arrived() {
     assert!(outcome.answer.contains("transport-cc"), "{}", outcome.answer);
     // Without the feedback, the sender knows nothing of this.
     let loss = outcome.stats.egress_loss_fraction.expect("the sender knows what was lost");
-    assert!((0.02..0.2).contains(&loss), "every twelfth was lost, it was told {loss}");
+    assert!((0.02..0.2).contains(&loss), "every twelfth was lost, it counted {loss}");
     assert!(outcome.stats.bwe_tx.is_some(), "it has an estimate");
 }
 
@@ -241,25 +241,25 @@ fn without_transport_wide_feedback(offer: &str) -> String {
 }
 
 #[test]
-fn a_sender_that_takes_estimates_is_told_how_much_a_narrow_way_carries() {
+fn a_sender_that_takes_estimates_hears_how_much_a_narrow_path_carries() {
     let network = Network { bytes_per_second: NARROW, ..Network::losing(|_| false) };
     let outcome = run_over(network, without_transport_wide_feedback);
-    let (first, rest) = outcome.told.split_first().expect("it was told something");
+    let (first, rest) = outcome.estimates.split_first().expect("it got an estimate");
     assert!(*first > 99_000_000, "{first}");
     assert!(rest.len() > 12, "{rest:?}");
     assert!(rest.iter().all(|bps| (300_000..480_000).contains(bps)), "{rest:?}");
 }
 
 #[test]
-fn a_sender_is_told_nothing_of_a_way_that_merely_loses() {
+fn a_sender_hears_nothing_of_a_path_that_merely_loses() {
     let network = Network::losing(|number| number > 100 && number % 7 == 0);
-    let told = run_over(network, without_transport_wide_feedback).told;
-    assert!(told.is_empty(), "{told:?}");
+    let estimates = run_over(network, without_transport_wide_feedback).estimates;
+    assert!(estimates.is_empty(), "{estimates:?}");
 }
 
 #[test]
-fn a_sender_that_learns_from_transport_wide_feedback_is_told_no_estimate() {
+fn a_sender_that_learns_from_transport_wide_feedback_gets_no_estimate() {
     let network = Network { bytes_per_second: NARROW, ..Network::losing(|_| false) };
-    let told = run_over(network, str::to_owned).told;
-    assert!(told.is_empty(), "{told:?}");
+    let estimates = run_over(network, str::to_owned).estimates;
+    assert!(estimates.is_empty(), "{estimates:?}");
 }
