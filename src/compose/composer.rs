@@ -11,8 +11,7 @@ use crate::media::{
     VideoSource, View,
 };
 
-use super::cast::{Cast, Change, TileId, Track, TrackChange};
-use super::decor::{self, Lettering, WatermarkFault};
+use super::decor::{self, FontCache, WatermarkFault};
 use super::figures::VideoFigures;
 use super::fit;
 use super::frame::Frame;
@@ -20,6 +19,7 @@ use super::hold::Hold;
 use super::layout::Rect;
 use super::looks;
 use super::plan::Seat;
+use super::room_state::{Change, RoomState, TileId, Track, TrackChange};
 use super::scene::Scene;
 use super::sound::{Mixer, VoiceCounters};
 use super::turn;
@@ -92,12 +92,12 @@ pub struct Composer {
     frame_rate: u32,
     next_tick: u64,
     publications: u64,
-    /// The room with all changes that the composer was told.
-    told: Cast,
+    /// The room with all changes that were made.
+    newest: RoomState,
     /// The changes that no tick has reached. Times never decrease.
     changes: VecDeque<(MediaTime, Change)>,
     /// The room at the last tick.
-    cast: Cast,
+    room: RoomState,
     /// The tracks of the last tick and those that were added since, in the order of their tiles.
     videos: Vec<VideoState>,
     /// The figures of tracks that have ended, until the caller takes them.
@@ -123,8 +123,8 @@ impl Composer {
         if frame_rate == 0 || frame_rate > AUDIO_RATE {
             return Err(ComposeError::FrameRate { frame_rate });
         }
-        let mut lettering = Lettering::default();
-        if (decorations.names || decorations.initials) && !lettering.load() {
+        let mut fonts = FontCache::default();
+        if (decorations.names || decorations.initials) && !fonts.load() {
             return Err(ComposeError::NoFont);
         }
         let watermark = decorations.watermark.as_ref().map(|watermark| {
@@ -137,13 +137,13 @@ impl Composer {
             frame_rate,
             next_tick: 0,
             publications: 0,
-            told: Cast::new(view),
+            newest: RoomState::new(view),
             changes: VecDeque::new(),
-            cast: Cast::new(view),
+            room: RoomState::new(view),
             videos: Vec::new(),
             ended: Vec::new(),
             scene: Scene::new(size, view, decorations.initials),
-            frame: Frame::new(size, view, watermark, lettering),
+            frame: Frame::new(size, view, watermark, fonts),
             decorations,
             hold: Hold::Over,
             mixer: Mixer::default(),
@@ -184,7 +184,7 @@ impl Composer {
     /// Adds a published track. It takes its cell with the first picture that is due at a tick.
     pub fn add_video(&mut self, track: VideoTrack, at: MediaTime) {
         let VideoTrack { sid, publisher, source, order } = track;
-        if self.told.track(&sid).is_some() {
+        if self.newest.track(&sid).is_some() {
             return;
         }
         self.publications += 1;
@@ -234,12 +234,12 @@ impl Composer {
     }
 
     /// Returns the tracks whose pictures are needed, and the size in which each is drawn (before it is turned
-    /// upright, and with what is cut off). The result includes all changes that the composer was told, ahead
+    /// upright, and with what is cut off). The result includes all changes that were made, ahead
     /// of the ticks, so that pictures have arrived when their tick is made. A track that is not listed is not
     /// shown.
     pub fn wanted(&self) -> impl Iterator<Item = (&TrackSid, Size)> {
-        let seats = self.scene.wanted(&self.told, &self.videos, self.next_tick_time());
-        self.told.active_tracks().filter_map(move |track| {
+        let seats = self.scene.wanted(&self.newest, &self.videos, self.next_tick_time());
+        self.newest.active_tracks().filter_map(move |track| {
             let cells = seats.iter().filter(|seat| seat.id == track.id).map(|seat| seat.cell);
             let sizes = cells.filter(|cell| !cell.is_empty()).map(|cell| self.size_to_fill(track, cell));
             Some((&track.sid, sizes.max_by_key(|size| size.width * size.height)?))
@@ -287,9 +287,9 @@ impl Composer {
         for video in &mut self.videos {
             video.advance(now);
         }
-        self.scene.advance(&self.cast, &mut self.videos, now);
-        self.hold.advance(now, || self.cast.active_tracks().all(|track| is_there(&self.videos, track, now)));
-        let shown = |id| looks::look_of(id, &self.cast, &self.videos, &self.decorations);
+        self.scene.advance(&self.room, &mut self.videos, now);
+        self.hold.advance(now, || self.room.active_tracks().all(|track| is_there(&self.videos, track, now)));
+        let shown = |id| looks::look_of(id, &self.room, &self.videos, &self.decorations);
         self.frame.show(self.scene.view(), self.scene.seats(), shown);
         for video in &mut self.videos {
             video.count(self.scene.is_seated(video.id), now);
@@ -328,7 +328,7 @@ impl Composer {
 
     /// Returns the tile of the track's present publication. An earlier publication may still be in the frame.
     fn tile(&self, sid: &TrackSid) -> Option<TileId> {
-        self.told.track(sid).map(|track| track.id)
+        self.newest.track(sid).map(|track| track.id)
     }
 
     /// Returns the size in which the track's picture is drawn in a cell, or the cell's size before the first
@@ -339,7 +339,7 @@ impl Composer {
             return cell.size();
         };
         let size = turn::upright(picture.image.size(), picture.rotation);
-        let fit = fit::fit_of(track.source, size, self.told.view.fit);
+        let fit = fit::fit_of(track.source, size, self.newest.view.fit);
         turn::upright(fit::size_to_fill(size, cell, fit), picture.rotation)
     }
 
@@ -347,7 +347,7 @@ impl Composer {
         if !self.has_picture {
             return;
         }
-        self.told.apply(&change);
+        self.newest.apply(&change);
         if self.changes.len() == CHANGES_MAX
             && let Some((at, oldest)) = self.changes.pop_front()
         {
@@ -358,7 +358,7 @@ impl Composer {
     }
 
     fn take_effect(&mut self, change: &Change, at: MediaTime) {
-        self.cast.apply(change);
+        self.room.apply(change);
         match change {
             Change::View(_) | Change::Joined(_) | Change::Left(_) | Change::Speakers(_) => {}
             Change::Published(track) => {
@@ -401,8 +401,8 @@ impl Composer {
 
     /// Draws the last tick's frame from scratch (without a watermark).
     pub(super) fn drawn_anew(&self) -> Vec<u8> {
-        let mut frame = Frame::new(self.scene.frame(), self.scene.view(), None, Lettering::default());
-        let shown = |id| looks::look_of(id, &self.cast, &self.videos, &self.decorations);
+        let mut frame = Frame::new(self.scene.frame(), self.scene.view(), None, FontCache::default());
+        let shown = |id| looks::look_of(id, &self.room, &self.videos, &self.decorations);
         frame.show(self.scene.view(), self.scene.seats(), shown);
         frame.canvas().to_vec()
     }

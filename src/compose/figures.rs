@@ -49,7 +49,7 @@ pub struct Freeze {
 
 /// Counts the figures of one track, tick by tick.
 #[derive(Debug)]
-pub(super) struct Tally {
+pub(super) struct FigureCounter {
     /// Determines the length of a tick.
     frame_rate: u32,
     freezes: bool,
@@ -57,21 +57,21 @@ pub(super) struct Tally {
     seen: u64,
     frozen: u64,
     /// The present picture, while the track is in the frame.
-    present: Option<Spell>,
-    longest: Option<Spell>,
+    present: Option<PictureRun>,
+    longest: Option<PictureRun>,
     sizes: Vec<(Size, u64)>,
 }
 
 /// A run of ticks with one picture.
 #[derive(Clone, Copy, Debug)]
-struct Spell {
+struct PictureRun {
     from: MediaTime,
     ticks: u64,
 }
 
 /// What a track showed at a tick.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sight {
+pub(super) enum Visibility {
     /// The track is not in the frame.
     Absent,
     /// The track is not in the frame, but a new picture came.
@@ -93,7 +93,7 @@ impl VideoCounters {
     }
 }
 
-impl Tally {
+impl FigureCounter {
     pub(super) fn new(source: VideoSource, frame_rate: u32) -> Self {
         Self {
             frame_rate,
@@ -128,21 +128,23 @@ impl Tally {
     }
 
     /// Counts the tick at `now`.
-    pub(super) fn tick(&mut self, sight: Sight, now: MediaTime) {
-        match sight {
-            Sight::NewPicture => self.counters.shown += 1,
-            Sight::UnseenPicture => self.counters.hidden += 1,
-            Sight::SamePicture | Sight::Absent => {}
+    pub(super) fn tick(&mut self, visibility: Visibility, now: MediaTime) {
+        match visibility {
+            Visibility::NewPicture => self.counters.shown += 1,
+            Visibility::UnseenPicture => self.counters.hidden += 1,
+            Visibility::SamePicture | Visibility::Absent => {}
         }
-        self.present = match (sight, self.present) {
-            (Sight::Absent | Sight::UnseenPicture, _) => None,
-            (Sight::SamePicture, Some(spell)) => Some(Spell { ticks: spell.ticks + 1, ..spell }),
-            (Sight::NewPicture, _) | (Sight::SamePicture, None) => Some(Spell { from: now, ticks: 1 }),
+        self.present = match (visibility, self.present) {
+            (Visibility::Absent | Visibility::UnseenPicture, _) => None,
+            (Visibility::SamePicture, Some(run)) => Some(PictureRun { ticks: run.ticks + 1, ..run }),
+            (Visibility::NewPicture, _) | (Visibility::SamePicture, None) => {
+                Some(PictureRun { from: now, ticks: 1 })
+            }
         };
-        let Some(spell) = self.present else { return };
+        let Some(run) = self.present else { return };
         self.seen += 1;
-        if self.freezes && self.time_of(spell.ticks) > FREEZE {
-            self.freeze(spell);
+        if self.freezes && self.time_of(run.ticks) > FREEZE {
+            self.freeze(run);
         }
     }
 
@@ -153,16 +155,16 @@ impl Tally {
             frozen: self.time_of(self.frozen),
             longest_freeze: self
                 .longest
-                .map(|spell| Freeze { from: spell.from, length: self.time_of(spell.ticks) }),
+                .map(|run| Freeze { from: run.from, length: self.time_of(run.ticks) }),
             sizes: self.sizes.clone(),
         }
     }
 
-    fn freeze(&mut self, spell: Spell) {
-        let was_frozen = self.time_of(spell.ticks - 1) > FREEZE;
-        self.frozen += if was_frozen { 1 } else { spell.ticks };
-        if self.longest.is_none_or(|longest| spell.ticks >= longest.ticks) {
-            self.longest = Some(spell);
+    fn freeze(&mut self, run: PictureRun) {
+        let was_frozen = self.time_of(run.ticks - 1) > FREEZE;
+        self.frozen += if was_frozen { 1 } else { run.ticks };
+        if self.longest.is_none_or(|longest| run.ticks >= longest.ticks) {
+            self.longest = Some(run);
         }
     }
 
@@ -174,15 +176,15 @@ impl Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use Sight::{Absent, NewPicture, SamePicture};
+    use Visibility::{Absent, NewPicture, SamePicture};
 
-    fn figures_of(source: VideoSource, sights: &[(Sight, u64)]) -> VideoFigures {
-        let mut tally = Tally::new(source, 30);
-        let each = sights.iter().flat_map(|&(sight, ticks)| (0..ticks).map(move |_| sight));
-        for (tick, sight) in each.enumerate() {
-            tally.tick(sight, MediaTime::from_nanos(tick as i64 * 1_000_000_000 / 30));
+    fn figures_of(source: VideoSource, runs: &[(Visibility, u64)]) -> VideoFigures {
+        let mut counter = FigureCounter::new(source, 30);
+        let each = runs.iter().flat_map(|&(visibility, ticks)| (0..ticks).map(move |_| visibility));
+        for (tick, visibility) in each.enumerate() {
+            counter.tick(visibility, MediaTime::from_nanos(tick as i64 * 1_000_000_000 / 30));
         }
-        tally.figures()
+        counter.figures()
     }
 
     #[test]
@@ -195,7 +197,7 @@ mod tests {
 
     #[test]
     fn a_freeze_counts_whole_from_its_last_picture_on_and_the_longest_is_told() {
-        let sights = [
+        let runs = [
             (NewPicture, 30),
             (SamePicture, 29),
             (NewPicture, 30),
@@ -203,7 +205,7 @@ mod tests {
             (NewPicture, 1),
             (SamePicture, 14),
         ];
-        let figures = figures_of(VideoSource::Camera, &sights);
+        let figures = figures_of(VideoSource::Camera, &runs);
         assert_eq!(figures.frozen, Duration::from_secs(3));
         let longest = figures.longest_freeze.unwrap();
         assert_eq!(longest.length, Duration::from_secs(2));
@@ -226,12 +228,12 @@ mod tests {
 
     #[test]
     fn sizes_are_listed_as_they_first_came_and_never_without_end() {
-        let mut tally = Tally::new(VideoSource::Camera, 30);
+        let mut counter = FigureCounter::new(VideoSource::Camera, 30);
         let size = |width| Size { width, height: 90 };
         for width in [160, 320, 160].into_iter().chain(1000..2000) {
-            tally.came(size(width));
+            counter.came(size(width));
         }
-        let sizes = tally.figures().sizes;
+        let sizes = counter.figures().sizes;
         assert_eq!(sizes[..3], [(size(160), 2), (size(320), 1), (size(1000), 1)]);
         assert_eq!(sizes.len(), SIZES_MAX);
     }

@@ -4,15 +4,15 @@
 use crate::media::{Size, View};
 
 use super::canvas::Canvas;
-use super::cast::TileId;
-use super::decor::{Lettering, Stamp};
+use super::decor::{FontCache, Stamp};
 use super::plan::Seat;
-use super::tile::{Brushes, Shown, Tile};
+use super::room_state::TileId;
+use super::tile::{DrawContext, Shown, Tile};
 
 pub(super) struct Frame {
     canvas: Canvas,
     view: View,
-    brushes: Brushes,
+    context: DrawContext,
     tiles: Vec<Tile>,
     watermark: Option<Watermark>,
 }
@@ -24,11 +24,11 @@ struct Watermark {
 }
 
 impl Frame {
-    pub(super) fn new(size: Size, view: View, watermark: Option<Stamp>, lettering: Lettering) -> Self {
+    pub(super) fn new(size: Size, view: View, watermark: Option<Stamp>, fonts: FontCache) -> Self {
         let mut canvas = Canvas::new(size, view.theme);
         let mut watermark = watermark.map(|stamp| Watermark { stamp, beneath: Vec::new() });
         watermark.iter_mut().for_each(|watermark| watermark.put_on(&mut canvas));
-        Self { canvas, view, brushes: Brushes::new(lettering), tiles: Vec::new(), watermark }
+        Self { canvas, view, context: DrawContext::new(fonts), tiles: Vec::new(), watermark }
     }
 
     /// Brings the canvas up to date. A tile for which `shown` returns `None` stays as it was drawn.
@@ -51,7 +51,7 @@ impl Frame {
         }
         for tile in &mut self.tiles {
             if let Some(shown) = shown(tile.seat.id) {
-                tile.draw(&shown, self.view, &mut self.canvas, &mut self.brushes);
+                tile.draw(&shown, self.view, &mut self.canvas, &mut self.context);
             }
         }
         if let Some(watermark) = &mut self.watermark {

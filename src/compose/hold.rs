@@ -6,10 +6,10 @@ use std::time::Duration;
 use crate::media::MediaTime;
 
 /// The events of the participants in the room come right after joining, one after the other.
-const INTRODUCTIONS: Duration = Duration::from_millis(250);
+const JOIN_EVENTS_WAIT: Duration = Duration::from_millis(250);
 /// A keyframe of each track is requested and comes within a second. A track that is published and sends
 /// nothing must not hold up the others for long.
-const PATIENCE: Duration = Duration::from_secs(3);
+const RESUME_TIMEOUT: Duration = Duration::from_secs(3);
 
 #[derive(Default)]
 pub(super) enum Hold {
@@ -26,7 +26,7 @@ impl Hold {
     /// Ends the hold at the tick at `now` if everybody in the room can be seen, or if that takes too long.
     pub(super) fn advance(&mut self, now: MediaTime, all_are_there: impl FnOnce() -> bool) {
         let Self::On { joined, .. } = self else { return };
-        if now >= *joined + PATIENCE || (now >= *joined + INTRODUCTIONS && all_are_there()) {
+        if now >= *joined + RESUME_TIMEOUT || (now >= *joined + JOIN_EVENTS_WAIT && all_are_there()) {
             *self = Self::Over;
         }
     }

@@ -11,11 +11,11 @@
 
 mod composer;
 
-mod cast;
+mod room_state;
 
 mod scene;
 
-mod speaker;
+mod active_speaker;
 
 mod plan;
 

@@ -3,8 +3,8 @@
 
 use crate::media::{Layout, Participant, Size, VideoSource};
 
-use super::cast::TileId;
 use super::layout::{self, Rect};
+use super::room_state::TileId;
 
 /// A tile that is to get a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::media::{I420, Picture, Rotation, VideoSource, View};
 
 use super::canvas::Canvas;
-use super::decor::{self, Lettering, Stamp};
+use super::decor::{self, FontCache, Stamp};
 use super::fit;
 use super::plan::Seat;
 use super::scale::{Drawing, Scratch};
@@ -34,10 +34,10 @@ pub(super) enum Content<'a> {
 }
 
 /// Buffers that are reused for every tile.
-pub(super) struct Brushes {
+pub(super) struct DrawContext {
     scratch: Scratch,
     upright: Upright,
-    lettering: Lettering,
+    fonts: FontCache,
 }
 
 pub(super) struct Tile {
@@ -63,9 +63,9 @@ struct Tag {
     stamp: Option<Stamp>,
 }
 
-impl Brushes {
-    pub(super) fn new(lettering: Lettering) -> Self {
-        Self { scratch: Scratch::default(), upright: Upright::default(), lettering }
+impl DrawContext {
+    pub(super) fn new(fonts: FontCache) -> Self {
+        Self { scratch: Scratch::default(), upright: Upright::default(), fonts }
     }
 }
 
@@ -88,23 +88,29 @@ impl Tile {
         self.seat.cell.is_empty() || (same_content && same_name && self.speaks == shown.speaks)
     }
 
-    pub(super) fn draw(&mut self, shown: &Shown<'_>, view: View, canvas: &mut Canvas, brushes: &mut Brushes) {
+    pub(super) fn draw(
+        &mut self,
+        shown: &Shown<'_>,
+        view: View,
+        canvas: &mut Canvas,
+        context: &mut DrawContext,
+    ) {
         if self.looks_like(shown) {
             return;
         }
-        let (cell, lettering) = (self.seat.cell, &mut brushes.lettering);
+        let (cell, fonts) = (self.seat.cell, &mut context.fonts);
         match shown.content {
-            Content::Picture { picture, source } => self.draw_picture(picture, source, view, canvas, brushes),
+            Content::Picture { picture, source } => self.draw_picture(picture, source, view, canvas, context),
             Content::Notice(notice) => {
-                decor::notice_panel(notice, cell, view.theme, canvas, lettering);
+                decor::notice_panel(notice, cell, view.theme, canvas, fonts);
                 self.drawn = Drawn::Notice(notice.to_owned());
             }
             Content::Initials(name) => {
-                decor::initials_panel(name, cell, view.theme, canvas, lettering);
+                decor::initials_panel(name, cell, view.theme, canvas, fonts);
                 self.drawn = Drawn::Initials(name.to_owned());
             }
         }
-        self.draw_tag(shown.name, canvas, &mut brushes.lettering);
+        self.draw_tag(shown.name, canvas, &mut context.fonts);
         self.speaks = shown.speaks;
         if self.speaks {
             decor::draw_border(cell, canvas);
@@ -117,7 +123,7 @@ impl Tile {
         source: VideoSource,
         view: View,
         canvas: &mut Canvas,
-        brushes: &mut Brushes,
+        context: &mut DrawContext,
     ) {
         let Picture { image, rotation, .. } = picture;
         let (drawing, is_new) = self.drawing_for(picture, source, view);
@@ -127,10 +133,10 @@ impl Tile {
             canvas.clear_cell(self.seat.cell, view.theme);
         }
         match rotation {
-            Rotation::Upright => drawing.draw(&**image, canvas, &mut brushes.scratch),
+            Rotation::Upright => drawing.draw(&**image, canvas, &mut context.scratch),
             Rotation::By90 | Rotation::By180 | Rotation::By270 => {
-                let upright = brushes.upright.turn(&**image, *rotation);
-                drawing.draw(upright, canvas, &mut brushes.scratch);
+                let upright = context.upright.turn(&**image, *rotation);
+                drawing.draw(upright, canvas, &mut context.scratch);
             }
         }
         self.drawn = Drawn::Image { image: Arc::clone(image), drawing };
@@ -148,11 +154,11 @@ impl Tile {
         }
     }
 
-    fn draw_tag(&mut self, name: Option<&str>, canvas: &mut Canvas, lettering: &mut Lettering) {
+    fn draw_tag(&mut self, name: Option<&str>, canvas: &mut Canvas, fonts: &mut FontCache) {
         if self.tag.as_ref().map(|tag| tag.name.as_str()) != name {
             self.tag = name.map(|name| Tag {
                 name: name.to_owned(),
-                stamp: decor::name_tag(name, self.seat.cell, lettering),
+                stamp: decor::name_tag(name, self.seat.cell, fonts),
             });
         }
         if let Some(stamp) = self.tag.as_ref().and_then(|tag| tag.stamp.as_ref()) {

@@ -11,8 +11,8 @@ use std::time::Duration;
 use crate::ids::TrackSid;
 use crate::media::{MediaTime, Picture};
 
-use super::cast::{TileId, Track};
-use super::figures::{Sight, Tally, VideoFigures};
+use super::figures::{FigureCounter, VideoFigures, Visibility};
+use super::room_state::{TileId, Track};
 use super::scale;
 
 /// Three seconds at 30 pictures a second. A caller that asks [`VideoState::wants_picture`] stays far below.
@@ -36,7 +36,7 @@ pub(super) struct VideoState {
     /// The text that is shown until a picture comes: the track cannot be decoded.
     label: Option<Arc<str>>,
     asked: Asked,
-    tally: Tally,
+    counter: FigureCounter,
 }
 
 /// Whether the SFU was asked for the track's pictures, as of the last tick.
@@ -79,7 +79,7 @@ impl VideoState {
             renewed: false,
             label: None,
             asked: Asked::Yes,
-            tally: Tally::new(track.source, frame_rate),
+            counter: FigureCounter::new(track.source, frame_rate),
         }
     }
 
@@ -116,17 +116,17 @@ impl VideoState {
     /// them: the timeline was corrected backwards, and the latest correction counts.
     pub(super) fn push(&mut self, picture: Picture) {
         if picture.image.size().is_blank_frame() || scale::check(&*picture.image).is_err() {
-            self.tally.unusable();
+            self.counter.unusable();
             return;
         }
-        self.tally.came(picture.image.size());
+        self.counter.came(picture.image.size());
         while self.pictures.back().is_some_and(|p| p.time >= picture.time) {
             self.pictures.pop_back();
-            self.tally.skipped();
+            self.counter.skipped();
         }
         if self.pictures.len() == QUEUED_PICTURES_MAX {
             self.pictures.pop_front();
-            self.tally.skipped();
+            self.counter.skipped();
         }
         self.pictures.push_back(picture);
     }
@@ -144,9 +144,9 @@ impl VideoState {
         let mut newest = None;
         while let Some(picture) = self.pictures.pop_front_if(|p| p.time <= now) {
             if !self.admits(&picture) {
-                self.tally.hidden();
+                self.counter.hidden();
             } else if newest.replace(picture).is_some() {
-                self.tally.skipped();
+                self.counter.skipped();
             }
         }
         self.renewed = newest.is_some();
@@ -198,13 +198,15 @@ impl VideoState {
 
     /// Ends the tick at `now`; `seen` says whether the track was in the frame.
     pub(super) fn count(&mut self, seen: bool, now: MediaTime) {
-        let sight = match (&self.phase, seen) {
-            (Phase::Shown(_), true) if self.renewed => Sight::NewPicture,
-            (Phase::Shown(_), true) => Sight::SamePicture,
-            (Phase::Shown(_), false) if self.renewed => Sight::UnseenPicture,
-            (Phase::Expected | Phase::Muted | Phase::Waiting { .. } | Phase::Shown(_), _) => Sight::Absent,
+        let visibility = match (&self.phase, seen) {
+            (Phase::Shown(_), true) if self.renewed => Visibility::NewPicture,
+            (Phase::Shown(_), true) => Visibility::SamePicture,
+            (Phase::Shown(_), false) if self.renewed => Visibility::UnseenPicture,
+            (Phase::Expected | Phase::Muted | Phase::Waiting { .. } | Phase::Shown(_), _) => {
+                Visibility::Absent
+            }
         };
-        self.tally.tick(sight, now);
+        self.counter.tick(visibility, now);
         if let Phase::Shown(picture) = &self.phase
             && !seen
             && picture.time + UNSEEN_PICTURE_LASTS < now
@@ -214,7 +216,7 @@ impl VideoState {
     }
 
     pub(super) fn figures(&self) -> VideoFigures {
-        self.tally.figures()
+        self.counter.figures()
     }
 
     fn admits(&self, picture: &Picture) -> bool {

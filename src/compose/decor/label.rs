@@ -7,7 +7,7 @@ use crate::media::{Size, Theme};
 use super::super::canvas::Canvas;
 use super::super::layout::Rect;
 use super::stamp::{Pixmap, Rgba, Stamp, ycbcr};
-use super::text::{Lettering, Style};
+use super::text::{FontCache, Style};
 
 /// Smaller letters cannot be read after encoding.
 const LETTERS_MIN: u32 = 11;
@@ -20,7 +20,7 @@ const SPEAKS: [u8; 3] = [0x3b, 0x9c, 0xff];
 
 /// Returns a participant's name for the lower left corner of their tile; `None` if the tile is too small for
 /// it.
-pub(in super::super) fn name_tag(name: &str, cell: Rect, lettering: &mut Lettering) -> Option<Stamp> {
+pub(in super::super) fn name_tag(name: &str, cell: Rect, fonts: &mut FontCache) -> Option<Stamp> {
     let size = (cell.height / 16).clamp(LETTERS_MIN, LETTERS_MAX);
     let (margin, padding) = (size / 2, size / 2);
     let around = 2 * (margin + padding);
@@ -28,7 +28,7 @@ pub(in super::super) fn name_tag(name: &str, cell: Rect, lettering: &mut Letteri
         return None;
     }
     let style = Style { size, width_max: cell.width - around, colour: WHITE };
-    let text = lettering.write(name, style)?;
+    let text = fonts.write(name, style)?;
     let mut tag = Pixmap::filled(
         Size { width: text.size.width + 2 * padding, height: text.size.height + padding / 2 },
         SHADE,
@@ -43,10 +43,10 @@ pub(in super::super) fn initials_panel(
     cell: Rect,
     theme: Theme,
     canvas: &mut Canvas,
-    lettering: &mut Lettering,
+    fonts: &mut FontCache,
 ) {
     let size = (cell.height.min(cell.width) / 3).max(LETTERS_MIN);
-    panel(&initials(name), size, cell, theme, canvas, lettering);
+    panel(&initials(name), size, cell, theme, canvas, fonts);
 }
 
 /// Fills a cell with a sentence that says why there is no picture.
@@ -55,10 +55,10 @@ pub(in super::super) fn notice_panel(
     cell: Rect,
     theme: Theme,
     canvas: &mut Canvas,
-    lettering: &mut Lettering,
+    fonts: &mut FontCache,
 ) {
     let size = (cell.height / 14).clamp(LETTERS_MIN, LETTERS_MAX);
-    panel(notice, size, cell, theme, canvas, lettering);
+    panel(notice, size, cell, theme, canvas, fonts);
 }
 
 /// Draws along the inner edge of a cell.
@@ -79,7 +79,7 @@ pub(in super::super) fn draw_border(cell: Rect, canvas: &mut Canvas) {
     }
 }
 
-fn panel(text: &str, size: u32, cell: Rect, theme: Theme, canvas: &mut Canvas, lettering: &mut Lettering) {
+fn panel(text: &str, size: u32, cell: Rect, theme: Theme, canvas: &mut Canvas, fonts: &mut FontCache) {
     let (ground, ink) = match theme {
         Theme::Dark => ([0x2a, 0x2d, 0x33], [0xe6, 0xe8, 0xeb]),
         Theme::Light => ([0xdd, 0xe0, 0xe5], [0x33, 0x37, 0x3d]),
@@ -87,7 +87,7 @@ fn panel(text: &str, size: u32, cell: Rect, theme: Theme, canvas: &mut Canvas, l
     canvas.fill(cell, ycbcr(ground));
     let style = Style { size, width_max: cell.width.saturating_sub(size), colour: ink };
     // A tile that is too small for the letters shows the panel alone.
-    let line = lettering.write(text, style).filter(|line| line.size.height + 2 <= cell.height);
+    let line = fonts.write(text, style).filter(|line| line.size.height + 2 <= cell.height);
     if let Some(line) = line {
         let x = cell.x + (cell.width - line.size.width) / 2;
         let y = cell.y + (cell.height - line.size.height) / 2;
@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn nothing_is_drawn_outside_of_the_cell_whatever_its_size() {
         let frame = Size { width: 640, height: 360 };
-        let (mut lettering, name) = (Lettering::default(), "Somebody With A Rather Long Name, PhD");
+        let (mut fonts, name) = (FontCache::default(), "Somebody With A Rather Long Name, PhD");
         for (width, height) in
             [(1, 1), (7, 300), (30, 13), (61, 47), (121, 33), (213, 131), (421, 233), (500, 301)]
         {
@@ -134,10 +134,10 @@ mod tests {
                 let cell = Rect { x: 33, y: 21, width, height };
                 match draw {
                     0 => draw_border(cell, &mut canvas),
-                    1 => initials_panel(name, cell, Theme::Light, &mut canvas, &mut lettering),
-                    2 => notice_panel(name, cell, Theme::Light, &mut canvas, &mut lettering),
+                    1 => initials_panel(name, cell, Theme::Light, &mut canvas, &mut fonts),
+                    2 => notice_panel(name, cell, Theme::Light, &mut canvas, &mut fonts),
                     _ => {
-                        let tag = name_tag(name, cell, &mut lettering);
+                        let tag = name_tag(name, cell, &mut fonts);
                         tag.into_iter().for_each(|tag| tag.blend(&mut canvas));
                     }
                 }

@@ -15,7 +15,7 @@ mod watermark;
 
 pub(super) use label::{draw_border, initials_panel, name_tag, notice_panel};
 pub(super) use stamp::Stamp;
-pub(super) use text::Lettering;
+pub(super) use text::FontCache;
 pub use text::installed_fonts;
 pub use watermark::WatermarkFault;
 pub(super) use watermark::load as load_watermark;

@@ -21,11 +21,11 @@ pub(super) struct Pixmap {
 pub(in super::super) struct Stamp {
     area: Rect,
     /// For Y, U and V: what is added to the canvas, and how much of the canvas remains (0 to 255).
-    planes: [Vec<Dab>; 3],
+    planes: [Vec<BlendSample>; 3],
 }
 
 #[derive(Clone, Copy)]
-struct Dab {
+struct BlendSample {
     add: u8,
     keep: u8,
 }
@@ -74,19 +74,19 @@ impl Stamp {
         Self {
             area,
             planes: [
-                luma.map(|(x, y)| Dab::new(pixmap.at(x, y), 0)).collect(),
-                chroma.clone().map(|place| Dab::new(mean(place), 1)).collect(),
-                chroma.map(|place| Dab::new(mean(place), 2)).collect(),
+                luma.map(|(x, y)| BlendSample::new(pixmap.at(x, y), 0)).collect(),
+                chroma.clone().map(|place| BlendSample::new(mean(place), 1)).collect(),
+                chroma.map(|place| BlendSample::new(mean(place), 2)).collect(),
             ],
         }
     }
 
     pub(in super::super) fn blend(&self, canvas: &mut Canvas) {
-        for ((plane, part), dabs) in canvas.planes().into_iter().zip(self.parts()).zip(&self.planes) {
+        for ((plane, part), samples) in canvas.planes().into_iter().zip(self.parts()).zip(&self.planes) {
             let width = part.width as usize;
-            for (row, dabs) in plane.rows(part).zip(dabs.chunks_exact(width.max(1))) {
-                for (byte, dab) in row.iter_mut().zip(dabs) {
-                    *byte = dab.on(*byte);
+            for (row, samples) in plane.rows(part).zip(samples.chunks_exact(width.max(1))) {
+                for (byte, sample) in row.iter_mut().zip(samples) {
+                    *byte = sample.on(*byte);
                 }
             }
         }
@@ -114,7 +114,7 @@ impl Stamp {
     }
 }
 
-impl Dab {
+impl BlendSample {
     fn new(colour: Rgba, component: usize) -> Self {
         Self { add: premultiplied(colour)[component], keep: 255 - colour[3] }
     }

@@ -17,7 +17,7 @@ const LINE_HEIGHT: f32 = 1.3;
 
 /// The installed fonts, loaded for the first text.
 #[derive(Default)]
-pub(in super::super) enum Lettering {
+pub(in super::super) enum FontCache {
     #[default]
     NotYetNeeded,
     Loaded(Box<Fonts>),
@@ -45,7 +45,7 @@ pub fn installed_fonts() -> usize {
     FontSystem::new().db().len()
 }
 
-impl Lettering {
+impl FontCache {
     /// Loads the fonts now; returns whether there are any.
     pub(in super::super) fn load(&mut self) -> bool {
         self.fonts().is_some()
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     fn write(text: &str, width_max: u32) -> Option<Pixmap> {
-        Lettering::default().write(text, Style { size: 20, width_max, colour: [255; 3] })
+        FontCache::default().write(text, Style { size: 20, width_max, colour: [255; 3] })
     }
 
     fn ink(pixmap: &Pixmap) -> u32 {
@@ -166,10 +166,10 @@ mod tests {
 
     #[test]
     fn no_font_is_looked_for_before_a_text_is_written() {
-        let mut lettering = Lettering::default();
-        assert!(lettering.write("  ", Style { size: 20, width_max: 100, colour: [255; 3] }).is_none());
-        assert!(matches!(lettering, Lettering::NotYetNeeded));
-        assert!(lettering.load(), "the tests need fonts-dejavu-core");
-        assert!(matches!(lettering, Lettering::Loaded(_)));
+        let mut fonts = FontCache::default();
+        assert!(fonts.write("  ", Style { size: 20, width_max: 100, colour: [255; 3] }).is_none());
+        assert!(matches!(fonts, FontCache::NotYetNeeded));
+        assert!(fonts.load(), "the tests need fonts-dejavu-core");
+        assert!(matches!(fonts, FontCache::Loaded(_)));
     }
 }

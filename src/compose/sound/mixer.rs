@@ -11,21 +11,21 @@ use super::voice::{Voice, VoiceCounters};
 pub(in super::super) struct Mixer {
     /// Grid position of the next frame.
     position: i64,
-    members: Vec<Member>,
+    voices: Vec<MixedVoice>,
     limiter: Limiter,
     /// These two buffers are kept for reuse.
     sum: Vec<Sum>,
     mixed: Vec<i16>,
 }
 
-struct Member {
+struct MixedVoice {
     sid: TrackSid,
     voice: Voice,
-    stay: Stay,
+    state: VoiceState,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Stay {
+enum VoiceState {
     Published,
     /// The voice is removed when its pending sound has been mixed.
     Leaving,
@@ -40,47 +40,51 @@ impl Mixer {
     /// Adds a voice. A second voice of the same track is ignored.
     pub(in super::super) fn add(&mut self, sid: TrackSid) {
         if self.published(&sid).is_none() {
-            self.members.push(Member { sid, voice: Voice::new(self.position), stay: Stay::Published });
+            self.voices.push(MixedVoice {
+                sid,
+                voice: Voice::new(self.position),
+                state: VoiceState::Published,
+            });
         }
     }
 
     /// Removes a voice. Its sound up to now is still mixed.
     pub(in super::super) fn remove(&mut self, sid: &TrackSid) {
-        if let Some(member) = self.published(sid) {
-            member.stay = Stay::Leaving;
+        if let Some(mixed) = self.published(sid) {
+            mixed.state = VoiceState::Leaving;
         }
     }
 
     /// Takes the next sound of a track. Ignored if the track is not published (any more).
     pub(in super::super) fn push(&mut self, sid: &TrackSid, sound: &Sound) {
-        if let Some(member) = self.published(sid) {
-            member.voice.push(sound);
+        if let Some(mixed) = self.published(sid) {
+            mixed.voice.push(sound);
         }
     }
 
     pub(in super::super) fn counters(&self, sid: &TrackSid) -> Option<VoiceCounters> {
-        let mut members = self.members.iter().rev();
-        members.find(|m| m.sid == *sid).map(|m| m.voice.counters())
+        let mut voices = self.voices.iter().rev();
+        voices.find(|m| m.sid == *sid).map(|m| m.voice.counters())
     }
 
     /// Returns the next `frames` frames of all voices together, interleaved.
     pub(in super::super) fn mix(&mut self, frames: usize) -> &[i16] {
         self.sum.clear();
         self.sum.resize(frames + LOOK_AHEAD, [0; 2]);
-        for Member { voice, .. } in &mut self.members {
+        for MixedVoice { voice, .. } in &mut self.voices {
             voice.prepare(frames);
             voice.add_to(&mut self.sum);
             voice.advance(frames);
         }
-        self.members.retain(|m| m.stay == Stay::Published || !m.voice.is_silent());
+        self.voices.retain(|m| m.state == VoiceState::Published || !m.voice.is_silent());
         self.position += frames as i64;
         self.mixed.clear();
         self.limiter.limit(&self.sum, &mut self.mixed);
         &self.mixed
     }
 
-    fn published(&mut self, sid: &TrackSid) -> Option<&mut Member> {
-        self.members.iter_mut().find(|m| m.stay == Stay::Published && m.sid == *sid)
+    fn published(&mut self, sid: &TrackSid) -> Option<&mut MixedVoice> {
+        self.voices.iter_mut().find(|m| m.state == VoiceState::Published && m.sid == *sid)
     }
 }
 

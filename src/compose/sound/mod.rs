@@ -7,7 +7,7 @@ mod voice;
 
 mod resample;
 
-mod follow;
+mod drift;
 
 mod limiter;
 

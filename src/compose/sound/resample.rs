@@ -1,5 +1,5 @@
 //! Reads a sound a little faster or slower than it came: band-limited interpolation between its frames.
-//! [`super::follow`] decides the speed.
+//! [`super::drift`] decides the speed.
 //!
 //! Contract: the output is one continuous reading of the input, however the rate changes. Until the rate
 //! changes for the first time, the output equals the input bit by bit. The added noise is 68 dB below a tone

@@ -10,17 +10,17 @@ use std::collections::VecDeque;
 
 use crate::media::{AUDIO_CHANNELS, AUDIO_RATE, MediaTime, Sound};
 
-use super::follow::Follower;
+use super::drift::DriftController;
 use super::limiter::Sum;
 use super::resample::{Resampler, SoundFrame};
 
 const FRAMES_PER_MS: i64 = AUDIO_RATE as i64 / 1000;
 /// A smaller gap between two blocks is jitter of the time stamps: no packet of sound is shorter than half of
 /// this.
-const TREMBLE: i64 = 5 * FRAMES_PER_MS;
+const JITTER_MAX: i64 = 5 * FRAMES_PER_MS;
 /// A larger error is corrected at once instead of by speed: at 0.5 %, 100 ms would take 20 s. A clock's
 /// corrections come no faster than that, so only a machine that stood still causes such an error.
-const REANCHOR: i64 = 100 * FRAMES_PER_MS;
+const CORRECTED_ERROR_MAX: i64 = 100 * FRAMES_PER_MS;
 /// Long enough not to click, too short to be heard as a fade.
 const FADE: usize = 5 * FRAMES_PER_MS as usize;
 /// Ticks run at most 4 s behind the room. Sound that is further ahead of the ticks than this has a wrong time
@@ -47,7 +47,7 @@ pub(super) struct Voice {
     /// The frame before `frames`.
     previous: SoundFrame,
     flow: Flow,
-    follower: Follower,
+    drift: DriftController,
     counters: VoiceCounters,
     /// The frames that are about to be added to `frames`; kept for reuse.
     out: Vec<SoundFrame>,
@@ -90,10 +90,10 @@ impl Voice {
         };
         let gap = at - run.next;
         let error = run.error_of(at);
-        if gap.abs() <= TREMBLE && error.abs() <= REANCHOR as f64 {
+        if gap.abs() <= JITTER_MAX && error.abs() <= CORRECTED_ERROR_MAX as f64 {
             run.next = at + frames.len() as i64;
             self.append(frames, error);
-        } else if gap >= -TREMBLE {
+        } else if gap >= -JITTER_MAX {
             self.end_run(at);
             self.start_run(at, frames);
         } else {
@@ -161,7 +161,7 @@ impl Voice {
         if in_time.is_empty() {
             return;
         }
-        self.follower.start();
+        self.drift.start();
         let (cursor, next) = (at + late, at + frames.len() as i64);
         self.flow = Flow::Running(Run { cursor, next, resampler: Resampler::default(), faded: 0 });
         self.append(in_time, 0.0);
@@ -173,7 +173,7 @@ impl Voice {
             return;
         };
         self.out.clear();
-        run.resampler.feed(block, self.follower.more(error, block.len()), &mut self.out);
+        run.resampler.feed(block, self.drift.more(error, block.len()), &mut self.out);
         run.give(&mut self.out, &mut self.frames, self.head);
     }
 
@@ -185,7 +185,7 @@ impl Voice {
         };
         self.counters.breaks += 1;
         self.out.clear();
-        run.resampler.finish(self.follower.drift(), &mut self.out);
+        run.resampler.finish(self.drift.drift(), &mut self.out);
         run.give(&mut self.out, &mut self.frames, self.head);
         let end = (run.cursor.min(at).max(self.head) - self.head) as usize;
         self.frames.truncate(end);

@@ -208,10 +208,10 @@ fn a_pause_does_not_make_a_voice_forget_how_its_clock_runs() {
         voice.prepare(BLOCK);
         voice.advance(BLOCK);
     }
-    let learnt = voice.follower.drift();
+    let learnt = voice.drift.drift();
     assert!((150e-6..250e-6).contains(&learnt), "{learnt}");
     voice.push(&block_of(slow(100 * 50 + 500), [1000; 2]));
-    assert_eq!(voice.follower.drift(), learnt);
+    assert_eq!(voice.drift.drift(), learnt);
 }
 
 fn block_of(at: f64, frame: SoundFrame) -> Sound {

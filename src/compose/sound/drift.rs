@@ -14,23 +14,23 @@ const SMOOTHING: f64 = AUDIO_RATE as f64;
 const TOLERANCE: f64 = FRAMES_PER_MS;
 /// An error is corrected in about this time: 50 ms at the highest allowed speed, 1 ms at 100 ppm.
 const CATCH_UP: f64 = 10.0 * AUDIO_RATE as f64;
-const MOST: f64 = 0.005;
+const CORRECTION_MAX: f64 = 0.005;
 /// Clocks of sound cards are off by 100 ppm at worst, so two machines differ by at most twice that.
-const DRIFT_MOST: f64 = 500e-6;
+const DRIFT_MAX: f64 = 500e-6;
 /// A larger error comes from a correction of the clock, not from its drift, so the drift is not learnt from
 /// it.
 const DRIFT_ERROR: f64 = 10.0 * FRAMES_PER_MS;
 
 /// A proportional-integral controller, critically damped.
 #[derive(Default)]
-pub(super) struct Follower {
+pub(super) struct DriftController {
     /// The mean error of the last blocks in frames: how much too early they came.
     error: f64,
     /// The drift of this clock as learnt so far, in additional frames per frame.
     drift: f64,
 }
 
-impl Follower {
+impl DriftController {
     /// Called when the next block is placed at its own time.
     pub(super) fn start(&mut self) {
         self.error = 0.0;
@@ -48,9 +48,9 @@ impl Follower {
         let beyond = self.error - self.error.clamp(-TOLERANCE, TOLERANCE);
         if beyond.abs() <= DRIFT_ERROR {
             let learnt = beyond * frames as f64 / (4.0 * CATCH_UP * CATCH_UP);
-            self.drift = (self.drift + learnt).clamp(-DRIFT_MOST, DRIFT_MOST);
+            self.drift = (self.drift + learnt).clamp(-DRIFT_MAX, DRIFT_MAX);
         }
-        (beyond / CATCH_UP + self.drift).clamp(-MOST, MOST)
+        (beyond / CATCH_UP + self.drift).clamp(-CORRECTION_MAX, CORRECTION_MAX)
     }
 }
 
@@ -63,10 +63,10 @@ mod tests {
 
     /// Returns for each block the error in ms and the correction in ppm, for a clock that needs `drift` more.
     fn followed(drift: f64, start_ms: f64, seconds: usize) -> Vec<(f64, f64)> {
-        let mut follower = Follower::default();
+        let mut controller = DriftController::default();
         let mut error = start_ms * FRAMES_PER_MS;
         let blocks = (0..seconds * BLOCKS_PER_SECOND).map(|_| {
-            let more = follower.more(error, BLOCK);
+            let more = controller.more(error, BLOCK);
             error += (drift - more) * BLOCK as f64;
             (error / FRAMES_PER_MS, more * 1e6)
         });
@@ -75,8 +75,8 @@ mod tests {
 
     #[test]
     fn trembling_time_stamps_change_nothing() {
-        let mut follower = Follower::default();
-        assert!((0..10_000).all(|n| follower.more([0.0, 230.0, -230.0, 100.0][n % 4], BLOCK) == 0.0));
+        let mut controller = DriftController::default();
+        assert!((0..10_000).all(|n| controller.more([0.0, 230.0, -230.0, 100.0][n % 4], BLOCK) == 0.0));
     }
 
     #[test]

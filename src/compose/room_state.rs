@@ -1,7 +1,7 @@
 //! The room at one moment: participants, tracks, who speaks, and the layout. Pure: each `Change` turns it
 //! into the room of a later moment.
 //!
-//! The composer keeps two of them: one with all changes that it was told, and one with the changes up to the
+//! The composer keeps two of them: one with all changes that were made, and one with the changes up to the
 //! last tick.
 
 use std::sync::Arc;
@@ -25,7 +25,7 @@ impl TileId {
     }
 }
 
-/// A change that the composer was told.
+/// A change of the room.
 #[derive(Clone, Debug)]
 pub(super) enum Change {
     View(View),
@@ -55,22 +55,22 @@ pub(super) struct Track {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Cast {
+pub(super) struct RoomState {
     pub view: View,
     /// In order of joining.
     people: Vec<Arc<Participant>>,
     /// In the order of their tiles.
-    tracks: Vec<(Arc<Track>, Sending)>,
+    tracks: Vec<(Arc<Track>, Muting)>,
     speaking: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sending {
-    Active,
+enum Muting {
+    Unmuted,
     Muted,
 }
 
-impl Cast {
+impl RoomState {
     pub(super) fn new(view: View) -> Self {
         Self { view, ..Self::default() }
     }
@@ -83,11 +83,11 @@ impl Cast {
             Change::Speakers(speaking) => self.speaking.clone_from(speaking),
             Change::Published(track) => {
                 let place = self.tracks.partition_point(|(other, _)| other.id < track.id);
-                self.tracks.insert(place, (Arc::clone(track), Sending::Active));
+                self.tracks.insert(place, (Arc::clone(track), Muting::Unmuted));
             }
             Change::OfTrack(id, TrackChange::Muted(muted)) => {
-                if let Some((_, sending)) = self.tracks.iter_mut().find(|(track, _)| track.id == *id) {
-                    *sending = if *muted { Sending::Muted } else { Sending::Active };
+                if let Some((_, muting)) = self.tracks.iter_mut().find(|(track, _)| track.id == *id) {
+                    *muting = if *muted { Muting::Muted } else { Muting::Unmuted };
                 }
             }
             // The track's `VideoState` keeps what its tile shows.
@@ -103,7 +103,7 @@ impl Cast {
 
     /// Returns the tracks that are not muted, in the order of their tiles.
     pub(super) fn active_tracks(&self) -> impl Iterator<Item = &Track> {
-        let active = self.tracks.iter().filter(|(_, sending)| *sending == Sending::Active);
+        let active = self.tracks.iter().filter(|(_, muting)| *muting == Muting::Unmuted);
         active.map(|(track, _)| &**track)
     }
 

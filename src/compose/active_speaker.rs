@@ -6,9 +6,9 @@
 //!
 //! - The first participant who speaks gets it at once. Before that it has a stand-in, the first in order of
 //!   joining.
-//! - It goes to another participant when its holder is silent and the other has spoken for [`TAKES`], or when
-//!   the other has been louder than the speaking holder for [`OUTSPEAKS`]. It never goes before the holder
-//!   had it for [`STAYS`].
+//! - It goes to another participant when its holder is silent and the other has spoken for
+//!   [`TAKEOVER_AFTER`], or when the other has been louder than the speaking holder for [`LOUDER_FOR`]. It
+//!   never goes before the holder had it for [`HELD_AT_LEAST`].
 //! - If the holder has no tile any more, it goes at once to the loudest speaker who has one, else to the one
 //!   who spoke last.
 //!
@@ -22,13 +22,13 @@ use std::time::Duration;
 use crate::media::{MediaTime, Speaker};
 
 /// Longer than a cough or a word of approval.
-const TAKES: Duration = Duration::from_millis(800);
+const TAKEOVER_AFTER: Duration = Duration::from_millis(800);
 /// While two speak at once, the holder is kept for longer.
-const OUTSPEAKS: Duration = Duration::from_millis(2000);
+const LOUDER_FOR: Duration = Duration::from_millis(2000);
 /// Nobody can follow a stage that changes faster.
-const STAYS: Duration = Duration::from_millis(2000);
+const HELD_AT_LEAST: Duration = Duration::from_millis(2000);
 /// A participant who pauses for less is still speaking: a breath between two sentences.
-const PAUSE: Duration = Duration::from_millis(500);
+const PAUSE_MAX: Duration = Duration::from_millis(500);
 /// Less than the delay with which ticks are made (0.9 s), so that every update up to then is known at the
 /// tick.
 const LOOK_AHEAD: Duration = Duration::from_millis(800);
@@ -38,7 +38,7 @@ const HEARD_MAX: usize = 128;
 const RECENT_MAX: usize = 64;
 
 #[derive(Debug, Default)]
-pub(super) struct Floor {
+pub(super) struct ActiveSpeaker {
     /// The speaker updates that are not due yet: when each counts, and the speakers, loudest first.
     heard: VecDeque<(MediaTime, Vec<String>)>,
     /// The speakers, loudest first, then those who pause.
@@ -71,7 +71,7 @@ enum Claim {
     Speaks,
 }
 
-impl Floor {
+impl ActiveSpeaker {
     /// Takes note of who speaks from `at` on, loudest first.
     pub(super) fn hear(&mut self, speakers: &[Speaker], at: MediaTime) {
         let loudest_first = speakers.iter().map(|speaker| speaker.identity.clone()).collect();
@@ -152,12 +152,12 @@ impl Floor {
         };
         match holder.claim {
             Claim::StandsIn => self.voice_of(candidates, |_| true).map(|identity| (identity, Claim::Speaks)),
-            Claim::Speaks if now < holder.since + STAYS => None,
+            Claim::Speaks if now < holder.since + HELD_AT_LEAST => None,
             Claim::Speaks => {
                 let holder_speaks = self.voices.iter().any(|voice| voice.identity == holder.identity);
                 let claims = |voice: &Voice| match holder_speaks {
-                    true => voice.louder_since.is_some_and(|since| since + OUTSPEAKS <= now),
-                    false => voice.since + TAKES <= now,
+                    true => voice.louder_since.is_some_and(|since| since + LOUDER_FOR <= now),
+                    false => voice.since + TAKEOVER_AFTER <= now,
                 };
                 self.voice_of(candidates, claims).map(|identity| (identity, Claim::Speaks))
             }
@@ -184,7 +184,7 @@ impl Floor {
 
 impl Voice {
     fn speaks(&self, now: MediaTime) -> bool {
-        self.pauses_since.is_none_or(|since| now < since + PAUSE)
+        self.pauses_since.is_none_or(|since| now < since + PAUSE_MAX)
     }
 }
 
@@ -199,14 +199,14 @@ mod tests {
 
     /// Returns who has the stage after each change, with the millisecond (of a tick) of the change.
     fn stage(heard: Heard<'_>, until: i64) -> Vec<(i64, String)> {
-        let mut floor = Floor::default();
+        let mut speaker = ActiveSpeaker::default();
         for (at, speakers) in heard {
-            hear(&mut floor, speakers, *at);
+            hear(&mut speaker, speakers, *at);
         }
         let mut changes: Vec<(i64, String)> = Vec::new();
         for tick in (0..until).step_by(100) {
-            floor.advance(MediaTime::from_millis(tick), &ALL);
-            let holder = floor.choose(&ALL).unwrap();
+            speaker.advance(MediaTime::from_millis(tick), &ALL);
+            let holder = speaker.choose(&ALL).unwrap();
             if changes.last().is_none_or(|(_, last)| last != holder) {
                 changes.push((tick, holder.to_owned()));
             }
@@ -214,10 +214,10 @@ mod tests {
         changes
     }
 
-    fn hear(floor: &mut Floor, speakers: &[&str], at: i64) {
+    fn hear(speaker: &mut ActiveSpeaker, speakers: &[&str], at: i64) {
         let speakers: Vec<_> =
             speakers.iter().map(|name| Speaker { identity: (*name).into(), level: 0.5 }).collect();
-        floor.hear(&speakers, MediaTime::from_millis(at));
+        speaker.hear(&speakers, MediaTime::from_millis(at));
     }
 
     fn changes(expected: &[(i64, &str)]) -> Vec<(i64, String)> {
@@ -285,42 +285,42 @@ mod tests {
     #[test]
     fn when_the_holder_has_no_tile_any_more_the_next_best_gets_it_at_once() {
         let at = MediaTime::from_millis;
-        let mut floor = Floor::default();
-        hear(&mut floor, &["ben"], 0);
-        hear(&mut floor, &["cem"], 4000);
-        hear(&mut floor, &[], 6000);
+        let mut speaker = ActiveSpeaker::default();
+        hear(&mut speaker, &["ben"], 0);
+        hear(&mut speaker, &["cem"], 4000);
+        hear(&mut speaker, &[], 6000);
         for tick in (0..9000).step_by(100) {
-            floor.advance(at(tick), &ALL);
+            speaker.advance(at(tick), &ALL);
         }
-        assert_eq!(floor.choose(&ALL), Some("cem"));
-        floor.advance(at(9100), &["ann", "ben"]);
-        assert_eq!(floor.choose(&["ann", "ben"]), Some("ben"), "he spoke before");
-        floor.advance(at(9200), &["ann"]);
-        assert_eq!(floor.choose(&["ann"]), Some("ann"));
-        floor.advance(at(9300), &[]);
-        assert_eq!(floor.choose(&[]), None);
-        hear(&mut floor, &["cem"], 10_000);
-        floor.advance(at(10_000), &ALL);
-        assert_eq!(floor.choose(&ALL), Some("cem"), "a stand-in gives way at once");
+        assert_eq!(speaker.choose(&ALL), Some("cem"));
+        speaker.advance(at(9100), &["ann", "ben"]);
+        assert_eq!(speaker.choose(&["ann", "ben"]), Some("ben"), "he spoke before");
+        speaker.advance(at(9200), &["ann"]);
+        assert_eq!(speaker.choose(&["ann"]), Some("ann"));
+        speaker.advance(at(9300), &[]);
+        assert_eq!(speaker.choose(&[]), None);
+        hear(&mut speaker, &["cem"], 10_000);
+        speaker.advance(at(10_000), &ALL);
+        assert_eq!(speaker.choose(&ALL), Some("cem"), "a stand-in gives way at once");
     }
 
     #[test]
     fn the_loudest_is_known_before_the_stage_is_his() {
-        let mut floor = Floor::default();
-        hear(&mut floor, &["ann"], 0);
-        floor.advance(MediaTime::from_millis(0), &ALL);
-        hear(&mut floor, &["nobody with a tile", "ben"], 9000);
-        assert_eq!((floor.choose(&ALL), floor.loudest(&ALL)), (Some("ann"), Some("ben")));
-        floor.advance(MediaTime::from_millis(8300), &ALL);
-        assert_eq!((floor.choose(&ALL), floor.loudest(&ALL)), (Some("ann"), Some("ben")));
+        let mut speaker = ActiveSpeaker::default();
+        hear(&mut speaker, &["ann"], 0);
+        speaker.advance(MediaTime::from_millis(0), &ALL);
+        hear(&mut speaker, &["nobody with a tile", "ben"], 9000);
+        assert_eq!((speaker.choose(&ALL), speaker.loudest(&ALL)), (Some("ann"), Some("ben")));
+        speaker.advance(MediaTime::from_millis(8300), &ALL);
+        assert_eq!((speaker.choose(&ALL), speaker.loudest(&ALL)), (Some("ann"), Some("ben")));
     }
 
     #[test]
     fn what_is_heard_does_not_pile_up_while_no_tick_is_made() {
-        let mut floor = Floor::default();
+        let mut speaker = ActiveSpeaker::default();
         for at in 0..10_000 {
-            hear(&mut floor, &[&format!("P{at}")], at);
+            hear(&mut speaker, &[&format!("P{at}")], at);
         }
-        assert_eq!((floor.heard.len(), floor.recent.len()), (HEARD_MAX, RECENT_MAX));
+        assert_eq!((speaker.heard.len(), speaker.recent.len()), (HEARD_MAX, RECENT_MAX));
     }
 }
