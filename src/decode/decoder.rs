@@ -10,18 +10,18 @@ use tokio::sync::Notify;
 
 use super::conceal::{Concealer, Missing};
 use super::error::DecodeError;
-use super::outlet::{self, DecoderOutput, Outlet, Progress};
-use super::turns::Turns;
+use super::output_sender::{self, DecoderOutput, OutputSender, Progress};
+use super::rotations::Rotations;
 use super::{Decoded, output, pipeline};
 use crate::media::{Codec, EncodedFrame, TrackKind};
 
 /// The most frames in the pipeline plus outputs that were not taken yet. Decoded pictures are megabytes and
 /// encoded ones kilobytes, so frames that are pushed faster than outputs are taken wait encoded. With fewer
-/// under way, the decoder would idle between two turns of the owner's loop.
-const UNDER_WAY: u64 = 8;
+/// under way, the decoder would idle between two rotations of the owner's loop.
+const IN_FLIGHT_MAX: u64 = 8;
 /// How many frames may wait encoded: 20 s of a 60 fps track. An owner that pushes more takes no outputs any
 /// more.
-const WAITING: usize = 1200;
+const WAITING_MAX: usize = 1200;
 
 /// The inputs of the pipeline, in order.
 enum Input {
@@ -37,7 +37,7 @@ pub struct TrackDecoder {
     waiting: VecDeque<Input>,
     /// How many frames the pipeline got so far.
     entered: u64,
-    turns: Turns,
+    rotations: Rotations,
     concealer: Concealer,
     concealed: Duration,
     outputs: Receiver<DecoderOutput>,
@@ -49,12 +49,12 @@ impl TrackDecoder {
     /// `name` appears in errors and in GStreamer's own log.
     pub fn start(codec: Codec, name: &str, wake: Arc<Notify>) -> Result<Self, DecodeError> {
         let parts = pipeline::build(codec, name)?;
-        let (outlet, outputs) = Outlet::new(wake);
-        let progress = Arc::clone(outlet.progress());
-        outlet::connect(&parts, codec, &outlet);
+        let (sender, outputs) = OutputSender::new(wake);
+        let progress = Arc::clone(sender.progress());
+        output_sender::connect(&parts, codec, &sender);
         let pipeline::Parts { pipeline, source, .. } = parts;
         // The decoder owns the pipeline from here on: if the start fails, the drop undoes it.
-        let (waiting, turns) = (VecDeque::new(), Turns::default());
+        let (waiting, rotations) = (VecDeque::new(), Rotations::default());
         let (concealer, concealed) = (Concealer::default(), Duration::ZERO);
         let decoder = Self {
             codec,
@@ -62,7 +62,7 @@ impl TrackDecoder {
             source,
             waiting,
             entered: 0,
-            turns,
+            rotations,
             concealer,
             concealed,
             outputs,
@@ -76,8 +76,8 @@ impl TrackDecoder {
     /// Takes a frame; never blocks. Frames must come in decoding order, video beginning with a keyframe.
     /// After an error this decoder cannot be used any more.
     pub fn push(&mut self, mut frame: EncodedFrame) -> Result<(), DecodeError> {
-        if self.waiting.len() == WAITING {
-            return Err(DecodeError::Full { codec: self.codec, waiting: WAITING });
+        if self.waiting.len() == WAITING_MAX {
+            return Err(DecodeError::Full { codec: self.codec, waiting: WAITING_MAX });
         }
         if frame.codec == Codec::Opus
             && let Some(missing) = self.concealer.before(&frame)
@@ -87,7 +87,7 @@ impl TrackDecoder {
             // Nothing is missing any more: the decoder continues from the concealed sound.
             frame.discontinuity = false;
         }
-        self.turns.entered(frame.time, frame.rotation);
+        self.rotations.entered(frame.time, frame.rotation);
         self.waiting.push_back(Input::Frame(buffer(frame)));
         self.fill()
     }
@@ -105,7 +105,7 @@ impl TrackDecoder {
             DecoderOutput::Failed(error) => Decoded::Failed(error),
             DecoderOutput::Picture(mut picture) => {
                 self.progress.taken();
-                picture.rotation = self.turns.of(picture.time);
+                picture.rotation = self.rotations.of(picture.time);
                 Decoded::Picture(picture)
             }
             DecoderOutput::Sound(sound) => {
@@ -130,7 +130,7 @@ impl TrackDecoder {
     pub fn close(self) {}
 
     fn fill(&mut self) -> Result<(), DecodeError> {
-        while self.entered + self.progress.untaken() < self.progress.through() + UNDER_WAY {
+        while self.entered + self.progress.untaken() < self.progress.through() + IN_FLIGHT_MAX {
             let Some(input) = self.waiting.pop_front() else { break };
             match input {
                 Input::Frame(buffer) => {

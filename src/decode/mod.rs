@@ -13,13 +13,13 @@
 mod conceal;
 mod decoder;
 mod error;
-mod outlet;
 mod output;
+mod output_sender;
 mod pipeline;
+mod rotations;
 #[cfg(test)]
 mod tests;
 mod trial;
-mod turns;
 
 pub use decoder::TrackDecoder;
 pub use error::DecodeError;

@@ -15,7 +15,7 @@ use crate::media::{Codec, Picture, Sound, TrackKind};
 
 /// The owner bounds the frames under way to far less. The rest is for errors, and for an H.264 decoder that
 /// returns all the pictures it had held back at once (16 at most, the standard's largest buffer).
-const QUEUED: usize = 64;
+const QUEUED_MAX: usize = 64;
 
 pub enum DecoderOutput {
     Picture(Picture),
@@ -37,7 +37,7 @@ pub struct Progress {
 
 /// What it means if a frame makes no picture.
 #[derive(Clone, Copy, PartialEq)]
-enum Silent {
+enum NoPicture {
     /// The frame is not meant to be shown, or the decoder has asked for a keyframe itself.
     Fine,
     /// The frame was broken. avdec_h264 does not ask for a keyframe then, but continues from what it has.
@@ -46,28 +46,28 @@ enum Silent {
 
 /// The end of the queue that the callbacks hold.
 #[derive(Clone)]
-pub struct Outlet {
+pub struct OutputSender {
     queue: SyncSender<DecoderOutput>,
     progress: Arc<Progress>,
     wake: Arc<Notify>,
 }
 
-/// Makes `parts` report everything to `outlet`. Called before the pipeline starts.
-pub fn connect(parts: &Parts, codec: Codec, outlet: &Outlet) {
-    let silent = match codec {
-        Codec::H264 | Codec::H265 => Silent::Broken,
-        Codec::Vp8 | Codec::Vp9 | Codec::Av1 | Codec::Opus => Silent::Fine,
+/// Makes `parts` report everything to `sender`. Called before the pipeline starts.
+pub fn connect(parts: &Parts, codec: Codec, sender: &OutputSender) {
+    let no_picture = match codec {
+        Codec::H264 | Codec::H265 => NoPicture::Broken,
+        Codec::Vp8 | Codec::Vp9 | Codec::Av1 | Codec::Opus => NoPicture::Fine,
     };
-    watch_progress(parts, silent, outlet);
-    watch_keyframe_requests(parts, outlet);
-    watch_errors(&parts.pipeline, outlet.clone());
-    take_samples(&parts.sink, codec.kind(), outlet.clone());
+    watch_progress(parts, no_picture, sender);
+    watch_keyframe_requests(parts, sender);
+    watch_errors(&parts.pipeline, sender.clone());
+    take_samples(&parts.sink, codec.kind(), sender.clone());
     accept_strides(parts);
 }
 
-impl Outlet {
+impl OutputSender {
     pub fn new(wake: Arc<Notify>) -> (Self, Receiver<DecoderOutput>) {
-        let (queue, outputs) = mpsc::sync_channel(QUEUED);
+        let (queue, outputs) = mpsc::sync_channel(QUEUED_MAX);
         (Self { queue, progress: Arc::default(), wake }, outputs)
     }
 
@@ -93,12 +93,12 @@ impl Outlet {
 
 impl Progress {
     /// Notes that every frame that entered is through. The pipeline's thread calls this between two frames.
-    fn settle(&self, silent: Silent) {
+    fn settle(&self, no_picture: NoPicture) {
         let entered = self.entered.load(Ordering::Relaxed);
         if entered == self.through.load(Ordering::Relaxed) {
             return;
         }
-        if !self.seen.swap(false, Ordering::Relaxed) && silent == Silent::Broken {
+        if !self.seen.swap(false, Ordering::Relaxed) && no_picture == NoPicture::Broken {
             self.keyframe_wanted.store(true, Ordering::Release);
         }
         self.through.store(entered, Ordering::Release);
@@ -125,23 +125,23 @@ impl Progress {
     }
 }
 
-fn watch_progress(parts: &Parts, silent: Silent, outlet: &Outlet) {
-    let entering = Arc::clone(&outlet.progress);
+fn watch_progress(parts: &Parts, no_picture: NoPicture, sender: &OutputSender) {
+    let entering = Arc::clone(&sender.progress);
     parts.source_pad.add_probe(gst::PadProbeType::BUFFER, move |_, _| {
-        entering.settle(silent);
+        entering.settle(no_picture);
         entering.entered.fetch_add(1, Ordering::Relaxed);
         gst::PadProbeReturn::Ok
     });
-    let (idle, wake) = (Arc::clone(&outlet.progress), Arc::clone(&outlet.wake));
+    let (idle, wake) = (Arc::clone(&sender.progress), Arc::clone(&sender.wake));
     let callbacks = gst_app::AppSrcCallbacks::builder().need_data(move |_, _| {
-        idle.settle(silent);
+        idle.settle(no_picture);
         wake.notify_one();
     });
     parts.source.set_callbacks(callbacks.build());
 }
 
-fn watch_keyframe_requests(parts: &Parts, outlet: &Outlet) {
-    let (progress, wake) = (Arc::clone(&outlet.progress), Arc::clone(&outlet.wake));
+fn watch_keyframe_requests(parts: &Parts, sender: &OutputSender) {
+    let (progress, wake) = (Arc::clone(&sender.progress), Arc::clone(&sender.wake));
     parts.source_pad.add_probe(gst::PadProbeType::EVENT_UPSTREAM, move |_, info| {
         if info.event().is_some_and(|e| gst_video::UpstreamForceKeyUnitEvent::parse(e).is_ok()) {
             progress.keyframe_wanted.store(true, Ordering::Release);
@@ -151,27 +151,27 @@ fn watch_keyframe_requests(parts: &Parts, outlet: &Outlet) {
     });
 }
 
-fn watch_errors(pipeline: &gst::Pipeline, outlet: Outlet) {
+fn watch_errors(pipeline: &gst::Pipeline, sender: OutputSender) {
     let Some(bus) = pipeline.bus() else { return };
     bus.set_sync_handler(move |_, message| {
         if let gst::MessageView::Error(error) = message.view() {
             let element = error.src().map(|s| s.name().to_string()).unwrap_or_default();
-            outlet.give_failure(DecodeError::Element { element, reason: error.error().to_string() });
+            sender.give_failure(DecodeError::Element { element, reason: error.error().to_string() });
         }
         gst::BusSyncReply::Drop
     });
 }
 
-fn take_samples(sink: &gst_app::AppSink, kind: TrackKind, outlet: Outlet) {
+fn take_samples(sink: &gst_app::AppSink, kind: TrackKind, sender: OutputSender) {
     let callbacks = gst_app::AppSinkCallbacks::builder().new_sample(move |sink| {
         let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
-        outlet.progress.seen.store(true, Ordering::Relaxed);
+        sender.progress.seen.store(true, Ordering::Relaxed);
         let output = match kind {
             TrackKind::Video => output::picture(&sample).map(DecoderOutput::Picture),
             TrackKind::Audio => output::sound(&sample).map(DecoderOutput::Sound),
         };
         if let Some(output) = output {
-            outlet.give_media(output);
+            sender.give_media(output);
         }
         Ok(gst::FlowSuccess::Ok)
     });

@@ -6,18 +6,18 @@ use std::collections::VecDeque;
 
 use crate::media::{MediaTime, Rotation};
 
-/// Nobody turns a phone this often within the frames that wait in front of a decoder.
+/// Nobody rotations a phone this often within the frames that wait in front of a decoder.
 const CHANGES_MAX: usize = 64;
 
 #[derive(Default)]
-pub struct Turns {
+pub struct Rotations {
     current: Rotation,
     /// The rotations to come, each with the time from which it holds. Only changes are kept, so most tracks
     /// have none.
     changes: VecDeque<(MediaTime, Rotation)>,
 }
 
-impl Turns {
+impl Rotations {
     /// Notes the rotation of a frame that goes into the decoder.
     pub fn entered(&mut self, time: MediaTime, rotation: Rotation) {
         let last = self.changes.back().map_or(self.current, |(_, last)| *last);
@@ -50,29 +50,29 @@ mod tests {
 
     #[test]
     fn a_picture_is_turned_as_its_own_frame_said() {
-        let mut turns = Turns::default();
+        let mut rotations = Rotations::default();
         let frames = [Rotation::Upright, Rotation::By90, Rotation::By90, Rotation::Upright, Rotation::By270];
         for (n, rotation) in (0..).zip(frames) {
-            turns.entered(ms(n * 33), rotation);
+            rotations.entered(ms(n * 33), rotation);
         }
-        assert_eq!([0, 1, 2, 3, 4].map(|n| turns.of(ms(n * 33))), frames);
+        assert_eq!([0, 1, 2, 3, 4].map(|n| rotations.of(ms(n * 33))), frames);
     }
 
     #[test]
     fn frames_that_make_no_picture_do_not_keep_the_next_ones_from_being_turned() {
-        let mut turns = Turns::default();
-        turns.entered(ms(0), Rotation::By90);
-        turns.entered(ms(33), Rotation::By180);
-        assert_eq!(turns.of(ms(66)), Rotation::By180);
+        let mut rotations = Rotations::default();
+        rotations.entered(ms(0), Rotation::By90);
+        rotations.entered(ms(33), Rotation::By180);
+        assert_eq!(rotations.of(ms(66)), Rotation::By180);
     }
 
     #[test]
     fn a_phone_that_spins_takes_no_memory() {
-        let mut turns = Turns::default();
+        let mut rotations = Rotations::default();
         for n in 0..1000 {
-            turns.entered(ms(n), if n % 2 == 0 { Rotation::By90 } else { Rotation::Upright });
+            rotations.entered(ms(n), if n % 2 == 0 { Rotation::By90 } else { Rotation::Upright });
         }
-        assert_eq!(turns.changes.len(), CHANGES_MAX);
-        assert_eq!(turns.of(ms(1000)), Rotation::Upright);
+        assert_eq!(rotations.changes.len(), CHANGES_MAX);
+        assert_eq!(rotations.of(ms(1000)), Rotation::Upright);
     }
 }
