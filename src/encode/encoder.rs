@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use super::error::EncodeError;
 use super::pictures::Pictures;
 use super::pipeline::{self, Ends, Parts, setup};
-use super::setup::{Sequencer, Told};
+use super::setup::{EncoderMessage, Sequencer};
 use super::start::{Alignment, StreamStart, values_before};
 use super::{EncodeSettings, Encoded};
 use crate::media::{AUDIO_CHANNELS, AUDIO_RATE, EncodedSample, StreamKind};
@@ -19,7 +19,7 @@ use crate::media::{AUDIO_CHANNELS, AUDIO_RATE, EncodedSample, StreamKind};
 const QUEUED_TICKS: u64 = 4;
 /// How many ticks may be pushed before their video sample is taken. Far above the encoder's look-ahead (10):
 /// with less, no tick could be pushed that would bring a sample out.
-pub(super) const TICKS_UNDER_WAY: u64 = 128;
+pub(super) const TICKS_IN_FLIGHT_MAX: u64 = 128;
 /// PCM samples in one AAC-LC access unit.
 const AAC_FRAME: u32 = 1024;
 /// How many samples of both streams may wait to be taken. At 24 fps and more, the samples of the ticks under
@@ -33,7 +33,7 @@ pub struct Encoder {
     settings: EncodeSettings,
     /// `None` if there are no pictures.
     pictures: Option<Pictures>,
-    told: Receiver<Told>,
+    messages: Receiver<EncoderMessage>,
     sequencer: Sequencer,
     first_tick: u64,
     /// How many ticks were pushed.
@@ -51,8 +51,8 @@ pub struct Encoder {
 }
 
 #[derive(Clone)]
-struct Outlet {
-    queue: SyncSender<Told>,
+struct MessageSender {
+    queue: SyncSender<EncoderMessage>,
     wake: Arc<Notify>,
 }
 
@@ -70,21 +70,21 @@ impl Encoder {
     ) -> Result<Self, EncodeError> {
         let parts = pipeline::build(settings)?;
         let pictures = parts.video.as_ref().map(|_| Pictures::new(settings.size)).transpose()?;
-        let (queue, told) = mpsc::sync_channel(QUEUED_SAMPLES);
-        let outlet = Outlet { queue, wake };
+        let (queue, messages) = mpsc::sync_channel(QUEUED_SAMPLES);
+        let sender = MessageSender { queue, wake };
         for (ends, stream) in [(&parts.video, StreamKind::Video), (&parts.audio, StreamKind::Audio)] {
             if let Some(Ends { source, sink }) = ends {
-                take_samples(sink, stream, outlet.clone());
-                watch_room(source, &outlet.wake);
+                take_samples(sink, stream, sender.clone());
+                watch_room(source, &sender.wake);
             }
         }
-        watch_errors(&parts.pipeline, outlet);
+        watch_errors(&parts.pipeline, sender);
         let ticks_of_pcm = start.pcm * u64::from(settings.frame_rate) / u64::from(AUDIO_RATE);
         // The encoder owns the pipeline from here on: if the start fails, the drop undoes it.
         let encoder = Self {
             parts,
             pictures,
-            told,
+            messages,
             sequencer: Sequencer::new(settings.streams),
             first_tick: start.tick,
             ticks: 0,
@@ -92,7 +92,7 @@ impl Encoder {
             values: 0,
             pictures_out: 0,
             sounds_out: 0,
-            ticks_max: TICKS_UNDER_WAY + ticks_of_pcm.saturating_sub(start.tick),
+            ticks_max: TICKS_IN_FLIGHT_MAX + ticks_of_pcm.saturating_sub(start.tick),
             settings,
         };
         encoder.parts.pipeline.set_state(gst::State::Playing).map_err(|e| setup(&e))?;
@@ -154,8 +154,8 @@ impl Encoder {
     }
 
     pub fn try_next(&mut self) -> Option<Encoded> {
-        while let Ok(told) = self.told.try_recv() {
-            self.sequencer.take(told);
+        while let Ok(message) = self.messages.try_recv() {
+            self.sequencer.take(message);
         }
         let next = self.sequencer.next();
         if let Some(Encoded::Sample(EncodedSample { stream, .. })) = &next {
@@ -229,28 +229,28 @@ fn watch_room(source: &gst_app::AppSrc, wake: &Arc<Notify>) {
     }
 }
 
-fn take_samples(sink: &gst_app::AppSink, stream: StreamKind, outlet: Outlet) {
-    let at_end = outlet.clone();
+fn take_samples(sink: &gst_app::AppSink, stream: StreamKind, sender: MessageSender) {
+    let at_end = sender.clone();
     let callbacks = gst_app::AppSinkCallbacks::builder()
         .new_sample(move |sink| {
             let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
-            let told = told(&sample, stream).ok_or(gst::FlowError::Error)?;
+            let message = message_of(&sample, stream).ok_or(gst::FlowError::Error)?;
             // A lost sample would shift all samples after it, so the encoder fails instead.
-            outlet.give(told).map_err(|()| gst::FlowError::Error).map(|()| gst::FlowSuccess::Ok)
+            sender.give(message).map_err(|()| gst::FlowError::Error).map(|()| gst::FlowSuccess::Ok)
         })
         .eos(move |_| {
-            let _ = at_end.give(Told::End(stream));
+            let _ = at_end.give(EncoderMessage::End(stream));
         });
     sink.set_callbacks(callbacks.build());
 }
 
-fn told(sample: &gst::Sample, stream: StreamKind) -> Option<Told> {
+fn message_of(sample: &gst::Sample, stream: StreamKind) -> Option<EncoderMessage> {
     let buffer = sample.buffer_owned()?;
     let keyframe = !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT);
     let codec_data = sample.caps().and_then(|c| c.structure(0)).and_then(|s| s.get("codec_data").ok());
     let codec_data = codec_data.and_then(bytes_of);
     let sample = EncodedSample { stream, data: bytes_of(buffer)?, keyframe };
-    Some(Told::Sample { sample, codec_data })
+    Some(EncoderMessage::Sample { sample, codec_data })
 }
 
 fn bytes_of(buffer: gst::Buffer) -> Option<Bytes> {
@@ -258,21 +258,21 @@ fn bytes_of(buffer: gst::Buffer) -> Option<Bytes> {
     Some(Bytes::copy_from_slice(&mapped))
 }
 
-fn watch_errors(pipeline: &gst::Pipeline, outlet: Outlet) {
+fn watch_errors(pipeline: &gst::Pipeline, sender: MessageSender) {
     let Some(bus) = pipeline.bus() else { return };
     bus.set_sync_handler(move |_, message| {
         if let gst::MessageView::Error(error) = message.view() {
             let element = error.src().map(|s| s.name().to_string()).unwrap_or_default();
             let reason = error.error().to_string();
-            let _ = outlet.give(Told::Failed(EncodeError::Element { element, reason }));
+            let _ = sender.give(EncoderMessage::Failed(EncodeError::Element { element, reason }));
         }
         gst::BusSyncReply::Drop
     });
 }
 
-impl Outlet {
-    fn give(&self, told: Told) -> Result<(), ()> {
-        let given = self.queue.try_send(told).map_err(|_| ());
+impl MessageSender {
+    fn give(&self, message: EncoderMessage) -> Result<(), ()> {
+        let given = self.queue.try_send(message).map_err(|_| ());
         self.wake.notify_one();
         given
     }

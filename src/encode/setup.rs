@@ -8,7 +8,7 @@ use super::{EncodeError, Encoded};
 use crate::media::{AudioSetup, EncodedSample, StreamKind, StreamSetup, Streams};
 
 /// A message of the encoder threads.
-pub enum Told {
+pub enum EncoderMessage {
     Sample { sample: EncodedSample, codec_data: Option<Bytes> },
     End(StreamKind),
     Failed(EncodeError),
@@ -34,11 +34,11 @@ impl Sequencer {
         Self { streams, ..Self::default() }
     }
 
-    pub fn take(&mut self, told: Told) {
-        match told {
-            Told::Sample { sample, codec_data } => self.sample(sample, codec_data),
-            Told::End(stream) => self.end(stream),
-            Told::Failed(error) => self.ready.push_back(Encoded::Failed(error)),
+    pub fn take(&mut self, message: EncoderMessage) {
+        match message {
+            EncoderMessage::Sample { sample, codec_data } => self.sample(sample, codec_data),
+            EncoderMessage::End(stream) => self.end(stream),
+            EncoderMessage::Failed(error) => self.ready.push_back(Encoded::Failed(error)),
         }
     }
 
@@ -66,7 +66,7 @@ impl Sequencer {
     }
 
     fn set_up_if_known(&mut self) {
-        let is_known = |stream, told: &Option<Bytes>| !self.streams.has(stream) || told.is_some();
+        let is_known = |stream, data: &Option<Bytes>| !self.streams.has(stream) || data.is_some();
         if !is_known(StreamKind::Video, &self.avcc)
             || !is_known(StreamKind::Audio, &self.audio_specific_config)
         {
@@ -97,9 +97,9 @@ impl Sequencer {
 mod tests {
     use super::*;
 
-    fn sample(stream: StreamKind) -> Told {
+    fn sample(stream: StreamKind) -> EncoderMessage {
         let sample = EncodedSample { stream, data: Bytes::from_static(b"x"), keyframe: true };
-        Told::Sample { sample, codec_data: Some(Bytes::from_static(b"c")) }
+        EncoderMessage::Sample { sample, codec_data: Some(Bytes::from_static(b"c")) }
     }
 
     fn names(sequencer: &mut Sequencer) -> Vec<&'static str> {
@@ -128,9 +128,9 @@ mod tests {
     #[test]
     fn the_end_is_that_of_both_streams() {
         let mut sequencer = Sequencer::default();
-        sequencer.take(Told::End(StreamKind::Audio));
+        sequencer.take(EncoderMessage::End(StreamKind::Audio));
         assert!(names(&mut sequencer).is_empty());
-        sequencer.take(Told::End(StreamKind::Video));
+        sequencer.take(EncoderMessage::End(StreamKind::Video));
         assert_eq!(names(&mut sequencer), ["end"]);
     }
 
@@ -142,7 +142,7 @@ mod tests {
         ] {
             let mut sequencer = Sequencer::new(streams);
             sequencer.take(sample(stream));
-            sequencer.take(Told::End(stream));
+            sequencer.take(EncoderMessage::End(stream));
             assert_eq!(names(&mut sequencer), ["setup", name, "end"]);
         }
     }
@@ -151,7 +151,7 @@ mod tests {
     fn a_stream_that_nobody_could_decode_is_a_failure() {
         let mut sequencer = Sequencer::default();
         let sample = EncodedSample { stream: StreamKind::Video, data: Bytes::new(), keyframe: true };
-        sequencer.take(Told::Sample { sample, codec_data: None });
+        sequencer.take(EncoderMessage::Sample { sample, codec_data: None });
         assert_eq!(names(&mut sequencer), ["failed"]);
     }
 }

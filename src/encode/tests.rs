@@ -240,7 +240,7 @@ async fn every_size_and_rate_that_can_be_asked_for_is_encoded() {
 async fn an_owner_that_takes_nothing_is_held_back_and_loses_nothing() {
     let mut rig = Rig::new();
     let mut ticks = 0;
-    while rig.encoder.ready() || ticks < super::encoder::TICKS_UNDER_WAY {
+    while rig.encoder.ready() || ticks < super::encoder::TICKS_IN_FLIGHT_MAX {
         while !rig.encoder.ready() {
             rig.woken().await;
         }
@@ -248,7 +248,7 @@ async fn an_owner_that_takes_nothing_is_held_back_and_loses_nothing() {
         rig.encoder.push(&picture(tick), &stretch(tick, &|_| SILENCE)).expect("a tick");
         ticks += 1;
     }
-    assert_eq!(ticks, super::encoder::TICKS_UNDER_WAY);
+    assert_eq!(ticks, super::encoder::TICKS_IN_FLIGHT_MAX);
     let file = rig.encode(0, |_| SILENCE).await;
     assert_eq!(file.video.len() as u64, ticks);
 }
@@ -282,7 +282,7 @@ async fn where_there_is_one_stream_all_of_it_comes_out_and_nothing_of_the_other(
 async fn sound_alone_that_nobody_takes_is_held_back_too() {
     let mut rig = Rig::of(EncodeSettings { streams: Streams::AudioOnly, ..SETTINGS });
     let mut ticks = 0;
-    while rig.encoder.ready() || ticks < super::encoder::TICKS_UNDER_WAY {
+    while rig.encoder.ready() || ticks < super::encoder::TICKS_IN_FLIGHT_MAX {
         while !rig.encoder.ready() {
             rig.woken().await;
         }
@@ -291,7 +291,7 @@ async fn sound_alone_that_nobody_takes_is_held_back_too() {
             .expect("a tick");
         ticks += 1;
     }
-    assert_eq!(ticks, super::encoder::TICKS_UNDER_WAY);
+    assert_eq!(ticks, super::encoder::TICKS_IN_FLIGHT_MAX);
 }
 
 fn priming_of(setup: &StreamSetup) -> usize {
