@@ -20,7 +20,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use crate::admission::{Monitor, Outlook, Slots};
+use crate::admission::{Measurements, Monitor, Slots};
 use crate::config::Config;
 use crate::control::{ControlError, Handle, Limits, Running, Shared, Shutdown, Supervisor, WorkerProgram};
 use crate::front::{self, ApiState};
@@ -99,8 +99,8 @@ pub async fn run(config: Config) -> Result<Left, ServeError> {
     let stores = stores(&config).await?;
     let slots = Slots::default();
     let least_free = config.recording.min_free_disk_mb << 20;
-    let (monitor, outlook) = Monitor::new(config.data_dir.path().to_owned(), least_free, slots.clone());
-    let watched = Watched { slots, outlook };
+    let (monitor, measurements) = Monitor::new(config.data_dir.path().to_owned(), least_free, slots.clone());
+    let watched = Watched { slots, measurements };
     let webhooks = Registry::new(store.clone(), config.webhook.targets)?;
     webhooks.adopt(config.webhook.fixed.clone(), Timestamp::now()).await?;
     let (handle, supervisor, probes) = supervisor(&config, store.clone(), stores, watched).await?;
@@ -135,7 +135,7 @@ struct Probes {
 /// What the monitor looks at, and what it says.
 struct Watched {
     slots: Slots,
-    outlook: Outlook,
+    measurements: Measurements,
 }
 
 /// The running parts, each with its own off switch.
@@ -357,7 +357,7 @@ async fn supervisor(
         resume_within: config.recording.resume_within,
         shutdown_grace: config.shutdown_grace,
         slots: watched.slots,
-        outlook: watched.outlook,
+        measurements: watched.measurements,
         max_load_percent: config.recording.max_load_percent.get(),
         livekit_status,
         encoders_status,

@@ -8,7 +8,7 @@
 const LEAST: Cost = Cost { cores: 0.35, bytes: 200 << 20 };
 
 /// Higher numbers need not be counted: other limits are reached first.
-const BEARS_MAX: usize = 10_000;
+const ROOM_MAX: usize = 10_000;
 
 /// The processor time and the memory of a recording.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -41,7 +41,7 @@ pub struct Load {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shortage {
     /// As many recordings run as are allowed.
-    Places,
+    Slots,
     Disk,
     Memory,
     Processors,
@@ -67,11 +67,11 @@ impl Load {
     }
 
     /// Returns how many recordings may run in addition to the machine's present load.
-    pub fn bears(&self, percent: u32) -> usize {
+    pub fn room_for(&self, percent: u32) -> usize {
         let none_of_ours = Self { workers: Vec::new(), ..self.clone() };
         let one_more = |running: &usize| none_of_ours.admits(*running, percent).is_ok();
         match none_of_ours.admits(0, percent) {
-            Ok(()) => 1 + (1..BEARS_MAX).take_while(one_more).count(),
+            Ok(()) => 1 + (1..ROOM_MAX).take_while(one_more).count(),
             Err(_) => 0,
         }
     }
@@ -89,7 +89,7 @@ impl Shortage {
     /// Returns the reason for users, without a full stop.
     pub fn reason(self) -> &'static str {
         match self {
-            Self::Places => "as many recordings run as are allowed",
+            Self::Slots => "as many recordings run as are allowed",
             Self::Disk => "the recorder's disk is short of room",
             Self::Memory => "the recorder is short of memory",
             Self::Processors => "the recorder's processors are busy",
@@ -152,11 +152,11 @@ mod tests {
     #[test]
     fn as_many_are_borne_as_would_be_admitted_one_after_the_other() {
         // 3.6 processors at 0.35 each; 7.2 GiB at 200 MiB each.
-        assert_eq!(load((4.0, 0.0), (8.0, 0.0), &[]).bears(90), 10);
-        assert_eq!(load((64.0, 0.0), (2.0, 0.0), &[]).bears(100), 10);
-        assert_eq!(load((2.0, 2.0), (8.0, 0.0), &[]).bears(90), 1, "where nothing runs, one is admitted");
-        assert_eq!(load((2.0, 0.0), (1.0, 1.0), &[]).bears(90), 0);
-        assert_eq!(Load::default().bears(90), BEARS_MAX);
+        assert_eq!(load((4.0, 0.0), (8.0, 0.0), &[]).room_for(90), 10);
+        assert_eq!(load((64.0, 0.0), (2.0, 0.0), &[]).room_for(100), 10);
+        assert_eq!(load((2.0, 2.0), (8.0, 0.0), &[]).room_for(90), 1, "where nothing runs, one is admitted");
+        assert_eq!(load((2.0, 0.0), (1.0, 1.0), &[]).room_for(90), 0);
+        assert_eq!(Load::default().room_for(90), ROOM_MAX);
     }
 
     #[test]

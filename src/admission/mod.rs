@@ -18,6 +18,6 @@ mod monitor;
 pub use capacity::{Load, Pool, Shortage};
 pub use machine::{free_bytes, process, sample};
 pub use meter::Meter;
-pub use monitor::{Monitor, Outlook};
+pub use monitor::{Measurements, Monitor};
 pub use slots::{Slot, Slots};
 pub use space::Space;

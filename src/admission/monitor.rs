@@ -18,13 +18,13 @@ use super::slots::Slots;
 use super::space::Space;
 
 /// A recording of 6 Mbit/s writes 1.5 MB in this time.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
+const MEASURE_EVERY: Duration = Duration::from_secs(2);
 /// Recordings are ended if less than this fraction of `least_free` is free.
 const EXHAUSTED: u64 = 4;
 
 /// The last measurements of the monitor, for their readers.
 #[derive(Debug, Clone)]
-pub struct Outlook {
+pub struct Measurements {
     pub load: watch::Receiver<Arc<Load>>,
     pub space: watch::Receiver<Space>,
 }
@@ -40,46 +40,46 @@ pub struct Monitor {
 
 impl Monitor {
     /// Measures the disk with `folder`, and the workers in `slots`.
-    pub fn new(folder: PathBuf, least_free: u64, slots: Slots) -> (Self, Outlook) {
+    pub fn new(folder: PathBuf, least_free: u64, slots: Slots) -> (Self, Measurements) {
         let (load, loads) = watch::channel(Arc::default());
         let (space, spaces) = watch::channel(Space::Ample);
         let monitor = Self { folder, least_free, slots, load, space };
-        (monitor, Outlook { load: loads, space: spaces })
+        (monitor, Measurements { load: loads, space: spaces })
     }
 
     pub async fn run(self, cancel: CancellationToken) {
         let begun = Instant::now();
         let mut meter = Meter::default();
-        let mut ticks = tokio::time::interval(LOOK_EVERY);
+        let mut ticks = tokio::time::interval(MEASURE_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 biased;
                 () = cancel.cancelled() => return,
-                _ = ticks.tick() => self.look(begun.elapsed(), &mut meter).await,
+                _ = ticks.tick() => self.measure(begun.elapsed(), &mut meter).await,
             }
         }
     }
 
-    async fn look(&self, at: Duration, meter: &mut Meter) {
+    async fn measure(&self, at: Duration, meter: &mut Meter) {
         let (folder, workers) = (self.folder.clone(), self.slots.workers().0);
         // Reading may block: a file system may not answer.
-        let looked = tokio::task::spawn_blocking(move || {
+        let measured = tokio::task::spawn_blocking(move || {
             (machine::sample(at, &workers), machine::free_bytes(&folder))
         });
-        let Ok((sample, free)) = looked.await else {
+        let Ok((sample, free)) = measured.await else {
             return tracing::error!("looking at the machine failed");
         };
         self.load.send_replace(Arc::new(meter.take(sample)));
         match free {
-            Ok(free) => self.tell_space(free),
+            Ok(free) => self.publish_space(free),
             Err(error) => tracing::warn!(%error, "the disk does not say how much room it has"),
         }
     }
 
-    fn tell_space(&self, free: u64) {
+    fn publish_space(&self, free: u64) {
         let space = space(free, self.least_free);
-        let changed = self.space.send_if_modified(|told| std::mem::replace(told, space) != space);
+        let changed = self.space.send_if_modified(|before| std::mem::replace(before, space) != space);
         if changed {
             match space {
                 Space::Ample => tracing::info!(free, "the disk has room again"),
@@ -104,8 +104,8 @@ mod tests {
 
     #[test]
     fn room_is_short_below_the_minimum_and_exhausted_below_a_quarter_of_it() {
-        let told = [1000, 999, 250, 249, 0].map(|free| space(free, 1000));
-        assert_eq!(told, [Space::Ample, Space::Short, Space::Short, Space::Exhausted, Space::Exhausted]);
+        let spaces = [1000, 999, 250, 249, 0].map(|free| space(free, 1000));
+        assert_eq!(spaces, [Space::Ample, Space::Short, Space::Short, Space::Exhausted, Space::Exhausted]);
         assert_eq!(space(0, 0), Space::Ample);
     }
 }

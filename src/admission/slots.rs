@@ -40,7 +40,7 @@ impl Slots {
     }
 
     /// Returns how many slots are taken.
-    pub fn places(&self) -> usize {
+    pub fn taken(&self) -> usize {
         self.locked(|taken| taken.pids.len())
     }
 
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn there_are_no_more_places_than_the_limit_and_a_dropped_one_is_free_again() {
+    fn there_are_no_more_slots_than_the_limit_and_a_dropped_one_is_free_again() {
         let slots = Slots::default();
         let one = NonZeroU32::new(1);
         let slot = slots.take(one).unwrap();

@@ -118,7 +118,7 @@ pub fn files() -> Finding {
 pub async fn capacity(recording: &RecordingConfig) -> Finding {
     let load = measured().await;
     let percent = recording.max_load_percent.get();
-    judged(&load, load.bears(percent), recording.max_recordings.map(|max| max.get() as usize))
+    judged(&load, load.room_for(percent), recording.max_recordings.map(|max| max.get() as usize))
 }
 
 async fn measured() -> Load {
@@ -128,7 +128,7 @@ async fn measured() -> Load {
     meter.take(admission::sample(begun.elapsed(), &[]))
 }
 
-fn judged(load: &Load, bears: usize, allowed: Option<usize>) -> Finding {
+fn judged(load: &Load, fitting: usize, allowed: Option<usize>) -> Finding {
     let tightest = |pools: &[Pool]| {
         pools.iter().copied().min_by(|a, b| (a.total - a.used).total_cmp(&(b.total - b.used)))
     };
@@ -142,15 +142,15 @@ fn judged(load: &Load, bears: usize, allowed: Option<usize>) -> Finding {
         }),
     );
     let has = has.join("; ");
-    let recordings = allowed.unwrap_or(usize::MAX).min(bears);
+    let recordings = allowed.unwrap_or(usize::MAX).min(fitting);
     let says = match recordings {
         0 => format!("{has}: no room for a recording"),
         1 => format!("{has}: room for one recording"),
         _ => format!("{has}: room for {recordings} recordings of nine participants in 1280x720"),
     };
-    match (bears, allowed) {
+    match (fitting, allowed) {
         (0, _) => Subject::Capacity.fault(says, "free some memory, or raise EGRESSD_MAX_LOAD_PERCENT"),
-        (bears, Some(allowed)) if allowed > bears => Subject::Capacity.warning(
+        (fitting, Some(allowed)) if allowed > fitting => Subject::Capacity.warning(
             says,
             format!("EGRESSD_MAX_RECORDINGS is {allowed}; starts beyond what the machine bears are refused"),
         ),
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_machine_bears_is_said_within_what_is_allowed() {
+    fn the_finding_counts_recordings_up_to_the_allowed_number() {
         let pool = |total, used| vec![Pool { total, used }];
         let load = Load { processors: pool(2.0, 0.25), memory: pool(8e9, 2e9), workers: Vec::new() };
         let ok = judged(&load, 4, None);

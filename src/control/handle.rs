@@ -172,7 +172,8 @@ impl Handle {
     /// Whether a recording could be started now. Asks the database only; of everything else the last that is known counts.
     pub async fn readiness(&self) -> Result<Readiness, ControlError> {
         self.store.ping().await?;
-        let Shared { closed, livekit_status, encoders_status, outlook, uploads, .. } = self.shared.as_ref();
+        let Shared { closed, livekit_status, encoders_status, measurements, uploads, .. } =
+            self.shared.as_ref();
         let admission = match self.shared.has_room() {
             _ if closed.is_cancelled() => Admission::Ending,
             Ok(()) => Admission::Free,
@@ -181,7 +182,7 @@ impl Handle {
         Ok(Readiness {
             livekit: livekit_status.now(),
             encoders: encoders_status.now(),
-            space: *outlook.space.borrow(),
+            space: *measurements.space.borrow(),
             admission,
             store_trouble: overview::store_trouble(&uploads.all()).cloned(),
         })
@@ -193,7 +194,7 @@ impl Handle {
             census: self.store.census().await?,
             uploads: self.shared.uploads.all(),
             running: self.shared.running.all().await,
-            space: *self.shared.outlook.space.borrow(),
+            space: *self.shared.measurements.space.borrow(),
         })
     }
 

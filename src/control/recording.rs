@@ -88,7 +88,7 @@ impl Recording {
             spool: shared.spool_of(&row.egress_id),
             records: Records::new(shared.store.clone()),
             rewriting: Rewriting::default(),
-            space: shared.outlook.space.clone(),
+            space: shared.measurements.space.clone(),
             vitals: shared.running.teller(row.egress_id.clone(), row.room.clone()),
             row,
             shared,
@@ -131,7 +131,7 @@ impl Recording {
             spool: self.spool.clone(),
             extent: self.extent.subscribe(),
             retry: self.shared.retry.clone(),
-            space: self.shared.outlook.space.clone(),
+            space: self.shared.measurements.space.clone(),
             status: self.shared.uploads.add(self.row.egress_id.clone()),
         });
         uploader.run()

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::process::WorkerProgram;
 use super::running::Running;
 use super::watchdog::WorkerTimeouts;
-use crate::admission::Outlook;
+use crate::admission::Measurements;
 use crate::admission::Shortage;
 use crate::admission::Slots;
 use crate::admission::Space;
@@ -54,7 +54,7 @@ pub struct Shared {
     /// What the recordings are like that run.
     pub running: Running,
     /// What the machine does, and what the disk with the spools allows.
-    pub outlook: Outlook,
+    pub measurements: Measurements,
     /// How much of the machine may be used before starts are refused.
     pub max_load_percent: u32,
     /// What is known of LiveKit.
@@ -96,14 +96,14 @@ impl Default for Limits {
 impl Shared {
     /// Whether there is room for one more recording, without harm to those that run.
     pub fn has_room(&self) -> Result<(), Shortage> {
-        match *self.outlook.space.borrow() {
+        match *self.measurements.space.borrow() {
             Space::Ample => {}
             Space::Short | Space::Exhausted => return Err(Shortage::Disk),
         }
-        let (load, places) = (Arc::clone(&self.outlook.load.borrow()), self.slots.places());
-        load.admits(places, self.max_load_percent)?;
-        match self.max_recordings.is_some_and(|max| places >= max.get() as usize) {
-            true => Err(Shortage::Places),
+        let (load, taken) = (Arc::clone(&self.measurements.load.borrow()), self.slots.taken());
+        load.admits(taken, self.max_load_percent)?;
+        match self.max_recordings.is_some_and(|max| taken >= max.get() as usize) {
+            true => Err(Shortage::Slots),
             false => Ok(()),
         }
     }

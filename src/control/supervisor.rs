@@ -164,7 +164,7 @@ impl Supervisor {
     /// A slot for one more recording, if none that runs is harmed by it.
     fn slot(&self) -> Result<Slot, Shortage> {
         self.shared.has_room()?;
-        self.shared.slots.take(self.shared.max_recordings).ok_or(Shortage::Places)
+        self.shared.slots.take(self.shared.max_recordings).ok_or(Shortage::Slots)
     }
 
     /// Two starts of one recording may have raced for the last slot.

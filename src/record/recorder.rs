@@ -51,7 +51,7 @@ impl Recorder {
         let store = Store::open(&workplace.database())?;
         let least_free = config.recording.min_free_disk_mb << 20;
         let slots = Slots::default();
-        let (monitor, outlook) = Monitor::new(workplace.folder().to_owned(), least_free, slots.clone());
+        let (monitor, measurements) = Monitor::new(workplace.folder().to_owned(), least_free, slots.clone());
         let storage = Folder::new(workplace.recordings());
         storage.ensure_ready().await?;
         let access = access(&config);
@@ -79,7 +79,7 @@ impl Recorder {
             retry: RetryPolicy::default(),
             uploads: Uploads::default(),
             running: Running::default(),
-            outlook,
+            measurements,
             max_load_percent: config.recording.max_load_percent.get(),
             livekit_status: SharedStatus::of("LiveKit"),
             encoders_status: SharedStatus::of("encoders"),

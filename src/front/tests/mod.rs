@@ -63,7 +63,7 @@ impl Recorder for InMemory {
             "nowhere" => Err(ControlError::RoomNotFound),
             "unreachable" => Err(ControlError::Livekit(LivekitError::UnknownKey)),
             "full" => Err(ControlError::NoCapacity {
-                shortage: Shortage::Places,
+                shortage: Shortage::Slots,
                 retry_after: Duration::from_secs(7),
             }),
             "broken" => Err(ControlError::SpoolFolder {

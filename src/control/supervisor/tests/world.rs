@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::livekit::FakeLivekit;
-use crate::admission::{Load, Outlook, Slots, Space};
+use crate::admission::{Load, Measurements, Slots, Space};
 use crate::control::{
     ControlError, Handle, Identity, Limits, Running, Shared, Shutdown, Supervisor, WorkerProgram,
 };
@@ -136,7 +136,7 @@ impl World {
             retry: setting.retry.clone(),
             uploads: Uploads::default(),
             running: Running::default(),
-            outlook: Outlook { load: load.subscribe(), space: space.subscribe() },
+            measurements: Measurements { load: load.subscribe(), space: space.subscribe() },
             max_load_percent: 90,
             livekit_status: SharedStatus::of("LiveKit"),
             encoders_status: SharedStatus::of("encoders"),
