@@ -1,7 +1,7 @@
-//! The configuration part by part, for whoever wants to know what works although something is wrong. Pure, but for
+//! The configuration part by part, for checks of the parts that have no fault. Pure, but for
 //! [`Examined::load`].
 //!
-//! Contract: a part is there if nothing in it is wrong; whatever is wrong anywhere is in the faults.
+//! Contract: a part without a fault is there. `faults` has the faults of all settings.
 
 use std::path::Path;
 
@@ -12,13 +12,13 @@ use super::{
 };
 use crate::storage::StorageConfig;
 
-/// What there is of a configuration.
+/// The parts of a configuration that have no fault, and all faults.
 #[derive(Debug)]
 pub struct Examined {
     pub faults: Vec<Fault>,
-    /// How many settings are not left at their defaults.
+    /// How many settings are set.
     pub set: usize,
-    /// Nothing, if not even the file can be read: what is not in the environment may be in there.
+    /// `None` if the file cannot be read: settings that are not in the environment may be in the file.
     pub parts: Option<Parts>,
 }
 
@@ -33,7 +33,7 @@ pub struct Parts {
 }
 
 impl Examined {
-    /// That of this process, as [`Config::load`] finds it.
+    /// Examines the configuration of this process, from the sources of [`Config::load`].
     pub fn load() -> Self {
         let environment = match process_environment() {
             Ok(environment) => environment,
@@ -53,7 +53,7 @@ impl Examined {
         };
         let set = SETTINGS.into_iter().filter(|name| sources.get(name).is_some()).count();
         let parts = Parts::read(&mut sources);
-        // Whatever belongs to none of the parts is looked at as well.
+        // Some settings belong to none of the parts. Their faults count, too.
         let whole = Config::from_sources(&env, toml);
         let faults = whole.err().map_or_else(Vec::new, |errors| errors.faults().to_vec());
         Self { faults, set, parts: Some(parts) }

@@ -1,8 +1,9 @@
 //! The configuration: environment variables, and a TOML file that may hold the same.
 //!
-//! Owns names, defaults and what values mean; `docs/configuration.md` is its reference. Parsing is
-//! pure ([`Config::from_sources`]); only [`Config::load`] looks at the process. Contract: whoever has
-//! a `Config` has one without faults, and all faults are told at once. Secrets never show.
+//! Owns the names, the defaults and the meaning of the values; `docs/configuration.md` is the reference.
+//! Parsing is pure ([`Config::from_sources`]); only [`Config::load`] reads the environment and the file.
+//! Contract: a `Config` has no fault. Where there are faults, the error lists all of them. No secret is ever
+//! shown.
 
 mod examined;
 mod recorder;
@@ -33,7 +34,7 @@ use sources::Sources;
 /// The variable that names the TOML file.
 pub const FILE_VARIABLE: &str = "EGRESSD_CONFIG";
 
-/// Everything that can be set, as named in the environment. In the file the names are lower case.
+/// The names of all settings, as in the environment. In the file they are lower case.
 pub const SETTINGS: [&str; 61] = [
     "API_HOST",
     "API_PORT",
@@ -116,20 +117,20 @@ pub struct Config {
 /// The REST API.
 #[derive(Clone, Debug)]
 pub struct ApiConfig {
-    /// `API_HOST` (default 0.0.0.0: other containers must reach it) and `API_PORT` (default 8080; 0
-    /// takes a free one).
+    /// `API_HOST` (default 0.0.0.0, as other containers must reach it) and `API_PORT` (default 8080; with 0
+    /// the system chooses a free port).
     pub listen: SocketAddr,
     /// `API_KEY`; required.
     pub key: SecretString,
     /// `API_SECRET`, which signs requests; required.
     pub secret: SecretString,
-    /// `EGRESSD_API_KEY_2` and `EGRESSD_API_SECRET_2`: another pair that is valid at the same time; default none.
+    /// `EGRESSD_API_KEY_2` and `EGRESSD_API_SECRET_2`: a second pair that is valid, too; default none.
     pub second: Option<KeyPair>,
-    /// `EGRESSD_REFUSE_REPLAYS`: whether a signature that was used before is refused; default false.
+    /// `EGRESSD_REFUSE_REPLAYS`: whether a signature is refused when it comes a second time; default false.
     pub refuse_replays: bool,
-    /// `EGRESSD_API_MAX_CONNECTIONS`: how many there may be; default 512.
+    /// `EGRESSD_API_MAX_CONNECTIONS`: how many connections there may be at a time; default 512.
     pub max_connections: NonZeroU32,
-    /// `EGRESSD_METRICS_LISTEN`: an address and a port of their own for the metrics; default none.
+    /// `EGRESSD_METRICS_LISTEN`: an address and a port that serve only the metrics; default none.
     pub metrics_listen: Option<SocketAddr>,
     /// `CORS_ORIGINS`: the origins that may call from a browser; default none.
     pub cors_origins: Vec<String>,
@@ -145,7 +146,7 @@ pub struct KeyPair {
     pub secret: SecretString,
 }
 
-/// So many requests in so long a time, for each API key.
+/// The limit of requests for each API key: `max` of them within `window`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateLimit {
     /// `RATE_LIMIT_MAX`; default 100.
@@ -170,11 +171,12 @@ pub struct LivekitConfig {
     pub reconnect_timeout: Duration,
 }
 
-/// `FALLBACK_MINIO_...` or `FALLBACK_DIR`: the store that takes a recording when the first one stays away.
+/// `FALLBACK_MINIO_...` or `FALLBACK_DIR`: the store that gets a recording when the first store cannot be
+/// reached.
 #[derive(Clone, Debug)]
 pub struct FallbackConfig {
     pub storage: StorageConfig,
-    /// `FALLBACK_AFTER_SECONDS`: how long the first one must have been away; default 600.
+    /// `FALLBACK_AFTER_SECONDS`: how long the first store must have been out of reach; default 600.
     pub after: Duration,
 }
 
@@ -183,35 +185,37 @@ pub struct FallbackConfig {
 pub struct WebhookConfig {
     /// `WEBHOOK_ALLOW_PRIVATE`: events may go to loopback and private addresses; default false.
     pub targets: TargetPolicy,
-    /// `WEBHOOK_URL` with `WEBHOOK_SECRET` and `WEBHOOK_EVENTS` (default `*`), and `[[webhooks]]` of the file; default none.
+    /// `WEBHOOK_URL` with `WEBHOOK_SECRET` and `WEBHOOK_EVENTS` (default `*`), and `[[webhooks]]` of the
+    /// file; default none.
     pub fixed: Vec<StaticWebhook>,
 }
 
-/// When recordings end by themselves, how many there may be, what they take in and what they are like.
+/// When recordings end by themselves, how many there may be at a time, and the defaults of their options.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RecordingConfig {
     /// `EGRESSD_IDLE_TIMEOUT_SECONDS`: how long a room may be without a visible participant; default 300.
     pub idle_timeout: Duration,
-    /// What a recording is like whose start asks for nothing: `EGRESSD_MAX_DURATION_SECONDS` (default no limit, and a
-    /// limit for every start), `EGRESSD_MAX_SIZE_MB` (default no limit), `EGRESSD_LAYOUT`, `EGRESSD_FIT`, `EGRESSD_NAME_TAGS`, `EGRESSD_INITIALS`,
-    /// `EGRESSD_SPEAKER_BORDER` and `EGRESSD_WATERMARK_FILE` with its position (default `bottom-right`) and
-    /// opacity (default 1).
+    /// The options of a recording whose start sets none: `EGRESSD_MAX_DURATION_SECONDS` (default no limit;
+    /// also the upper limit of every start), `EGRESSD_MAX_SIZE_MB` (default no limit), `EGRESSD_LAYOUT`,
+    /// `EGRESSD_FIT`, `EGRESSD_NAME_TAGS`, `EGRESSD_INITIALS`, `EGRESSD_SPEAKER_BORDER` and
+    /// `EGRESSD_WATERMARK_FILE` with its position (default `bottom-right`) and opacity (default 1).
     pub defaults: RecordingOptions,
-    /// `EGRESSD_MAX_RECORDINGS` at the same time; default as many as the machine is measured to have room for.
+    /// `EGRESSD_MAX_RECORDINGS`: how many recordings may run at a time; by default the measured load decides.
     pub max_recordings: Option<NonZeroU32>,
-    /// `EGRESSD_MAX_LOAD_PERCENT`: how much of the processors and of the memory may be used for another recording to be
-    /// started; default 90.
+    /// `EGRESSD_MAX_LOAD_PERCENT`: a recording is started only if no more than this share of the processors
+    /// and of the memory is used then, in percent; default 90.
     pub max_load_percent: NonZeroU32,
-    /// `EGRESSD_MIN_FREE_DISK_MB`: how much of the disk with `EGRESSD_DATA_DIR` is to stay free, in MiB; default 1024.
+    /// `EGRESSD_MIN_FREE_DISK_MB`: how much of the disk with `EGRESSD_DATA_DIR` is to stay free, in MiB;
+    /// default 1024.
     pub min_free_disk_mb: u64,
-    /// `EGRESSD_RESUME_WITHIN_SECONDS`: how old the end of what was recorded may be for a recording to go on when the
-    /// service starts again; default 300, and 0 for never.
+    /// `EGRESSD_RESUME_WITHIN_SECONDS`: an unfinished recording is resumed when the service starts again, if
+    /// the end of its spool is no older than this; default 300. With 0 it never is.
     pub resume_within: Duration,
-    /// `EGRESSD_DISABLE_CODECS`: video codecs that are not to be decoded though they could be; default none.
+    /// `EGRESSD_DISABLE_CODECS`: video codecs that are not decoded although this machine can; default none.
     pub disabled_codecs: Vec<Codec>,
 }
 
-/// `EGRESSD_DATA_DIR` (default `./data`) and what lies in it.
+/// `EGRESSD_DATA_DIR` (default `./data`), and the paths in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DataDir(PathBuf);
 
@@ -225,7 +229,8 @@ pub enum LogLevel {
 }
 
 impl Config {
-    /// The configuration of this process: its environment, and the file that `EGRESSD_CONFIG` names.
+    /// Returns the configuration of this process, from its environment and from the file that
+    /// `EGRESSD_CONFIG` names.
     pub fn load() -> Result<Self, ConfigErrors> {
         let env = process_environment()?;
         let file = match env(FILE_VARIABLE).filter(|path| !path.trim().is_empty()) {
@@ -235,7 +240,8 @@ impl Config {
         Self::from_sources(env, file.as_deref())
     }
 
-    /// The configuration that an environment and the text of a TOML file make; the environment wins.
+    /// Returns the configuration of an environment and of the text of a TOML file. A setting of the
+    /// environment replaces that of the file.
     pub fn from_sources(
         env: impl Fn(&str) -> Option<String>,
         toml: Option<&str>,
@@ -260,7 +266,7 @@ impl Config {
 }
 
 impl LivekitConfig {
-    /// The same server as an HTTP URL, for its Twirp API.
+    /// Returns the server's HTTP URL, for its Twirp API.
     pub fn http_url(&self) -> String {
         match self.url.strip_prefix("ws") {
             Some(rest) => format!("http{rest}"),
@@ -274,17 +280,17 @@ impl DataDir {
         &self.0
     }
 
-    /// The embedded database.
+    /// Returns the path of the database file.
     pub fn database(&self) -> PathBuf {
         self.0.join("egressd.db")
     }
 
-    /// Recordings that are not in the store yet.
+    /// Returns the folder of the spools.
     pub fn spool(&self) -> PathBuf {
         self.0.join("spool")
     }
 
-    /// Where recordings go if there is no S3.
+    /// Returns the folder for finished recordings, where no S3 is configured.
     pub fn recordings(&self) -> PathBuf {
         self.0.join("recordings")
     }
@@ -302,7 +308,7 @@ impl LogLevel {
     }
 }
 
-/// The variables of this process; those that egressd knows must be text.
+/// Returns the variables of this process. Those that egressd knows must be UTF-8.
 fn process_environment() -> Result<impl Fn(&str) -> Option<String>, ConfigErrors> {
     let not_text = |name: &&str| matches!(std::env::var(name), Err(std::env::VarError::NotUnicode(_)));
     let faults = SETTINGS.into_iter().filter(not_text);

@@ -1,5 +1,5 @@
-//! What a single recording needs of the configuration: LiveKit and what recordings are like. No API, no store. Pure, but
-//! for loading.
+//! The configuration of `egressd record`: LiveKit and the options of recordings, without API and store. Pure,
+//! but for [`RecorderConfig::load`].
 
 use std::path::Path;
 
@@ -8,12 +8,12 @@ use super::{FILE_VARIABLE, LivekitConfig, RecordingConfig, process_environment, 
 
 #[derive(Clone, Debug)]
 pub struct RecorderConfig {
-    /// Nothing, if nobody is to be joined.
+    /// `None` if no room is joined.
     pub livekit: Option<LivekitConfig>,
     pub recording: RecordingConfig,
 }
 
-/// Whether a room is going to be joined.
+/// Whether a room is joined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Joining {
     Yes,
@@ -21,7 +21,8 @@ pub enum Joining {
 }
 
 impl RecorderConfig {
-    /// From the environment of this process, and the file that `EGRESSD_CONFIG` names.
+    /// Returns the configuration of this process, from its environment and from the file that
+    /// `EGRESSD_CONFIG` names.
     pub fn load(joining: Joining) -> Result<Self, ConfigErrors> {
         let env = process_environment()?;
         let file = match env(FILE_VARIABLE).filter(|path| !path.trim().is_empty()) {

@@ -20,21 +20,22 @@ use crate::options::{
 const DEFAULT_API_PORT: u16 = 8080;
 const DEFAULT_RATE_LIMIT: NonZeroU32 = NonZeroU32::new(100).expect("not zero");
 const DEFAULT_RATE_WINDOW_MS: NonZeroU32 = NonZeroU32::new(60_000).expect("not zero");
-/// Far more than clients keep open, and few enough for the 1024 files that a process may have open where nobody says more.
+/// Far more than clients keep open. Few enough for the usual limit of 1024 open files a process.
 const DEFAULT_MAX_CONNECTIONS: NonZeroU32 = NonZeroU32::new(512).expect("not zero");
 const DEFAULT_DATA_DIR: &str = "./data";
-/// Long enough for everybody to drop out and come back, as after a network failure.
+/// Long enough for all participants to come back after a network failure.
 const DEFAULT_IDLE_TIMEOUT_SECONDS: NonZeroU32 = NonZeroU32::new(300).expect("not zero");
 
-/// A server restarts in seconds; a machine that takes over for another may need most of a minute.
+/// A server restarts within seconds; a machine that replaces another may need most of a minute.
 const DEFAULT_RECONNECT_TIMEOUT_SECONDS: NonZeroU32 = NonZeroU32::new(60).expect("not zero");
 
-/// The rest is for recordings that come to need more than they did, and for whatever else the machine does.
+/// The rest is for running recordings that need more later, and for the machine's other processes.
 const DEFAULT_MAX_LOAD_PERCENT: NonZeroU32 = NonZeroU32::new(90).expect("not zero");
 /// An hour and a half of a recording in 1500 kbit/s; a quarter of it is left to finish those that run.
 const DEFAULT_MIN_FREE_DISK_MB: u32 = 1024;
 
-/// A service is started again within a minute or two; what is older is another meeting.
+/// A service is started again within a minute or two. After five minutes, the people in the room have another
+/// meeting.
 const DEFAULT_RESUME_WITHIN_SECONDS: u32 = 300;
 
 pub fn api(sources: &mut Sources) -> ApiConfig {
@@ -61,7 +62,7 @@ pub fn api(sources: &mut Sources) -> ApiConfig {
     }
 }
 
-/// For the time in which clients go over from one pair to the other.
+/// The second pair of key and secret, for the time in which clients change from one pair to the other.
 fn second_pair(sources: &mut Sources) -> Option<KeyPair> {
     const NAMES: [&str; 2] = ["EGRESSD_API_KEY_2", "EGRESSD_API_SECRET_2"];
     let [key, secret] = NAMES.map(|name| sources.get(name));
@@ -146,7 +147,7 @@ fn view(sources: &mut Sources) -> View {
     ViewChange { look, fit }.upon(View::default())
 }
 
-/// Whether there is such a picture is found out when the service starts.
+/// Does not read the picture: the service does at its start.
 fn watermark(sources: &mut Sources) -> Option<Watermark> {
     const FILE: &str = "EGRESSD_WATERMARK_FILE";
     const DETAILS: [&str; 2] = ["EGRESSD_WATERMARK_POSITION", "EGRESSD_WATERMARK_OPACITY"];
@@ -183,7 +184,7 @@ pub fn log_level(sources: &mut Sources) -> LogLevel {
     level.unwrap_or(LogLevel::Info)
 }
 
-/// Somebody who sets it expects several machines to share their state: none may be left believing it.
+/// A fault, since whoever sets `REDIS_URL` expects several machines to share their state.
 pub fn refuse_redis(sources: &mut Sources) {
     if sources.get("REDIS_URL").is_some() {
         sources.fault("REDIS_URL", "is not supported yet; unset it, and state is kept in EGRESSD_DATA_DIR");
@@ -197,7 +198,7 @@ fn cors_origins(sources: &mut Sources) -> Vec<String> {
     origins.unwrap_or_default()
 }
 
-/// The form in which browsers send an origin.
+/// Returns the origin as browsers send it.
 fn origin(text: &str) -> Option<String> {
     let url: Url = text.parse().ok()?;
     let web = matches!(url.scheme(), "http" | "https");
@@ -205,7 +206,7 @@ fn origin(text: &str) -> Option<String> {
     (web && bare).then(|| url.origin().ascii_serialization())
 }
 
-/// A LiveKit URL in the form that its signalling takes.
+/// Returns a LiveKit URL as its signalling takes it.
 fn websocket_url(text: &str) -> Option<String> {
     let mut url: Url = text.parse().ok()?;
     let scheme = match url.scheme() {
@@ -240,13 +241,13 @@ pub(super) fn positive(sources: &mut Sources, name: &str) -> Option<NonZeroU32> 
     sources.optional(name, (Shown, "a whole number above 0"), parse)
 }
 
-/// Seconds, 0 among them.
+/// Reads a number of seconds, which may be 0.
 fn seconds_or(sources: &mut Sources, name: &str, default: u32) -> Duration {
     let value = sources.optional(name, (Shown, "a whole number of seconds"), parse::<u32>);
     Duration::from_secs(value.unwrap_or(default).into())
 }
 
-/// Default false.
+/// Reads `true` or `false`; `false` where it is not set.
 pub(super) fn truth(sources: &mut Sources, name: &str) -> bool {
     truth_or(sources, name, false)
 }

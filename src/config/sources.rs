@@ -1,7 +1,7 @@
-//! Looks settings up, first in the environment, then in the file, and gathers what is wrong. Pure.
+//! Looks settings up, first in the environment, then in the file, and collects the faults. Pure.
 //!
-//! Contract: a faulty setting is noted and its default (or an empty value) stands in for it, so that
-//! parsing goes on to the next fault; [`Sources::finish`] lets nothing out that has a stand-in.
+//! Contract: a faulty setting is noted, and its default (or an empty value) takes its place, so that the
+//! faults after it are found, too. [`Sources::finish`] returns a value only if there was no fault.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -14,7 +14,7 @@ use super::{FILE_VARIABLE, SETTINGS};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct ConfigErrors(Vec<Fault>);
 
-/// What is wrong with one setting. Never shows the value of a secret.
+/// The fault of one setting. Never contains the value of a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     pub name: String,
@@ -32,7 +32,7 @@ impl ConfigErrors {
         &self.0
     }
 
-    /// An error if there is any fault.
+    /// Returns an error if there is any fault.
     pub(super) fn none_of(faults: Vec<Fault>) -> Result<(), Self> {
         match faults.is_empty() {
             true => Ok(()),
@@ -58,18 +58,18 @@ impl fmt::Display for ConfigErrors {
 #[derive(Clone, Copy)]
 pub(super) enum Quote {
     Shown,
-    /// The value is, or may hold, a secret.
+    /// The value is a secret, or may contain one.
     Hidden,
 }
 
-/// The one key of the file that has no setting: an array of tables.
+/// The only key of the file that is no setting: an array of tables.
 pub(super) const WEBHOOKS: &str = "webhooks";
 
 pub(super) struct Sources<'a> {
     env: &'a dyn Fn(&str) -> Option<String>,
-    /// By name as in the environment.
+    /// By the names that the settings have in the environment.
     file: BTreeMap<String, String>,
-    /// What the file holds under [`WEBHOOKS`].
+    /// The file's value of [`WEBHOOKS`].
     webhooks: Option<toml::Value>,
     faults: Vec<Fault>,
 }
@@ -83,20 +83,20 @@ impl<'a> Sources<'a> {
         Ok(sources)
     }
 
-    /// The value, if nothing was wrong.
+    /// Returns the value, or all faults if there are any.
     pub fn finish<T>(self, value: T) -> Result<T, ConfigErrors> {
         ConfigErrors::none_of(self.faults).map(|()| value)
     }
 
-    /// What `read` makes of its settings, and whether nothing in them is wrong.
+    /// Returns what `read` returns, and whether none of the settings that it read has a fault.
     pub fn part<T>(&mut self, read: impl FnOnce(&mut Self) -> T) -> (T, bool) {
         let before = self.faults.len();
         let part = read(self);
         (part, self.faults.len() == before)
     }
 
-    /// The setting without white space around it. An empty one counts as not set: that is what
-    /// `NAME=` in an env file and `${NAME:-}` in a compose file mean.
+    /// Returns the setting without white space around it. An empty setting counts as not set: `NAME=` in an
+    /// env file and `${NAME:-}` in a compose file mean that.
     pub fn get(&self, name: &str) -> Option<String> {
         debug_assert!(SETTINGS.contains(&name), "{name} is not in SETTINGS");
         let set = |text: &String| !text.is_empty();
@@ -104,7 +104,7 @@ impl<'a> Sources<'a> {
         from_env.filter(set).or_else(|| self.file.get(name).cloned()).filter(set)
     }
 
-    /// What the file holds under [`WEBHOOKS`], for whoever asks first.
+    /// Returns the file's value of [`WEBHOOKS`] to the first caller.
     pub fn take_webhooks(&mut self) -> Option<toml::Value> {
         self.webhooks.take()
     }
@@ -113,7 +113,7 @@ impl<'a> Sources<'a> {
         self.faults.push(Fault::new(name, what));
     }
 
-    /// A setting that `parse` understands; `None` where it is not set or faulty.
+    /// Returns the setting as `parse` reads it; `None` if it is not set or has a fault.
     pub fn optional<T>(
         &mut self,
         name: &str,
@@ -165,7 +165,7 @@ impl<'a> Sources<'a> {
 
 fn parse(text: &str) -> Result<toml::Table, ConfigErrors> {
     text.parse::<toml::Table>().map_err(|error| {
-        // The error's own text would quote the line, and the line may hold a secret.
+        // The error's own text quotes the line, and the line may contain a secret.
         let before = error.span().and_then(|span| text.get(..span.start));
         let line = before.map_or(1, |before| before.matches('\n').count() + 1);
         let what = format!("line {line} of the file is not TOML");
@@ -173,7 +173,7 @@ fn parse(text: &str) -> Result<toml::Table, ConfigErrors> {
     })
 }
 
-/// What the variable would hold. A list is written with commas there.
+/// Returns the value as the variable would have it. In a variable, a list is written with commas.
 pub(super) fn as_text(value: &toml::Value) -> Option<String> {
     match value {
         toml::Value::String(text) => Some(text.trim().to_owned()),

@@ -1,4 +1,4 @@
-//! Where recordings go: the store, and the one that takes them when the first stays away. Pure.
+//! Where finished recordings go: the store, and the fallback for when the store cannot be reached. Pure.
 
 use std::num::NonZeroU32;
 
@@ -14,9 +14,9 @@ use crate::storage::{Cutting, DEFAULT_REGION, MAX_PARTS, MIN_PART_SIZE, S3Config
 /// MinIO's own default.
 const DEFAULT_MINIO_PORT: u16 = 9000;
 const DEFAULT_BUCKET: &str = "rtcstack-recordings";
-/// Longer than a store's restart or failover takes, shorter than anybody wants to wait for a recording.
+/// Longer than a store's restart or failover takes. Shorter than users want to wait for a recording.
 const DEFAULT_FALLBACK_AFTER_SECONDS: NonZeroU32 = NonZeroU32::new(600).expect("not zero");
-/// What every S3 setting begins with, behind the prefix of the store.
+/// The settings of an S3 store, without the store's prefix.
 const S3_SETTINGS: [&str; 8] = [
     "MINIO_ENDPOINT",
     "MINIO_ACCESS_KEY",
@@ -28,15 +28,15 @@ const S3_SETTINGS: [&str; 8] = [
     "MINIO_EQUAL_PARTS_MIB",
 ];
 const MIB: u64 = 1024 * 1024;
-/// S3's greatest part.
+/// The largest part that S3 takes.
 const LARGEST_PART_MIB: u64 = 5 * 1024;
 const A_DAY: u64 = 24 * 60 * 60;
 
 /// The settings of one store.
 struct Section<'a> {
-    /// Stands before the names.
+    /// The beginning of the settings' names.
     prefix: &'static str,
-    /// What is recorded if a start asks for nothing.
+    /// The options of a recording whose start sets none.
     defaults: &'a RecordingOptions,
 }
 
@@ -75,7 +75,7 @@ impl Section<'_> {
         format!("{}{setting}", self.prefix)
     }
 
-    /// As soon as any setting is there that only makes sense with S3.
+    /// Returns the S3 store if any setting of S3 is set.
     fn s3(&self, sources: &mut Sources) -> Option<S3Config> {
         let because =
             S3_SETTINGS.map(|name| self.name(name)).into_iter().find(|name| sources.get(name).is_some())?;
@@ -133,7 +133,7 @@ impl Section<'_> {
     }
 }
 
-/// The longest recording that must fit: as long as one may be, or a day.
+/// The longest recording that must fit: the longest that is allowed, or a day.
 struct Longest {
     seconds: u64,
     bytes_per_second: u64,
@@ -142,8 +142,9 @@ struct Longest {
 
 impl Longest {
     fn of(options: &RecordingOptions) -> Self {
-        // A size for each picture and for each of 47 sounds; a place and a count for each stream's share of each of up
-        // to four fragments; a keyframe or two. Four bytes each, places eight, counts twelve.
+        // A second has one size for each picture and each of 47 pieces of sound, four bytes each. Each stream
+        // has a chunk in each of up to four fragments: an offset of eight bytes and a sample count of twelve.
+        // There are one or two keyframes of four bytes.
         let head_per_second = 4 * u64::from(options.frame_rate) + 4 * 47 + 4 * 2 * (8 + 12) + 2 * 4;
         Self {
             seconds: options.max_duration_seconds.map_or(A_DAY, u64::from),
@@ -152,7 +153,7 @@ impl Longest {
         }
     }
 
-    /// What its head may need, with what does not depend on the length.
+    /// Returns the most bytes that its head needs. The first 64 KiB do not depend on its length.
     fn head(&self) -> u64 {
         64 * 1024 + self.seconds * self.head_per_second
     }

@@ -1,17 +1,17 @@
 //! One of several equal tables in the file (`[[webhooks]]`), read key by key. Pure.
 //!
-//! Contract: as with settings, a fault is noted by its name and something stands in for the value.
+//! Contract: a fault is noted under the name of its key, and the caller goes on without the value.
 
 use super::sources::{Sources, as_text};
 
 pub struct Table {
-    /// What its faults are told under, `webhooks[1]`.
+    /// The beginning of the name in its faults, such as `webhooks[1]`.
     place: String,
     entries: toml::Table,
 }
 
 impl Table {
-    /// The tables of an array; what is none of it is a fault.
+    /// Returns the tables of an array. Anything else is a fault.
     pub fn all_of(sources: &mut Sources, key: &str, value: Option<toml::Value>) -> Vec<Self> {
         let items = match value {
             None => return Vec::new(),
@@ -32,7 +32,7 @@ impl Table {
         tables
     }
 
-    /// A text that must be there.
+    /// Returns a text that must be set.
     pub fn required(&mut self, sources: &mut Sources, key: &str, expected: &str) -> Option<String> {
         let value = self.entries.remove(key);
         let text = value.as_ref().and_then(as_text).filter(|text| !text.is_empty());
@@ -43,7 +43,7 @@ impl Table {
         text
     }
 
-    /// A text, or a list written as one with commas.
+    /// Returns a text. A list is returned as a text with commas.
     pub fn optional(&mut self, sources: &mut Sources, key: &str) -> Option<String> {
         let value = self.entries.remove(key)?;
         let text = as_text(&value);
@@ -57,7 +57,7 @@ impl Table {
         sources.fault(&format!("{}.{key}", self.place), what);
     }
 
-    /// Nothing is left that nobody took.
+    /// Notes a fault for each key that was not read.
     pub fn end(self, sources: &mut Sources, known: &str) {
         for key in self.entries.keys() {
             self.fault(sources, key, format!("is not a key of it; they are {known}"));

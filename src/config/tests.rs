@@ -1,4 +1,4 @@
-//! What the configuration makes of settings, right and wrong.
+//! Settings without and with faults, and the configuration that they result in.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -25,7 +25,7 @@ fn parse(env: &[(&str, &str)], toml: Option<&str>) -> Result<Config, ConfigError
     Config::from_sources(|name| find(name).map(|set| set.1.to_owned()), toml)
 }
 
-/// The required settings and these.
+/// Returns the configuration of the required settings and these.
 pub(super) fn with(more: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
     parse(&[&REQUIRED, more].concat(), None)
 }
@@ -39,7 +39,7 @@ pub(super) fn good(result: Result<Config, ConfigErrors>) -> Config {
     result.unwrap_or_else(|errors| panic!("{errors}"))
 }
 
-/// The names of the faulty settings.
+/// Returns the names of the settings that have a fault.
 #[track_caller]
 fn faulty(result: Result<Config, ConfigErrors>) -> Vec<String> {
     faults(result).into_iter().map(|fault| fault.name).collect()

@@ -1,7 +1,7 @@
-//! The webhooks that the configuration sets: one by settings of its own, any number in the file. Pure.
+//! The webhooks of the configuration: one from settings, any number from tables of the file. Pure.
 //!
-//! Contract: a webhook's id follows from its name alone, so that what is still to be delivered to it survives a restart
-//! and a changed address.
+//! Contract: a webhook's id depends on its name alone. So its pending deliveries survive a restart and a
+//! changed URL.
 
 use std::collections::BTreeSet;
 
@@ -36,7 +36,7 @@ pub fn webhook(sources: &mut Sources) -> WebhookConfig {
     WebhookConfig { targets, fixed }
 }
 
-/// The one that environment variables can set.
+/// Returns the webhook of the settings.
 fn of_settings(sources: &mut Sources, targets: TargetPolicy) -> Option<StaticWebhook> {
     if sources.get(URL).is_none() {
         if let Some(because) = [SECRET, EVENTS].into_iter().find(|name| sources.get(name).is_some()) {
@@ -44,7 +44,7 @@ fn of_settings(sources: &mut Sources, targets: TargetPolicy) -> Option<StaticWeb
         }
         return None;
     }
-    // It can hold a token of the receiver's.
+    // A URL may contain a token of the receiver, so it is not quoted.
     let expected = expected_url(targets);
     let url = sources.optional(URL, (Hidden, &expected), |text| accepted(text, targets));
     let secret = sources.required_secret(SECRET, EXPECTED_SECRET);
@@ -90,7 +90,7 @@ fn of_table(
     };
     table.end(sources, "name, url, secret, events");
     Some(StaticWebhook {
-        // No name of a setting is lower case and begins so.
+        // This cannot be equal to the name of a setting: those are upper case.
         id: WebhookId::of_name(&format!("webhooks.{}", name?)),
         url: url?,
         secret: SecretString::from(secret?),
@@ -110,7 +110,7 @@ fn expected_url(targets: TargetPolicy) -> String {
     format!("an absolute http or https URL{which}")
 }
 
-/// Separated by commas, as lists are in settings.
+/// Reads words that are separated by commas.
 fn filters(words: &str) -> Option<Vec<EventFilter>> {
     let mut filters = Vec::new();
     for word in words.split(',') {

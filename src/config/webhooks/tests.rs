@@ -1,4 +1,4 @@
-//! Webhooks of the configuration, right and wrong.
+//! Webhooks of the configuration, without and with faults.
 
 use secrecy::ExposeSecret;
 
