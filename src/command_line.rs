@@ -1,6 +1,6 @@
-//! The command line: its commands, their arguments and what they say of themselves. What they do is elsewhere.
+//! The command line: its commands, their arguments and their help texts. Carries out nothing but `health`.
 //!
-//! The manual pages in `docs/man` are made of it.
+//! The manual pages in `docs/man` are made from it.
 
 pub mod health;
 

@@ -1,9 +1,9 @@
-//! `egressd serve`: makes the service out of its parts, in the order in which they need one another,
-//! and takes it down in the opposite order.
+//! `egressd serve`: starts the parts of the service in the order in which they need one another, and ends
+//! them in the opposite order.
 //!
-//! Decides nothing else. Contract: the API answers only once the store, the storage and what an
-//! earlier run left unfinished are taken care of, and as long as a recording is not stored; at the end recordings are
-//! finished before the webhooks that tell of them stop.
+//! Decides nothing else. Contract: the API is served once the database and the store are ready and unfinished
+//! recordings of an earlier run have been taken over. It is served until the last recording is stored.
+//! Webhooks are delivered until after that.
 
 mod api_settings;
 
@@ -34,12 +34,12 @@ use crate::webhook::{Deliverer, Registry, WebhookError};
 
 use api_settings::api_state;
 
-/// How long webhooks that are due may take at the end; what is left is sent at the next start.
+/// How long the service waits at its end for deliveries that are due. The next start sends the rest.
 const WEBHOOK_GRACE: Duration = Duration::from_secs(5);
-/// How often it is looked whether any are left.
-const WEBHOOK_LOOK: Duration = Duration::from_millis(50);
+/// How often it checks whether any are due.
+const DUE_CHECK_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Why the service did not start, or did not go on.
+/// Why the service could not start, or ended by itself.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     #[error("cannot create the data folder")]
@@ -82,15 +82,16 @@ pub enum ServeError {
     Api(#[source] JoinError),
 }
 
-/// What a service leaves behind that has ended.
+/// What is left to do after the service has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Left {
     Nothing,
-    /// Recordings that are not stored, or events that are not delivered: for the next start.
+    /// Recordings that are not stored, or events that are not delivered. The next start continues them.
     Work,
 }
 
-/// Serves until SIGTERM or SIGINT, then until what runs has ended and is stored, or time is up.
+/// Serves until SIGTERM or SIGINT. Then ends the recordings, and returns when they are stored or their time
+/// is up.
 pub async fn run(config: Config) -> Result<Left, ServeError> {
     let signals = Signals::new()?;
     check_watermark(&config)?;
@@ -115,7 +116,7 @@ pub async fn run(config: Config) -> Result<Left, ServeError> {
     service.end_after(signals, &store).await
 }
 
-/// What a service is made of.
+/// The parts of a service before their start.
 struct Parts {
     monitor: Monitor,
     probes: Probes,
@@ -126,19 +127,19 @@ struct Parts {
     api: ApiState,
 }
 
-/// Who looks whether a recording could be started.
+/// The probes, which find out whether a recording could be started.
 struct Probes {
     livekit: LivekitProbe,
     encoders: EncoderProbe,
 }
 
-/// What the monitor looks at, and what it says.
+/// What the monitor measures, and its measurements.
 struct Watched {
     slots: Slots,
     measurements: Measurements,
 }
 
-/// The running parts, each with its own off switch.
+/// The running parts. Each is ended on its own.
 struct Service {
     monitor: Part<()>,
     probes: [Part<()>; 2],
@@ -146,7 +147,7 @@ struct Service {
     supervisor: JoinHandle<()>,
     shutdown: Shutdown,
     api: Part<()>,
-    /// Where they have a port of their own.
+    /// `None` if the API's port serves the metrics.
     metrics: Option<Part<()>>,
 }
 
@@ -196,7 +197,7 @@ impl Service {
     async fn end_after(mut self, mut signals: Signals, store: &Store) -> Result<Left, ServeError> {
         let api_failed = tokio::select! {
             () = signals.next() => None,
-            // It ends only when it fails: the rest is ended as properly as by a signal.
+            // It ends only when it fails. The other parts are then ended as after a signal.
             result = &mut self.api.task => Some(result),
         };
         tracing::info!("ending");
@@ -220,7 +221,7 @@ impl Service {
         Ok(left(store).await?)
     }
 
-    /// A signal more shortens it.
+    /// Waits until the recordings have ended. Each further signal shortens this.
     async fn recordings_end(&mut self, signals: &mut Signals) {
         loop {
             tokio::select! {
@@ -247,13 +248,13 @@ async fn left(store: &Store) -> Result<Left, StoreError> {
     Ok(Left::Work)
 }
 
-/// What was written down by the last recordings goes out before the service ends, if it can.
+/// Waits until the events of the last recordings are delivered, for [`WEBHOOK_GRACE`] at most.
 async fn deliver_what_is_due(store: &Store) {
     let wait = async {
         while let Ok(due) = store.due_deliveries(Timestamp::now(), 1).await
             && !due.is_empty()
         {
-            tokio::time::sleep(WEBHOOK_LOOK).await;
+            tokio::time::sleep(DUE_CHECK_INTERVAL).await;
         }
     };
     if tokio::time::timeout(WEBHOOK_GRACE, wait).await.is_err() {
@@ -273,7 +274,7 @@ impl Signals {
         Ok(Self { terminate: taken(SignalKind::terminate())?, interrupt: taken(SignalKind::interrupt())? })
     }
 
-    /// Resolves at the next of either.
+    /// Waits for the next of the two signals.
     async fn next(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => {}
@@ -282,8 +283,8 @@ impl Signals {
     }
 }
 
-/// What every recording would fail of is said before the first one. Only that it is there and begins as a PNG file
-/// does: reading it as a whole is the worker's.
+/// Returns an error if the watermark's file is not there or does not begin like a PNG file: every recording
+/// would fail. The worker reads the whole file.
 fn check_watermark(config: &Config) -> Result<(), ServeError> {
     // PNG specification, section 5.2.
     const SIGNATURE: [u8; 8] = *b"\x89PNG\r\n\x1a\n";
@@ -313,7 +314,8 @@ async fn stores(config: &Config) -> Result<Stores, ServeError> {
     Ok(Stores { primary, fallback })
 }
 
-/// A store that refuses is the operator's mistake. One that is away comes back, and recordings wait for it.
+/// Returns the store. If it refuses its settings, that is the operator's mistake and an error. If it cannot
+/// be reached, recordings wait until it can.
 async fn ready_storage(config: &StorageConfig) -> Result<Arc<dyn Storage>, ServeError> {
     let storage = storage::open(config);
     let place = storage.describe();

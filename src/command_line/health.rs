@@ -1,7 +1,8 @@
-//! `egressd health`: asks the service on this machine how it is, for containers, which have no curl in them, and for people.
+//! `egressd health`: requests the health of the service on this machine. It is for people, and for
+//! containers, which have no curl.
 //!
-//! Does not judge: `api::rest::health` does. Contract: the service's answer goes to standard output as it is, and the
-//! exit code says whether it is what was asked for.
+//! Does not decide what is healthy: `front::rest::health` does. Contract: the service's answer goes to
+//! standard output unchanged, and the exit code says whether the service is as requested.
 
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -13,13 +14,15 @@ use url::Url;
 
 use crate::config::{Config, ConfigErrors};
 
-/// A service that takes longer is not one that answers. Shorter than what the container's health check allows.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// A service that takes longer counts as one that does not answer. Shorter than the limit of the container's
+/// health check.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 const PATH: &str = "/v1/health";
 
 #[derive(Debug, Args)]
 pub struct HealthArgs {
-    /// Where the service is, such as http://127.0.0.1:8080; by default where this configuration has it listen.
+    /// Where the service is, such as http://127.0.0.1:8080; by default where this configuration has it
+    /// listen.
     #[arg(long, value_name = "URL")]
     url: Option<Url>,
     /// Be content with a service that answers, even if it could not start a recording now.
@@ -45,15 +48,15 @@ pub enum HealthError {
     Output(#[from] io::Error),
 }
 
-/// Whether the service is as it was asked for.
+/// Returns whether the service is as requested: able to start a recording, or with `--alive` able to answer.
 pub async fn run(args: HealthArgs) -> Result<bool, HealthError> {
     let url = match args.url {
         Some(url) => with_path(url),
         None => here(Config::load()?.api.listen)?,
     };
     let silent = |source| HealthError::Silent { url: url.clone(), source };
-    // A proxy that the environment names is not for the way to this machine.
-    let client = Client::builder().no_proxy().timeout(PATIENCE).build().map_err(silent)?;
+    // A proxy that the environment names does not lead to this machine.
+    let client = Client::builder().no_proxy().timeout(ANSWER_TIMEOUT).build().map_err(silent)?;
     let answer = client.get(url.clone()).send().await.map_err(silent)?;
     let status = answer.status();
     let text = answer.text().await.map_err(silent)?;
@@ -70,7 +73,7 @@ fn with_path(mut url: Url) -> Url {
     url
 }
 
-/// The service's address as it is reached on the same machine.
+/// Returns the URL at which the service is reached on the same machine.
 fn here(listen: SocketAddr) -> Result<Url, HealthError> {
     if listen.port() == 0 {
         return Err(HealthError::AnyPort);

@@ -1,9 +1,9 @@
 //! Who is seen where, tick by tick. Owns the seats in the frame and the speaker's stage; draws nothing.
 //!
 //! The SFU does not send a track that the layout does not show. When such a track is to be shown, a keyframe
-//! must be requested and arrive first. Until then, and at most for [`KEYFRAME_TIMEOUT`], the frame stays as it
-//! was, so that nobody sees a hole. A track that is sent already takes its seat with its first picture, and nothing
-//! waits.
+//! must be requested and arrive first. Until then, and at most for [`KEYFRAME_TIMEOUT`], the frame stays as
+//! it was, so that nobody sees a hole. A track that is sent already takes its seat with its first picture,
+//! and nothing waits.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What the API is made of, as the configuration has it.
+//! The state and the settings of the API, from the configuration.
 
 use std::sync::Arc;
 
@@ -39,7 +39,7 @@ pub fn api_state(config: Config, handle: Handle, webhooks: Registry, metrics: Pr
     }
 }
 
-/// Where the URLs of files lead.
+/// Returns the endpoints of the stores, to which the URLs of files lead.
 fn endpoints(config: &Config) -> Vec<String> {
     let stores = [Some(&config.storage), config.fallback.as_ref().map(|fallback| &fallback.storage)];
     let endpoint = |store: &StorageConfig| match store {
