@@ -1,6 +1,6 @@
-//! Faults in a row: how many, since when, and until when nothing is tried.
+//! Counts faults in a row, and says until when to wait before the next attempt.
 //!
-//! Does not wait itself. Contract: what fails at the same time counts once.
+//! Contract: several failures at the same time count as one fault.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub struct Backoff {
     row: Option<Row>,
 }
 
-/// Nothing has succeeded since its first fault.
+/// The faults since the last success.
 struct Row {
     first: Instant,
     next_try: Instant,
@@ -34,10 +34,10 @@ impl Backoff {
         }
     }
 
-    /// Notes a fault at this time, and what is to be done about it.
+    /// Notes a fault at this time; returns what to do about it.
     pub fn failed(&mut self, error: &UploadError, now: Instant) -> Remedy {
         let so_far = self.row.as_ref().map_or(0, |row| row.trouble.attempts);
-        // What was under way when the first of several failed tells nothing new.
+        // A request that was under way when another failed says nothing new.
         let faults = if self.is_waiting(now) { so_far.max(1) } else { so_far + 1 };
         let remedy = self.policy.remedy(error, faults);
         let pause = remedy.pause();
@@ -61,26 +61,26 @@ impl Backoff {
         self.row.as_ref().is_some_and(|row| row.next_try > now)
     }
 
-    /// Returns when the next try is due, at once where nothing has failed.
+    /// Waits until the next attempt is due. Without a fault, returns at once.
     pub async fn wait(&self) {
         if let Some(row) = &self.row {
             tokio::time::sleep_until(row.next_try).await;
         }
     }
 
-    /// The recording has ended: that is worth a try at once.
+    /// Makes the next attempt due at once, as the recording has ended.
     pub fn hurry(&mut self) {
         if let Some(row) = &mut self.row {
             row.next_try = row.first;
         }
     }
 
-    /// How long nothing has succeeded.
+    /// Returns for how long nothing has succeeded.
     pub fn away(&self, now: Instant) -> Duration {
         self.row.as_ref().map_or(Duration::ZERO, |row| now.saturating_duration_since(row.first))
     }
 
-    /// Another store has a clean record.
+    /// Forgets all faults, as another store is used from now on.
     pub fn forget(&mut self) {
         self.row = None;
     }

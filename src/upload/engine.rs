@@ -1,7 +1,6 @@
-//! What keeps an upload going: launches parts, takes in what became of them, does what a fault asks for, and tells
-//! how it stands.
+//! Carries an upload on: sends parts, takes their results, handles faults, and publishes the upload status.
 //!
-//! Does not know the spool's growth nor its end. Contract: an error that it returns is final.
+//! Knows neither the growth of the spool nor its end. Contract: an error that it returns is final.
 
 use std::time::Duration;
 
@@ -23,7 +22,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Sends what may be sent now.
+    /// Sends the parts that may be sent now.
     pub fn launch(&mut self, media: &MediaSource) -> Result<(), UploadError> {
         match self.backoff.is_waiting(Instant::now()) {
             true => Ok(()),
@@ -31,7 +30,7 @@ impl Engine {
         }
     }
 
-    /// What has landed meanwhile.
+    /// Takes the results that have come since the last call.
     pub fn settle(&mut self) -> Result<(), UploadError> {
         while let Some(landed) = self.transfer.land_now() {
             self.landed(landed)?;
@@ -42,14 +41,14 @@ impl Engine {
     pub fn landed(&mut self, landed: Result<Progress, UploadError>) -> Result<(), UploadError> {
         match landed {
             Ok(Progress::PartHeld) => self.backoff.succeeded(),
-            // That the store takes parts is not said yet.
+            // This does not show yet that the store takes parts.
             Ok(Progress::Opened) => {}
             Err(error) => self.fault(error)?,
         }
         Ok(())
     }
 
-    /// Does what helps against a fault; its error is one against which nothing does.
+    /// Handles a fault. Returns it as an error if nothing helps against it.
     pub fn fault(&mut self, error: UploadError) -> Result<(), UploadError> {
         let remedy = self.backoff.failed(&error, Instant::now());
         let released = self.transfer.released();
@@ -63,14 +62,15 @@ impl Engine {
             Remedy::PlainKey(_) if released == 0 => self.transfer.plain_key(),
             Remedy::BeginAnew(_) => self.transfer.begin_anew(),
             Remedy::Prepare(_) => self.transfer.prepare(),
-            // A key under which the store holds media was not refused for what it is.
+            // The store holds media under this key, so it did not refuse the key itself.
             Remedy::PlainKey(_) | Remedy::TryAgain(_) => {}
             Remedy::GiveUp => return Err(error),
         }
         Ok(())
     }
 
-    /// Stores the whole file, however long that takes. `plan_for` makes the plan for the store in use.
+    /// Stores the whole file, however long that takes; returns its size in bytes. `plan_for` makes the plan
+    /// for the store in use.
     pub async fn store(
         &mut self,
         media: &MediaSource,
@@ -127,9 +127,10 @@ impl Engine {
         }
     }
 
-    /// Whether the object that stands in the way is this very recording: the answer to an earlier attempt was
-    /// lost, or the service was killed before it could note the end. The key is reserved for this recording by
-    /// the database, so an object of its size, and with its checksum where the store has one, is taken for it.
+    /// Returns whether the object that exists already is this recording: the response to an earlier attempt
+    /// was lost, or the service was killed before it could note the end. The database reserves the key for
+    /// this recording. So an object of the same size is taken for it, if its checksum is the same or the
+    /// store has none.
     async fn is_ours(&mut self, error: &UploadError, plan: &Plan, media: &MediaSource) -> bool {
         let UploadError::Storage(StorageError::AlreadyExists { .. } | StorageError::UnknownUpload { .. }) =
             error
@@ -144,7 +145,7 @@ impl Engine {
         }
     }
 
-    /// Checksum of the whole file; `None` where it cannot be known any more.
+    /// Returns the checksum of the whole file; `None` if a part of the file is not in the spool any more.
     async fn sum(&self, plan: &Plan, media: &MediaSource) -> Option<Checksum> {
         if let (Plan::Parts(_), Some(sum)) = (plan, self.transfer.checksum()) {
             return Some(sum);
@@ -160,7 +161,8 @@ impl Engine {
         Some(sum)
     }
 
-    /// Whether the other store is to be taken from now on. What is gone from the spool can be nowhere else.
+    /// Switches to the other store if that is due; returns whether it has. A recording whose spool is not
+    /// complete any more cannot change its store.
     fn switch_if_due(&mut self) -> bool {
         let away = self.backoff.away(Instant::now());
         let due = self.transfer.fallback_after().is_some_and(|after: Duration| away >= after);

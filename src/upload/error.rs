@@ -1,4 +1,4 @@
-//! Why a recording is not in the store yet, for the log and, in other words, for users.
+//! Why a recording is not in the store: one text for the log, another for users.
 
 use std::io;
 
@@ -28,19 +28,19 @@ pub enum UploadError {
     Abandoned,
 }
 
-/// How much the spool still holds of a recording that cannot be stored.
+/// How much of a recording that cannot be stored is still in its spool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Left {
     All,
-    /// The store has lost what was gone from the spool.
+    /// The store has lost media that was removed from the spool.
     Rest,
 }
 
-/// Longer words of a store are cut: they are shown to users.
+/// Longer error codes of a store are cut off: users see them.
 const LONGEST_CODE: usize = 40;
 
 impl UploadError {
-    /// What the spool of a recording still holds that failed of this.
+    /// Returns how much the spool still holds after this error.
     pub fn left(&self) -> Left {
         match self {
             Self::Forgotten { .. } => Left::Rest,
@@ -55,7 +55,7 @@ impl UploadError {
         }
     }
 
-    /// For users and operators: no path, no address, no secret, no full stop.
+    /// Returns the reason for users and operators, without a path, an address, a secret or a full stop.
     pub fn reason(&self) -> String {
         match self {
             Self::Storage(error) => storage_reason(error),
@@ -95,7 +95,7 @@ fn storage_reason(error: &StorageError) -> String {
     }
 }
 
-/// What the store calls it, as far as it is a word.
+/// Returns the store's error code, with letters, digits, spaces and hyphens only.
 fn word(code: &str) -> String {
     let fits = |c: &char| c.is_ascii_alphanumeric() || *c == ' ' || *c == '-';
     code.chars().filter(fits).take(LONGEST_CODE).collect()

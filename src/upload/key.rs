@@ -1,23 +1,23 @@
 //! The object key of a recording. Pure.
 //!
-//! Contract: as its start asked for (`filepath`), or `{room}/{startedAt in UTC}.mp4`; where a key is taken, `-2`, `-3` ... goes
-//! before `.mp4`. A store that refuses the key itself gets a plain one.
+//! Contract: it is the key that the start asked for (`filepath`), or `{room}/{startedAt in UTC}.mp4`. If a
+//! key is taken, `-2`, `-3` ... is put before `.mp4`. A store that refuses the key itself gets a plain key.
 
 use sha2::{Digest, Sha256};
 
 use crate::filepath::{self, Facts, Filepath, InvalidFilepath};
 use crate::storage::{InvalidKey, ObjectKey};
 
-/// From this choice on, a key is spelled so that any store takes it. More recordings of one room do not begin in a
+/// From this choice on, keys are plain: any store accepts them. Fewer recordings than this begin in one
 /// second.
 pub const PLAIN: u32 = 1_000_001;
 
 const EXTENSION: &str = ".mp4";
-/// Bytes of a plain segment. File systems, and MinIO's on them, take names of 255 bytes, and some of those are for what
-/// is put before or behind them.
+/// How many bytes a plain segment may have. File systems, and so MinIO, take names of 255 bytes. Some of them
+/// are for what is put before and after the segment.
 const PLAIN_BYTES: usize = 200;
 
-/// The key that a recording asks for.
+/// Returns the key that a recording asks for.
 pub fn wanted(asked: Option<&Filepath>, facts: Facts<'_>) -> Result<String, InvalidFilepath> {
     match asked {
         Some(template) => template.expand(facts),
@@ -25,7 +25,7 @@ pub fn wanted(asked: Option<&Filepath>, facts: Facts<'_>) -> Result<String, Inva
     }
 }
 
-/// The `n`th choice for a recording that was given `key`; the first is the key itself.
+/// Returns the `n`th choice of the recording that has reserved `key`. The first choice is the key itself.
 pub fn nth_choice(key: &str, n: u32) -> Result<ObjectKey, InvalidKey> {
     if n >= PLAIN {
         return nth_choice(&plain(key), n - PLAIN + 1);
@@ -34,7 +34,7 @@ pub fn nth_choice(key: &str, n: u32) -> Result<ObjectKey, InvalidKey> {
         return key.parse();
     }
     let stem = key.strip_suffix(EXTENSION).unwrap_or(key);
-    // The database may have given it a number already: `-2` is followed by `-3`, not by `-2-2`.
+    // The reserved key may have a number already: `-3` follows `-2`, and not `-2-2`.
     let (stem, first) = match stem.rsplit_once('-') {
         Some((front, number)) if is_suffix(stem, number) => (front, number.parse().unwrap_or(1)),
         Some(_) | None => (stem, 1_u32),
@@ -42,13 +42,13 @@ pub fn nth_choice(key: &str, n: u32) -> Result<ObjectKey, InvalidKey> {
     format!("{stem}-{}{EXTENSION}", first.saturating_add(n - 1)).parse()
 }
 
-/// The key with each of its segments spelled so that any store takes it; one of which that is true already stays.
+/// Returns the key with plain segments. A segment that is plain already stays.
 fn plain(key: &str) -> String {
     let stem = key.strip_suffix(EXTENSION).unwrap_or(key);
     stem.split('/').map(plain_segment).collect::<Vec<_>>().join("/") + EXTENSION
 }
 
-/// What is left out or replaced makes two rooms look alike: a hash of the segment tells them apart.
+/// Adds a hash to a segment that has changed: otherwise two rooms could get the same segment.
 fn plain_segment(segment: &str) -> String {
     let is_plain = |c: char| c.is_alphanumeric() || "-_.".contains(c);
     let mut spelled: String = segment.chars().map(|c| if is_plain(c) { c } else { '_' }).collect();
@@ -59,8 +59,8 @@ fn plain_segment(segment: &str) -> String {
     }
 }
 
-/// Tells `...T10-00-00-2` from `...T10-00-00`: the time itself ends in two digits after a dash, and a
-/// suffix stands behind three such groups.
+/// Returns whether `number` is the number of a key, as in `...T10-00-00-2`, and not the seconds of its time,
+/// as in `...T10-00-00`. A number comes after three groups.
 fn is_suffix(stem: &str, number: &str) -> bool {
     let name = stem.rsplit('/').next().unwrap_or(stem);
     let time = name.split_once('T').map_or("", |(_, time)| time);

@@ -1,4 +1,4 @@
-//! What is written down about one recording's upload, so that a restart goes on with it.
+//! What the database knows about one recording's upload. With it, the next start continues the upload.
 
 use super::error::UploadError;
 use crate::ids::EgressId;

@@ -1,4 +1,4 @@
-//! Where in the spool each byte of the media lies. Pure.
+//! Maps positions in the media to positions in the spool. Pure.
 //!
 //! Contract: media bytes are counted in the order in which their ranges were added, without gaps.
 
@@ -12,7 +12,7 @@ pub struct MediaMap {
     len: u64,
 }
 
-/// Media that lies in one piece in the spool.
+/// Media that is contiguous in the spool.
 #[derive(Debug, Clone, Copy)]
 struct Piece {
     media_start: u64,
@@ -25,19 +25,19 @@ impl MediaMap {
         self.len += spool.len;
     }
 
-    /// Bytes of media so far.
+    /// Returns the bytes of media so far.
     pub fn len(&self) -> u64 {
         self.len
     }
 
-    /// Bytes of media in all pieces but the last so many.
+    /// Returns the bytes of media in all pieces but the last `pieces`.
     pub fn len_without_last(&self, pieces: usize) -> u64 {
         let kept = self.pieces.len().saturating_sub(pieces);
         self.pieces.get(kept).map_or(self.len, |first| first.media_start)
     }
 
-    /// The ranges of the spool that hold these bytes of the media, in order. What is beyond the end
-    /// of the media is left out.
+    /// Returns the ranges of the spool that hold these bytes of the media, in order. Bytes beyond the end of
+    /// the media are left out.
     pub fn locate(&self, media: &Range<u64>) -> Vec<SpoolRange> {
         let first = self.pieces.partition_point(|piece| piece.media_start + piece.spool.len <= media.start);
         self.pieces[first..]

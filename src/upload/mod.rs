@@ -1,7 +1,8 @@
-//! Brings a recording's file from the spool into a store while it grows, and whatever the store does.
+//! Uploads a recording from its spool to a store, while the spool grows and whatever the store does.
 //!
-//! Does not own the recording's life (`control`), the store's protocol (`storage`) or the container (`mp4`). Contract: no
-//! byte is uploaded twice, an object is never overwritten, and an upload is done only when the object's size was read back.
+//! Owns neither the recording's phases (`control`) nor the store's protocol (`storage`) nor the container
+//! (`mp4`). Contract: no byte is uploaded twice, an object is never overwritten, and an upload is complete
+//! only when the object's size was read back.
 
 mod status;
 

@@ -1,6 +1,6 @@
-//! Uploads in parts that nobody owns any more: their recordings have ended without them.
+//! Removes multipart uploads that nobody continues: their recordings have ended without them.
 //!
-//! Contract: only uploads under keys that the database reserved, in the stores that are configured, are touched.
+//! Contract: it touches only uploads under keys that the database has reserved, in the configured stores.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::store::{Store, UploadRow};
 use crate::upload::key;
 use crate::upload::transfer::Stores;
 
-/// How often it is looked for some: rarely are there any, and a store that was away is back some time.
+/// How often it searches. There are rarely any, and a store that cannot be reached is back at some time.
 const LOOK_EVERY: Duration = Duration::from_secs(300);
 
 pub struct Orphans {
@@ -18,7 +18,7 @@ pub struct Orphans {
 }
 
 impl Orphans {
-    /// Looks now, and then again and again; never returns.
+    /// Searches now, and then every [`LOOK_EVERY`]; never returns.
     pub async fn run(self) {
         loop {
             self.remove_all().await;

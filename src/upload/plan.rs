@@ -1,7 +1,7 @@
-//! Which bytes of the finished file go in which part. Pure.
+//! Decides which bytes of the finished file go into which part. Pure.
 //!
-//! Contract: parts joined by number are the head and then all media. Those that were cut while the media grew are
-//! the same here, unless the head does not fit in front of them: then all is cut anew.
+//! Contract: the parts, joined by number, are the head and then all media. Parts that were cut while the
+//! media grew stay the same, unless the head does not fit in front of them. Then all parts are cut anew.
 
 use std::ops::Range;
 
@@ -10,17 +10,17 @@ use bytes::Bytes;
 use crate::storage::parts::{FinalParts, PartPlanner, PlannedPart};
 use crate::storage::{Cutting, MAX_PARTS};
 
-/// Bytes in front of some media.
+/// A range of the media, with other bytes in front of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Piece {
     pub front: Bytes,
     pub media: Range<u64>,
 }
 
-/// How a file goes into the store.
+/// How a file is uploaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Plan {
-    /// In one step.
+    /// In one request.
     Single(Piece),
     /// In parts, by number.
     Parts(Vec<(u32, Piece)>),
@@ -39,7 +39,8 @@ impl From<PlannedPart> for Piece {
 }
 
 impl Plan {
-    /// `head` makes the head, of a given length if it can.
+    /// `head` returns the head. If it is given a length, it returns a head of this length, or `None` if that
+    /// is too short.
     pub fn new(cutting: Cutting, media: u64, head: impl Fn(Option<u64>) -> Option<Bytes>) -> Self {
         let mut planner = PartPlanner::new(cutting);
         let cut = planner.add(media);
@@ -60,7 +61,7 @@ impl Plan {
         }
     }
 
-    /// In the order of the file.
+    /// Returns the pieces in the order of the file.
     pub fn pieces(&self) -> Vec<&Piece> {
         match self {
             Self::Single(piece) => vec![piece],
@@ -76,7 +77,7 @@ impl Plan {
     }
 }
 
-/// A file whose head is longer than anybody expected, in equal parts.
+/// Cuts a file whose head is longer than expected into equal parts.
 fn cut_anew(head: Bytes, media: u64, part: u64) -> Vec<(u32, Piece)> {
     let head_len = head.len() as u64;
     let total = head_len + media;
@@ -84,7 +85,7 @@ fn cut_anew(head: Bytes, media: u64, part: u64) -> Vec<(u32, Piece)> {
         .map(|number| (number, u64::from(number - 1) * part))
         .take_while(|(_, start)| *start < total)
         .map(|(number, start)| {
-            // The last number takes all that is left: the store says that it is too much.
+            // The part with the last number gets all the rest. The store refuses it if that is too much.
             let end = if number == MAX_PARTS { total } else { total.min(start + part) };
             let in_head = |at: u64| usize::try_from(at.min(head_len)).unwrap_or(usize::MAX);
             let front = head.slice(in_head(start)..in_head(end));
@@ -101,7 +102,7 @@ mod tests {
 
     const MIB: u64 = 1 << 20;
 
-    /// A head of this length, filled up as far as it is asked for.
+    /// Returns a head of this length, padded to the requested length.
     fn head_of(len: u64) -> impl Fn(Option<u64>) -> Option<Bytes> {
         move |wanted| match wanted {
             None => Some(vec![1; len as usize].into()),

@@ -1,7 +1,7 @@
-//! Which bytes of a spool can be given back to the disk while it still grows, and giving them back.
+//! Frees the disk space of uploaded media in a spool that still grows.
 //!
-//! Contract: only whole pages inside media that the store has acknowledged go; never a box, never what part 1 needs,
-//! never the end of the recording, with which a successor goes on. That they go is written down before.
+//! Contract: it frees only whole pages of media that the store has acknowledged. It never frees a box, the
+//! media of part 1, or the end of the recording, from which a successor resumes. The database is told before.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -14,15 +14,16 @@ use crate::mp4::SpoolRange;
 use crate::upload::spool::Spool;
 use crate::upload::transfer::Transfer;
 
-/// Fragments at the end that are never touched: at a third of a second each more than 10 s, and five times the
-/// distance of keyframes.
+/// How many fragments at the end are kept. At a third of a second each they are more than 10 s, and five
+/// times the distance of keyframes.
 const KEPT_FRAGMENTS: usize = 40;
-/// It is not worth a commit below that.
+/// Fewer bytes are not worth a commit to the database.
 const LEAST: u64 = 4 * 1024 * 1024;
-/// What a file system gives back at once, at the most usual; where it has larger blocks, it keeps the rest.
+/// The usual block size of file systems. A file system with larger blocks keeps the blocks that are freed
+/// only in part.
 const PAGE: u64 = 4096;
 
-/// Removes from the spool what is not needed any more, if that is much.
+/// Removes uploaded media from the spool, if it is much.
 pub async fn release(transfer: &mut Transfer, spool: &Spool) -> Result<(), UploadError> {
     let media = spool.media();
     let up_to = transfer.acknowledged(media.len_without_last(KEPT_FRAGMENTS));
@@ -37,7 +38,7 @@ pub async fn release(transfer: &mut Transfer, spool: &Spool) -> Result<(), Uploa
         let file = OpenOptions::new().write(true).open(path)?;
         pages.into_iter().try_for_each(|pages| punch(&file, &pages))
     });
-    // The spool itself is as good as before; a disk that runs full ends the recording properly.
+    // The spool is not harmed by a failure. If the disk runs full, the recording ends properly.
     match punched.await.map_err(io::Error::other).and_then(|punched| punched) {
         Ok(()) => tracing::info!(bytes = up_to - from, "uploaded media is removed from the spool"),
         Err(error) => tracing::warn!(%error, "uploaded media cannot be removed from the spool"),
@@ -45,7 +46,7 @@ pub async fn release(transfer: &mut Transfer, spool: &Spool) -> Result<(), Uploa
     Ok(())
 }
 
-/// The pages that lie in a range completely.
+/// Returns the pages that are completely inside a range.
 fn whole_pages(range: &SpoolRange) -> Option<Range<u64>> {
     let start = range.offset.next_multiple_of(PAGE);
     let end = (range.offset + range.len) / PAGE * PAGE;

@@ -1,20 +1,21 @@
-//! What to do after a fault of an upload. Pure.
+//! Decides what to do after a fault of an upload. Pure.
 //!
-//! Contract: nothing is given up as long as the spool is there and can be read: somebody may put the store right at
-//! any time. Only what no store can cure ends an upload.
+//! Contract: an upload is not given up as long as its spool can be read, as an operator may repair the store
+//! at any time. It ends only with a fault that no store can repair.
 
 use std::time::Duration;
 
 use super::error::UploadError;
 use crate::storage::StorageError;
 
-/// A spool that cannot be read so often in a row never will be: about four minutes of the default pauses.
+/// After so many failed attempts in a row, a spool counts as unreadable. They take about four minutes with
+/// the default pauses.
 const SPOOL_ATTEMPTS: u32 = 12;
 
-/// How patient an upload is.
+/// The pauses between the attempts of an upload.
 #[derive(Debug, Clone)]
 pub struct RetryPolicy {
-    /// The pause after the first fault; each further one doubles it.
+    /// The pause after the first fault. Each further fault doubles it.
     pub first_pause: Duration,
     pub longest_pause: Duration,
 }
@@ -23,7 +24,7 @@ impl Default for RetryPolicy {
     fn default() -> Self {
         Self {
             first_pause: Duration::from_secs(1),
-            // A store that comes back is noticed within half a minute.
+            // With this, a store that is back is noticed within half a minute.
             longest_pause: Duration::from_secs(30),
         }
     }
@@ -31,20 +32,21 @@ impl Default for RetryPolicy {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Remedy {
-    /// The key belongs to somebody else: take the next one.
+    /// The key belongs to another object: use the next key.
     NextKey,
-    /// No such key can be in the store: take the one that any store takes.
+    /// The store does not accept such a key: use the one that any store accepts.
     PlainKey(Duration),
-    /// What was uploaded in parts is lost: begin anew.
+    /// The multipart upload is lost: begin another.
     BeginAnew(Duration),
-    /// The store lacks what it had when the service started: have it made, then try again.
+    /// The store lacks something that it had when the service started, such as the bucket: create it, then
+    /// try again.
     Prepare(Duration),
     TryAgain(Duration),
     GiveUp,
 }
 
 impl RetryPolicy {
-    /// `faults` is the number of faults in a row, this one included.
+    /// Returns the remedy for a fault. `faults` is the number of faults in a row, including this one.
     pub fn remedy(&self, error: &UploadError, faults: u32) -> Remedy {
         let pause = self.pause(faults);
         match error {
@@ -52,7 +54,7 @@ impl RetryPolicy {
             UploadError::Storage(StorageError::KeyRefused { .. }) => Remedy::PlainKey(pause),
             UploadError::Storage(StorageError::UnknownUpload { .. }) => Remedy::BeginAnew(pause),
             UploadError::Storage(StorageError::BucketGone { .. }) => Remedy::Prepare(pause),
-            // An object that is not ours is not overwritten, even if we have made it.
+            // An object is never overwritten, even if egressd has made it.
             UploadError::NotAsSent { found: Some(_), .. } => Remedy::NextKey,
             UploadError::Spool(_) if faults >= SPOOL_ATTEMPTS => Remedy::GiveUp,
             UploadError::Storage(_)

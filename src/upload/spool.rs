@@ -1,7 +1,7 @@
-//! Reads the growing spool file of one recording: follows its fragments, gives out its media.
+//! Reads the growing spool of one recording: finds its fragments, and returns its media.
 //!
-//! Does not upload and does not decide what is final: it is told how far it may read. Contract: a
-//! box is parsed once; media is only counted on the way, read from the file when it is asked for, never kept.
+//! Does not upload, and does not decide which bytes are final: the extent says how far it may read. Contract:
+//! each box is parsed once. Media is skipped, read from the file when it is needed, and never kept.
 
 use std::fs::File;
 use std::io;
@@ -16,25 +16,25 @@ use super::media_map::MediaMap;
 use crate::mp4::{Index, Mp4Error, SpoolRange, SpoolReader};
 use crate::storage::Source;
 
-/// A `moof` of ours, with the header of its media, is a tenth of this.
+/// A `moof` with the header of its media is a tenth of this.
 const READ_BYTES: u64 = 4096;
-/// How much media is found in one step: two seconds of video at the default bit rate.
+/// How much media is found in one step at most: two seconds of video at the default bit rate.
 const STEP_BYTES: u64 = 1024 * 1024;
 
 /// How far the spool may be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Extent {
-    /// The worker is still writing; so many bytes will never change.
+    /// The worker is still writing. The value is the number of final bytes.
     Growing(u64),
-    /// Nobody writes any more: up to the end of the file.
+    /// Nobody writes any more: the file may be read to its end.
     Whole,
 }
 
-/// Whether all of the spool could be read as what it should be.
+/// Whether the whole spool could be parsed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Condition {
     Sound,
-    /// What is behind the first fault is lost.
+    /// Everything after the first fault is lost.
     Damaged,
 }
 
@@ -45,14 +45,14 @@ pub struct Spool {
     media: MediaSource,
 }
 
-/// A spool that was read to its end.
+/// A spool that was parsed to its end.
 pub struct WholeSpool {
     pub index: Index,
     pub condition: Condition,
     pub media: MediaSource,
 }
 
-/// The media of a spool, to be read in any order.
+/// The media of a spool. It can be read in any order.
 #[derive(Default)]
 pub struct MediaSource {
     file: Option<Arc<File>>,
@@ -72,8 +72,8 @@ impl Spool {
         &self.path
     }
 
-    /// Parses the next boxes: how much media became whole by them, in bytes, or `None` where there is
-    /// nothing more to be read within `extent`.
+    /// Parses the next boxes. Returns how many bytes of media they completed; `None` if there is nothing more
+    /// to parse within `extent`.
     pub async fn parse_next(&mut self, extent: Extent) -> io::Result<Option<u64>> {
         let Some(file) = self.open().await? else {
             return Ok(None);
@@ -84,7 +84,7 @@ impl Spool {
             match self.read_boxes(&file, extent).await {
                 Ok(true) => read = true,
                 Ok(false) => break,
-                // What was found before it counts; it comes again if it stays.
+                // The boxes before the fault count. If the fault persists, the next call returns it.
                 Err(_) if read => break,
                 Err(error) => return Err(error),
             }
@@ -96,7 +96,8 @@ impl Spool {
         Ok(WholeSpool { index: self.reader.finish()?, condition: self.condition, media: self.media })
     }
 
-    /// Reads from the next byte that matters on, and passes over the media behind it; false where there is nothing.
+    /// Parses from the next needed byte on, and skips the media after it. Returns whether there was anything
+    /// to parse.
     async fn read_boxes(&mut self, file: &Arc<File>, extent: Extent) -> io::Result<bool> {
         if self.condition == Condition::Damaged {
             return Ok(false);
@@ -135,7 +136,7 @@ impl Spool {
         }
     }
 
-    /// The file, once the worker has created it.
+    /// Returns the file; `None` if the worker has not created it yet.
     async fn open(&mut self) -> io::Result<Option<Arc<File>>> {
         if self.media.file.is_none() {
             let path = self.path.clone();
@@ -150,30 +151,30 @@ impl Spool {
 }
 
 impl MediaSource {
-    /// Bytes of media so far.
+    /// Returns the bytes of media so far.
     pub fn len(&self) -> u64 {
         self.map.len()
     }
 
-    /// These bytes of the media, behind `front`, to be read when they are sent.
+    /// Returns a source of `front` and then these bytes of the media. They are read when they are sent.
     pub fn part(&self, front: Bytes, media: &Range<u64>) -> Arc<dyn Source> {
         let mut places = MediaMap::default();
         self.map.locate(media).into_iter().for_each(|place| places.add(place));
         Arc::new(PartSource { front, file: self.file.clone(), places })
     }
 
-    /// Where these bytes of the media lie in the spool.
+    /// Returns the ranges of the spool that hold these bytes of the media.
     pub fn places(&self, media: &Range<u64>) -> Vec<SpoolRange> {
         self.map.locate(media)
     }
 
-    /// Media bytes in all fragments but the last so many.
+    /// Returns the bytes of media in all fragments but the last `fragments`.
     pub fn len_without_last(&self, fragments: usize) -> u64 {
         self.map.len_without_last(fragments)
     }
 }
 
-/// What a part is made of. Media is read from the spool each time that it is asked for.
+/// The bytes of a part. Each call reads the media from the spool again.
 struct PartSource {
     front: Bytes,
     file: Option<Arc<File>>,
@@ -205,7 +206,8 @@ impl Source for PartSource {
     }
 }
 
-/// Fills `buffer` from a byte of the file on; says how much of it, which is less than all only at the file's end.
+/// Fills `buffer` from byte `at` of the file on. Returns how many bytes it has read: fewer than the buffer
+/// holds only at the end of the file.
 pub fn read_up_to(file: &File, at: u64, buffer: &mut [u8]) -> io::Result<usize> {
     let mut read = 0;
     while read < buffer.len() {
@@ -219,7 +221,7 @@ pub fn read_up_to(file: &File, at: u64, buffer: &mut [u8]) -> io::Result<usize> 
     Ok(read)
 }
 
-/// Runs file work where it may block.
+/// Runs file access on a thread that may block.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
@@ -241,7 +243,7 @@ mod tests {
             cut in (0..100_u64, 0..100_u64),
             read in (0..100_u64, 0..60_u64),
         ) {
-            // A spool in which every byte tells its place, with gaps between the media.
+            // A spool in which each byte depends on its position, with gaps between the media.
             let mut media = MediaSource::default();
             let (mut place, mut bytes) = (0, Vec::new());
             for (len, gap) in fragments {

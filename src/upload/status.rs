@@ -1,7 +1,7 @@
-//! How far the uploads of a service are, for whoever wants to show it.
+//! The upload status of every recording that is being uploaded, for those who show it.
 //!
-//! Does not upload. Contract: a recording is listed from the moment that its upload begins to the moment that
-//! it has ended, and nothing in it is a secret, a path or an address.
+//! Does not upload. Contract: a recording is listed from the beginning of its upload to its end, and a status
+//! contains no secret, no path and no address.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,37 +12,38 @@ use tokio::sync::watch;
 use crate::ids::EgressId;
 use crate::store::Destination;
 
-/// One recording on its way into the store.
+/// The upload status of one recording.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct UploadStatus {
     /// Bytes that the store has acknowledged.
     pub stored_bytes: u64,
-    /// Media bytes that are final in the spool and not in the store. The first few MiB always are, as they go last.
+    /// Media bytes that are final in the spool and not in the store. The first few MiB always count, as they
+    /// are uploaded last.
     pub waiting_bytes: u64,
-    /// Since when the oldest part has been ready to be sent that the store has not acknowledged.
+    /// Since when the oldest part without an acknowledgement of the store has been ready to be sent.
     pub since: Option<Timestamp>,
-    /// Why nothing goes on at the moment, if nothing does.
+    /// What keeps the upload from going on, if anything.
     pub trouble: Option<Trouble>,
-    /// Where it goes.
+    /// The store in use.
     pub store: Destination,
 }
 
-/// What keeps a recording from being stored.
+/// What keeps an upload from going on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trouble {
     /// A sentence for operators and users, without a full stop.
     pub reason: String,
-    /// Since the first fault after which nothing has succeeded.
+    /// The time of the first fault since the last success.
     pub since: Timestamp,
-    /// Faults since then.
+    /// The number of faults since then.
     pub attempts: u32,
 }
 
-/// The uploads that are under way. Clones share them.
+/// The running uploads. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct Uploads(Arc<Mutex<HashMap<EgressId, watch::Receiver<UploadStatus>>>>);
 
-/// Tells how one upload stands; it is off the list when this is dropped.
+/// Publishes the status of one upload. The upload is listed until this is dropped.
 #[derive(Debug)]
 pub struct StatusTeller {
     egress_id: EgressId,
@@ -66,7 +67,7 @@ impl Uploads {
     }
 
     fn locked<T>(&self, work: impl FnOnce(&mut HashMap<EgressId, watch::Receiver<UploadStatus>>) -> T) -> T {
-        // Nothing here panics half-way through a change.
+        // The lock is usable after a panic: no panic happens in the middle of a change.
         work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -84,7 +85,7 @@ impl StatusTeller {
 impl Drop for StatusTeller {
     fn drop(&mut self) {
         self.uploads.locked(|map| {
-            // A successor of the same recording may have taken the place.
+            // A later upload of the same recording may have replaced this one.
             if map.get(&self.egress_id).is_some_and(|watched| watched.same_channel(&self.status.subscribe()))
             {
                 map.remove(&self.egress_id);

@@ -1,8 +1,9 @@
-//! One recording on its way into a store: which parts there are, which of them fly, which the store holds.
+//! The transfer of one recording to a store: its parts, and whether each waits, is being sent, or is held by
+//! the store.
 //!
-//! Does not wait between attempts and decides nothing after a fault (`upload` does). Contract: at most
-//! [`AT_ONCE`] parts are sent at the same time, each read from the spool as it is sent; what the store holds already
-//! is not sent again; an upload is written down before it is begun.
+//! Does not wait between attempts, and does not decide what to do after a fault (`engine` does). Contract: at
+//! most [`AT_ONCE`] parts are sent at the same time. Each is read from the spool while it is sent. A part
+//! that the store holds is not sent again. An upload is in the database before it begins.
 
 mod flight;
 
@@ -24,23 +25,23 @@ use crate::store::{Destination, Location};
 
 use flight::{Landed, Opening};
 
-/// The counter of parts that were not taken, each of which is sent again.
+/// The counter of parts that failed and are sent again.
 pub const PART_RETRIES: &str = "egressd_upload_part_retries_total";
-/// Parts that are sent at the same time: enough to fill a link whose answers take long.
+/// How many parts are sent at the same time: enough to fill a link with a long round trip.
 const AT_ONCE: usize = 4;
 
-/// The stores that a recording may go to.
+/// The stores to which a recording may go.
 #[derive(Clone)]
 pub struct Stores {
     pub primary: Arc<dyn Storage>,
     pub fallback: Option<Fallback>,
 }
 
-/// A store that takes a recording when the first one stays away.
+/// The store that gets a recording when the first store cannot be reached.
 #[derive(Clone)]
 pub struct Fallback {
     pub storage: Arc<dyn Storage>,
-    /// How long the first one must have been away, the recording having ended.
+    /// How long the first store must have been out of reach, after the recording has ended.
     pub after: Duration,
 }
 
@@ -53,18 +54,18 @@ pub struct Transfer {
     session: Session,
     parts: BTreeMap<u32, Part>,
     flights: JoinSet<Landed>,
-    /// Media bytes that may be gone from the spool.
+    /// How many bytes from the beginning of the media may be removed from the spool.
     released: u64,
-    /// What is done on the side, and matters to nobody if it is not.
+    /// Background work. Nothing depends on its success.
     errands: JoinSet<()>,
 }
 
-/// The upload in parts.
+/// The state of the multipart upload.
 enum Session {
     None,
     Opening,
     Open(Arc<dyn Upload>),
-    /// Begun earlier; the store may still know it by this id.
+    /// Begun earlier. The store may still have it under this id.
     Interrupted {
         id: String,
     },
@@ -72,7 +73,7 @@ enum Session {
 
 struct Part {
     piece: Piece,
-    /// Since when it could be sent.
+    /// Since when it can be sent.
     ready: Timestamp,
     state: PartState,
 }
@@ -84,7 +85,7 @@ enum PartState {
     Held(Checksum),
 }
 
-/// What a flight has brought.
+/// The success of a request that ran in the background.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
     /// The store is ready to take parts.
@@ -124,7 +125,7 @@ impl Transfer {
         }
     }
 
-    /// Goes on where an earlier process was.
+    /// Continues the upload of an earlier process.
     pub async fn restore(&mut self) -> Result<(), UploadError> {
         let Some(row) = self.ledger.in_use().await? else { return Ok(()) };
         if !self.stores.has(row.place.store) {
@@ -153,13 +154,13 @@ impl Transfer {
         self.released
     }
 
-    /// A part that is ready to be sent from now on.
+    /// Adds a part, which can be sent from now on.
     pub fn add(&mut self, number: u32, piece: Piece) {
         let part = Part { piece, ready: Timestamp::now(), state: PartState::Waiting };
         self.parts.entry(number).or_insert(part);
     }
 
-    /// All parts are known: these. If some were cut differently before, all is sent anew.
+    /// Sets the final parts. If a part was cut differently before, all parts are sent again.
     pub fn follow(&mut self, plan: &Plan) -> Result<(), UploadError> {
         let pieces = match plan {
             Plan::Single(_) => &[][..],
@@ -179,7 +180,8 @@ impl Transfer {
         Ok(())
     }
 
-    /// Sends as many of the waiting parts as may fly, if the store is ready for them; makes it ready otherwise.
+    /// Sends waiting parts, at most [`AT_ONCE`] at the same time. If there is no multipart upload yet, begins
+    /// one first.
     pub fn launch(&mut self, media: &MediaSource) -> Result<(), UploadError> {
         match &self.session {
             Session::Open(upload) => {
@@ -196,24 +198,24 @@ impl Transfer {
         }
     }
 
-    /// The next flight to land, at once where one has; `None`: nothing flies.
+    /// Waits for the next result; `None` if no request is under way.
     pub async fn land(&mut self) -> Option<Result<Progress, UploadError>> {
         let landed = flight::arrived(self.flights.join_next().await?);
         Some(self.note(landed))
     }
 
-    /// As `land`, without waiting for anything.
+    /// Like `land`, but never waits.
     pub fn land_now(&mut self) -> Option<Result<Progress, UploadError>> {
         let landed = flight::arrived(self.flights.try_join_next()?);
         Some(self.note(landed))
     }
 
-    /// Whether the store holds every part.
+    /// Returns whether the store holds every part.
     pub fn is_whole(&self) -> bool {
         matches!(self.session, Session::Open(_)) && self.parts.values().all(|part| part.held().is_some())
     }
 
-    /// Makes the object appear; all parts are there.
+    /// Completes the multipart upload, all parts of which are held. Returns the checksum of the whole object.
     pub async fn complete(&mut self) -> Result<Checksum, UploadError> {
         let whole = self.checksum().unwrap_or_default();
         if let Session::Open(upload) = &self.session {
@@ -224,37 +226,37 @@ impl Transfer {
         Ok(whole)
     }
 
-    /// Stores a small file in one step.
+    /// Stores a small file in one request.
     pub async fn put(&mut self, piece: &Piece, media: &MediaSource) -> Result<Checksum, UploadError> {
         let source = media.part(piece.front.clone(), &piece.media);
         let body = Body::new(source).await.map_err(UploadError::Spool)?;
         let whole = body.checksum();
         if self.place != Location::default() {
-            // A restart must look for it here, not where the recording would go first.
+            // The next start must look for it here, and not under the first choice.
             self.ledger.intend(self.place).await?;
         }
         self.storage().put(&self.key()?, body).await?;
         Ok(whole)
     }
 
-    /// What the store says of the object under the key in use.
+    /// Asks the store for the object under the key in use; `None` if there is none.
     pub async fn find(&self) -> Result<Option<Found>, UploadError> {
         Ok(self.storage().find(&self.key()?).await?)
     }
 
-    /// Checksum of the whole file, once all parts are held.
+    /// Returns the checksum of the whole file; `None` until all parts are held.
     pub fn checksum(&self) -> Option<Checksum> {
         let parts = self.parts.values();
         parts.map(Part::held).try_fold(Checksum::default(), |sum, part| Some(sum.followed_by(part?)))
     }
 
-    /// Goes on under the next key; whatever was sent is sent again from the spool.
+    /// Changes to the next key. All parts are sent again from the spool.
     pub fn next_key(&mut self) {
         self.abandon();
         self.place.choice += 1;
     }
 
-    /// Goes on under the key that any store takes, if it does not already.
+    /// Changes to the key that any store accepts, unless it is in use already.
     pub fn plain_key(&mut self) {
         if self.place.choice < key::PLAIN {
             self.abandon();
@@ -262,14 +264,14 @@ impl Transfer {
         }
     }
 
-    /// Forgets what was sent.
+    /// Forgets which parts were sent.
     pub fn begin_anew(&mut self) {
         self.flights = JoinSet::new();
         self.session = Session::None;
         self.parts.values_mut().for_each(|part| part.state = PartState::Waiting);
     }
 
-    /// Goes on with the other store, if there is one.
+    /// Changes to the other store; returns whether there is one.
     pub fn switch(&mut self) -> bool {
         let other = match self.place.store {
             Destination::Primary => Destination::Fallback,
@@ -282,12 +284,12 @@ impl Transfer {
         self.stores.has(other)
     }
 
-    /// How long a store must have been away for the other one to be taken.
+    /// Returns how long a store must have been out of reach before the other one is used.
     pub fn fallback_after(&self) -> Option<Duration> {
         self.stores.fallback.as_ref().map(|fallback| fallback.after)
     }
 
-    /// Has what the store needs be made, on the side.
+    /// Makes the store ready in the background.
     pub fn prepare(&mut self) {
         let storage = Arc::clone(self.storage());
         self.errand(async move {
@@ -297,7 +299,8 @@ impl Transfer {
         });
     }
 
-    /// Removes what lies in the store, on the side. What is not removed is found by the next search for orphans.
+    /// Removes the multipart upload from the store in the background. If that fails, the next search for
+    /// orphans finds it.
     pub fn abandon(&mut self) {
         let begun = !matches!(self.session, Session::None);
         self.begin_anew();
@@ -307,22 +310,22 @@ impl Transfer {
         }
     }
 
-    /// Where the last of those parts ends that the store holds without a gap and that end up to `limit`: of the media
-    /// before, none is needed any more, and no part but those has any.
+    /// Returns up to where in the media all parts are held by the store, counted from part 2 on, and end at
+    /// `limit` or before. No other part needs media before this position.
     pub fn acknowledged(&self, limit: u64) -> u64 {
         let media_parts = self.parts.iter().filter(|(number, _)| **number > 1);
         let held = media_parts.take_while(|(_, part)| part.held().is_some() && part.piece.media.end <= limit);
         held.last().map_or(0, |(_, part)| part.piece.media.end)
     }
 
-    /// Writes down that the media up to here is going to be removed from the spool.
+    /// Notes in the database that the media up to here is about to be removed from the spool.
     pub async fn release(&mut self, up_to: u64) -> Result<(), UploadError> {
         self.ledger.released(self.place, up_to).await?;
         self.released = up_to;
         Ok(())
     }
 
-    /// Bytes that the store holds, and those of them that are media.
+    /// Returns how many bytes the store holds, and how many of them are media.
     pub fn stored(&self) -> (u64, u64) {
         let held = self.parts.values().filter(|part| part.held().is_some());
         held.fold((0, 0), |(all, media), Part { piece, .. }| {
@@ -330,7 +333,7 @@ impl Transfer {
         })
     }
 
-    /// Since when the oldest part has been ready that the store does not hold.
+    /// Returns since when the oldest part that the store does not hold has been ready.
     pub fn oldest_waiting(&self) -> Option<Timestamp> {
         let waiting = self.parts.values().filter(|part| part.held().is_none());
         waiting.map(|part| part.ready).min()
@@ -414,7 +417,7 @@ impl Part {
         }
     }
 
-    /// What is not in the list of the store any more is sent again.
+    /// A part that the store does not list any more is sent again.
     fn compare(&mut self, listed: Option<crate::storage::HeldPart>) {
         if listed.is_none_or(|listed| listed.size != self.piece.len()) {
             self.state = PartState::Waiting;

@@ -1,8 +1,8 @@
 //! The upload of one recording, from its first final byte to the object in the store.
 //!
-//! Owns when what is uploaded. Does not own the spool's deletion nor the recording's end. Contract: the future
-//! never blocks the recording, reads the spool however the store is, and is done only when the object was read back
-//! from the store (or nothing was recorded).
+//! Decides when the engine sends what. Owns neither the deletion of the spool nor the end of the recording.
+//! Contract: the future never blocks the recording, reads the spool in any state of the store, and is
+//! complete only when the object was read back from the store (or nothing was recorded).
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -27,27 +27,27 @@ use crate::mp4::Index;
 use crate::storage::parts::PartPlanner;
 use crate::store::{SavedFile, Store};
 
-/// What an upload is made of.
+/// What an upload needs.
 pub struct UploadOptions {
     pub stores: Stores,
-    /// Where it is written down.
+    /// Keeps the state of the upload across restarts.
     pub database: Store,
     pub egress_id: EgressId,
     /// The key that was reserved for the recording.
     pub key: String,
     pub spool: PathBuf,
-    /// How much of the spool may be read; its last value is [`Extent::Whole`].
+    /// How far the spool may be read. The last value is [`Extent::Whole`].
     pub extent: watch::Receiver<Extent>,
     pub retry: RetryPolicy,
-    /// What the disk with the spool allows.
+    /// How much room the disk with the spool has.
     pub space: watch::Receiver<Space>,
     pub status: StatusTeller,
 }
 
-/// What became of a spool that was uploaded as far as it could be read.
+/// The result of an upload. All of the spool that could be parsed is in the store.
 #[derive(Debug, PartialEq)]
 pub struct Uploaded {
-    /// `None`: there was no media in it.
+    /// `None` if there was no media.
     pub saved: Option<SavedFile>,
     pub condition: Condition,
 }
@@ -58,7 +58,7 @@ impl Uploaded {
 
 pub struct Uploader {
     spool: Spool,
-    /// Cuts what grows; made when it is known for which store.
+    /// Cuts the growing media into parts, in the way of the store in use.
     planner: PartPlanner,
     engine: Engine,
     extent: watch::Receiver<Extent>,
@@ -83,7 +83,8 @@ impl Uploader {
         match self.follow().await {
             Ok(()) => self.finish().await,
             Err(UploadError::Abandoned) => Err(UploadError::Abandoned),
-            // Nothing can save this upload, but the recording goes on: its spool is worth something without.
+            // This upload has failed for good. The recording goes on, as its spool is of use without an
+            // upload.
             Err(error) => {
                 self.engine.tell(self.spool.media().len());
                 let whole = self.extent.wait_for(|extent| *extent == Extent::Whole).await;
@@ -102,7 +103,7 @@ impl Uploader {
         Ok(())
     }
 
-    /// Reads the spool to its end, and sends what becomes final before that.
+    /// Reads the spool to its end. Meanwhile sends the media that is final.
     async fn follow(&mut self) -> Result<(), UploadError> {
         loop {
             let extent = *self.extent.borrow_and_update();
@@ -119,8 +120,8 @@ impl Uploader {
             self.engine.settle()?;
             match extent {
                 Extent::Growing(_) => self.engine.launch(self.spool.media())?,
-                // A recording that was stored just before a crash must be recognised as such before a part of it
-                // is sent again.
+                // If the recording was stored just before a crash, that must be noticed before a part is sent
+                // again.
                 Extent::Whole => {}
             }
             self.release().await?;
@@ -134,8 +135,8 @@ impl Uploader {
         }
     }
 
-    /// Waits for anything that matters. The extent is that which was read up to: it may be another one by now, and then
-    /// there is nothing to wait for.
+    /// Waits for the next event. `read` is the extent up to which the spool was read. If there is a newer one
+    /// already, returns at once.
     async fn wait(&mut self, read: Extent) -> Result<(), UploadError> {
         let pausing = self.engine.backoff.is_waiting(Instant::now());
         let growing = matches!(read, Extent::Growing(_));
@@ -149,13 +150,13 @@ impl Uploader {
             }
             Some(landed) = self.engine.transfer.land() => self.engine.landed(landed)?,
             () = self.engine.backoff.wait(), if pausing => {}
-            // Whoever watches the disk may have gone: then it says nothing new.
+            // An error means that the monitor has ended; then this branch is disabled.
             Ok(()) = self.space.changed() => {}
         }
         Ok(())
     }
 
-    /// Gives back what the store has, where the disk needs it.
+    /// Removes uploaded media from the spool if the disk is short of room.
     async fn release(&mut self) -> Result<(), UploadError> {
         if !self.space.borrow().is_wanted() {
             return Ok(());
@@ -171,7 +172,7 @@ impl Uploader {
         let nothing = spool.media().len() == 0;
         let WholeSpool { index, condition, media } = match spool.finish() {
             Ok(whole) => whole,
-            // The worker did not even come to describe its streams.
+            // The worker ended before it wrote the setup of its streams.
             Err(_) if nothing => return Ok(Uploaded::NOTHING),
             Err(error) => return Err(UploadError::Index(error)),
         };

@@ -1,4 +1,4 @@
-//! What a transfer does while nobody waits for it: opening an upload, sending a part, removing what is left.
+//! The background requests of a transfer: to begin or resume an upload, to send a part, to remove an upload.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::upload::error::UploadError;
 use crate::upload::ledger::Ledger;
 
 pub enum Landed {
-    /// With a fault, the id of the upload that the store may still know.
+    /// An error comes with the id of the upload that the store may still have.
     Opened(Result<Arc<dyn Upload>, (UploadError, Option<String>)>),
     Part {
         number: u32,
@@ -19,7 +19,7 @@ pub enum Landed {
     },
 }
 
-/// An upload in parts about to be begun, or taken up again.
+/// A multipart upload that is to be begun; or resumed, if it has an `id`.
 pub struct Opening {
     pub storage: Arc<dyn Storage>,
     pub ledger: Ledger,
@@ -39,13 +39,13 @@ impl Opening {
         })
     }
 
-    /// Looks before it begins: a key that is taken would otherwise show only at the end.
+    /// Checks first whether the key is taken. Otherwise that would be noticed only at the end.
     async fn begin(&self) -> Result<Arc<dyn Upload>, UploadError> {
         if self.storage.find(&self.key).await?.is_some() {
             return Err(StorageError::AlreadyExists { key: self.key.clone() }.into());
         }
         self.ledger.intend(self.place).await?;
-        // Somebody may have begun one for us and been killed before he could write down which.
+        // An earlier process may have begun an upload and been killed before it could note the id.
         if let Err(error) = self.storage.abort_all(&self.key, None).await {
             tracing::warn!(%error, "it is not known whether parts of an earlier upload are in the store");
         }
@@ -66,7 +66,7 @@ pub async fn send(upload: Arc<dyn Upload>, number: u32, source: Arc<dyn Source>)
     Landed::Part { number, result: sent.await }
 }
 
-/// A part whose media is gone from the spool: what the store holds is all there is.
+/// Returns the checksum of a part whose media is not in the spool any more, as the store holds it.
 pub fn kept(upload: &Arc<dyn Upload>, number: u32, len: u64, released: u64) -> Result<Checksum, UploadError> {
     match upload.held(number) {
         // A store that keeps no checksum asks for none.
@@ -86,7 +86,7 @@ pub async fn remove(storage: Arc<dyn Storage>, ledger: Ledger, place: Location, 
     }
 }
 
-/// What a task has brought. A panic goes on where the flight was sent from: nothing else ends one before its time.
+/// Returns the result of a task. A panic of the task continues here: nothing else ends a task early.
 pub fn arrived<T>(joined: Result<T, JoinError>) -> T {
     joined.unwrap_or_else(|failed| std::panic::resume_unwind(failed.into_panic()))
 }

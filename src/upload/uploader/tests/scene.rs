@@ -1,4 +1,5 @@
-//! One upload with all that it needs: a spool of the real writer, a database, a store, and what tells it to go on.
+//! One upload with all that it needs: a spool of the real writer, a database, a store, and what tells it to
+//! go on.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
