@@ -1,4 +1,4 @@
-//! Owns what is counted for whoever watches the service: recordings by phase, deliveries by state.
+//! Owns the counts for metrics and the console: recordings by phase, deliveries by state.
 
 use rusqlite::Transaction;
 
@@ -6,14 +6,14 @@ use super::columns::{Count, parsed};
 use super::phase::Phase;
 use super::{Store, StoreError};
 
-/// How much there is of what.
+/// The numbers of recordings and deliveries.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Census {
-    /// Every phase that some recording is in, past ones included.
+    /// The number of recordings in each phase that any recording is in, finished ones included.
     pub recordings: Vec<(Phase, u64)>,
-    /// Webhook deliveries that are still to be made.
+    /// The deliveries that are not delivered yet.
     pub pending_deliveries: u64,
-    /// Webhook deliveries that were given up.
+    /// The deliveries that were given up.
     pub failed_deliveries: u64,
 }
 

@@ -1,5 +1,5 @@
-//! Owns how our types are read from and written to columns. A column that does not hold what we once
-//! wrote is an error, never a default.
+//! Owns how types are read from and written to columns. A column with any other content than egressd writes
+//! is an error, never a default.
 
 use std::error::Error;
 use std::str::FromStr;
@@ -10,10 +10,10 @@ use rusqlite::{Row, RowIndex};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// A time, kept as Unix milliseconds.
+/// A time, stored as Unix milliseconds.
 pub struct Millis(pub Timestamp);
 
-/// A count that is never negative; SQLite's integers are signed.
+/// A count that is never negative. SQLite's integers are signed.
 pub struct Count(pub u64);
 
 impl ToSql for Millis {
@@ -44,7 +44,7 @@ impl FromSql for Count {
     }
 }
 
-/// A value of several fields, kept as JSON text.
+/// A value of several fields, stored as JSON text.
 pub struct Json<'a, T>(pub &'a T);
 
 impl<T: Serialize> ToSql for Json<'_, T> {
@@ -55,7 +55,7 @@ impl<T: Serialize> ToSql for Json<'_, T> {
     }
 }
 
-/// What a column of [`Json`] holds.
+/// The value of a column of [`Json`].
 pub fn from_json<T: DeserializeOwned>(row: &Row<'_>, column: impl RowIndex) -> rusqlite::Result<T> {
     let index = column.idx(row.as_ref())?;
     let text = row.get_ref(index)?.as_str()?;
@@ -63,7 +63,7 @@ pub fn from_json<T: DeserializeOwned>(row: &Row<'_>, column: impl RowIndex) -> r
         .map_err(|error| rusqlite::Error::FromSqlConversionFailure(index, Type::Text, error.into()))
 }
 
-/// A text column that is one of our ids, names or enums.
+/// Reads a text column that contains an id, a name or an enum.
 pub fn parsed<T>(row: &Row<'_>, column: impl RowIndex) -> rusqlite::Result<T>
 where
     T: FromStr,

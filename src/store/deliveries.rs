@@ -1,7 +1,7 @@
-//! Owns the outbox: the webhook calls that are still to be made, and how an attempt changes them.
+//! Owns the outbox: the pending deliveries, and how an attempt changes them.
 //!
-//! Does not own the schedule of retries, nor the calls themselves: `webhook` does. Contract: of one recording and one
-//! webhook only the earliest pending delivery is ever due, so that a receiver is told things in their order.
+//! Owns neither the pauses between attempts nor the attempts: `webhook` does. Contract: for each recording
+//! and webhook, only the earliest pending delivery is due. So a receiver gets the events in their order.
 
 use std::time::Duration;
 
@@ -14,18 +14,18 @@ use super::delivery::DeliveryId;
 use super::{Store, StoreError};
 use crate::ids::{EgressId, WebhookId};
 
-/// Attempts that are kept of a delivery that is sent again and again.
+/// How many attempts of a delivery are kept.
 const ATTEMPTS_KEPT: u32 = 20;
 
-/// An event to be told to every webhook that asks for it.
+/// An event for every webhook that subscribes to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutboxEvent {
     pub name: &'static str,
-    /// The exact bytes that are sent and signed.
+    /// The exact text that is signed and sent.
     pub body: String,
 }
 
-/// A delivery whose time has come.
+/// A delivery that is due.
 #[derive(Debug, Clone)]
 pub struct DueDelivery {
     pub id: DeliveryId,
@@ -34,33 +34,33 @@ pub struct DueDelivery {
     pub secret: SecretString,
     pub event: String,
     pub body: String,
-    /// Attempts that have failed since it was last asked for.
+    /// How many attempts have failed since the delivery was made due.
     pub failures: u32,
-    /// How often it was asked for again.
+    /// How often a user has requested it again.
     pub resent: u32,
 }
 
-/// When an attempt was begun, and how long it took.
+/// When an attempt began, and how long it took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timing {
     pub at: Timestamp,
     pub took: Duration,
 }
 
-/// What became of one attempt that did not succeed.
+/// The result of a failed attempt.
 #[derive(Debug, Clone)]
 pub struct FailedAttempt {
-    /// The status that was answered, if one was.
+    /// The HTTP status of the response, if there was one.
     pub status: Option<u16>,
-    /// A sentence that is fit to be shown.
+    /// The reason, for users.
     pub reason: String,
-    /// `None`: it was the last one, the delivery is marked failed and kept.
+    /// `None` after the last attempt: the delivery is marked as failed, and kept.
     pub retry_at: Option<Timestamp>,
 }
 
 impl Store {
-    /// Pending deliveries whose time has come and that no earlier one of their recording stands in the way of: the
-    /// longest due first, and of each webhook so many at most.
+    /// Returns due deliveries, at most `per_webhook` for each webhook. Those that have been due for longest
+    /// come first. A delivery waits until no earlier one of its recording to the same webhook is pending.
     pub async fn due_deliveries(
         &self,
         now: Timestamp,
@@ -84,7 +84,7 @@ impl Store {
         .await
     }
 
-    /// When the first pending delivery that is not due at `now` becomes due.
+    /// Returns when the next delivery that is not due at `now` becomes due.
     pub async fn next_due(&self, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
         self.read("next_due", move |tx| {
             let next: Option<Millis> = tx.query_row(
@@ -98,7 +98,7 @@ impl Store {
         .await
     }
 
-    /// How many are still to be delivered, due or not.
+    /// Returns the number of pending deliveries, due or not.
     pub async fn pending_deliveries(&self) -> Result<usize, StoreError> {
         self.read("pending_deliveries", |tx| {
             let sql = "SELECT count(*) FROM deliveries WHERE state = 'pending'";
@@ -108,7 +108,7 @@ impl Store {
         .await
     }
 
-    /// Notes an attempt that was answered with a 2xx.
+    /// Notes an attempt whose response was a 2xx.
     pub async fn delivery_succeeded(
         &self,
         due: &DueDelivery,
@@ -127,8 +127,8 @@ impl Store {
         .await
     }
 
-    /// Notes a failed attempt, and when the next one is due if there is to be one. Where somebody asked for the
-    /// delivery again while it was made, that stays due at once.
+    /// Notes a failed attempt, and when the next one is due, if any. If a user has requested the delivery
+    /// again meanwhile, it stays due at once.
     pub async fn delivery_failed(
         &self,
         due: &DueDelivery,
@@ -153,7 +153,7 @@ impl Store {
     }
 }
 
-/// One delivery for each webhook that asks for the event, due at once.
+/// Adds one delivery for each webhook that subscribes to the event. It is due at once.
 pub(super) fn add_deliveries(
     tx: &Transaction<'_>,
     about: &EgressId,
@@ -170,7 +170,7 @@ pub(super) fn add_deliveries(
     Ok(())
 }
 
-/// Does nothing where the delivery has gone with its webhook.
+/// Does nothing if the delivery was deleted with its webhook.
 fn add_attempt(
     tx: &Transaction<'_>,
     id: &DeliveryId,
@@ -195,7 +195,7 @@ fn add_attempt(
     Ok(())
 }
 
-/// A time beyond all counting is as good as its beginning.
+/// Returns the end of the attempt; its beginning, if the end is out of range.
 fn end_of(timing: Timing) -> Timestamp {
     timing.at.checked_add(timing.took).unwrap_or(timing.at)
 }

@@ -1,4 +1,4 @@
-//! Owns what a delivery is, as it is kept: its id, its state and its attempts. Pure.
+//! Owns the type of a stored delivery: its id, its state and its attempts. Pure.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,23 +8,23 @@ use jiff::Timestamp;
 
 use crate::ids::EgressId;
 
-/// `dl_` and 24 hexadecimal digits; the same on every retry of a delivery, and when it is sent again.
+/// `dl_` and 24 hexadecimal digits. All attempts of a delivery have the same id.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct DeliveryId(String);
 
-/// A delivery as it stands, for inspection.
+/// A delivery, as users see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeliveryRow {
-    /// Deliveries are counted in the order in which their events happened.
+    /// The number of the delivery, in the order of the events.
     pub number: u64,
     pub id: DeliveryId,
     pub egress_id: EgressId,
     pub event: String,
-    /// The exact bytes that are sent and signed.
+    /// The exact text that is signed and sent.
     pub body: String,
     pub created_at: Timestamp,
     pub state: DeliveryState,
-    /// Oldest first; the last twenty.
+    /// The last twenty attempts, oldest first.
     pub attempts: Vec<AttemptRow>,
 }
 
@@ -35,7 +35,7 @@ pub enum DeliveryState {
     Failed { at: Timestamp },
 }
 
-/// A state without its time, by its word.
+/// A state without its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DeliveryStatus {
     Pending,
@@ -43,14 +43,14 @@ pub enum DeliveryStatus {
     Failed,
 }
 
-/// One attempt that was made.
+/// An attempt to deliver.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AttemptRow {
     pub at: Timestamp,
     pub took: Duration,
-    /// What was answered, if anything was.
+    /// The HTTP status of the response, if there was one.
     pub status: Option<u16>,
-    /// Why it did not succeed; `None`: it did.
+    /// Why the attempt has failed; `None` if it succeeded.
     pub reason: Option<String>,
 }
 
@@ -66,7 +66,7 @@ impl DeliveryId {
     const PREFIX: &str = "dl_";
     const RANDOM_BYTES: usize = 12;
 
-    /// Of a call that is made at once and never written down.
+    /// Returns the id of a call that is made at once and is not stored.
     pub fn random() -> Self {
         let random = hex::encode(rand::random::<[u8; Self::RANDOM_BYTES]>());
         Self(format!("{}{random}", Self::PREFIX))

@@ -1,7 +1,7 @@
-//! Owns what became of deliveries: their list, sending one again, and how long they are kept.
+//! Owns the list of deliveries, how one is sent again, and how long they are kept.
 //!
-//! Contract: a page begins where the last one ended, whatever was added in between. What is pending is never
-//! forgotten but with its webhook.
+//! Contract: a page begins where the last one ended, whatever was added in between. A pending delivery is
+//! deleted only with its webhook.
 
 use jiff::Timestamp;
 use rusqlite::{OptionalExtension, Row, Transaction, named_params, params};
@@ -11,7 +11,7 @@ use super::delivery::{AttemptRow, DeliveryId, DeliveryRow, DeliveryState, Delive
 use super::{Store, StoreError};
 use crate::ids::WebhookId;
 
-/// Which deliveries are wanted.
+/// Selects deliveries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeliveryQuery {
     pub webhook: WebhookId,
@@ -19,15 +19,15 @@ pub struct DeliveryQuery {
     pub status: Option<DeliveryStatus>,
     /// Only those before this number.
     pub before: Option<u64>,
-    /// At most so many.
+    /// The most deliveries on the page.
     pub limit: u32,
 }
 
-/// Deliveries, newest first.
+/// A page of deliveries, newest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeliveryPage {
     pub rows: Vec<DeliveryRow>,
-    /// Before which number the next page begins; `None`: this is the last one.
+    /// The next page begins before this number; `None` on the last page.
     pub next: Option<u64>,
 }
 
@@ -45,7 +45,8 @@ impl Store {
         self.read("delivery", move |tx| find(tx, &webhook, &id)).await
     }
 
-    /// Makes a delivery due at once, with all its attempts before it, whatever became of it. `None`: there is none.
+    /// Makes a delivery due at once, whatever its state, with the full number of attempts. `None` if there is
+    /// no such delivery.
     pub async fn resend_delivery(
         &self,
         webhook: &WebhookId,
@@ -68,8 +69,8 @@ impl Store {
         Ok(row)
     }
 
-    /// Forgets what was delivered or given up before a moment, and of each webhook all but the newest so many. Answers
-    /// how many were forgotten.
+    /// Deletes deliveries that were delivered or given up before this moment, and those beyond the newest
+    /// `keep` of each webhook. Returns how many were deleted.
     pub async fn forget_deliveries(&self, before: Timestamp, keep: u32) -> Result<usize, StoreError> {
         self.write("forget_deliveries", move |tx| {
             let old = tx.execute(
@@ -92,7 +93,7 @@ impl Store {
 
 #[cfg(test)]
 impl Store {
-    /// All deliveries of a webhook, oldest first.
+    /// Returns all deliveries of a webhook, oldest first.
     pub async fn all_deliveries(&self, webhook: &WebhookId) -> Vec<DeliveryRow> {
         let query = DeliveryQuery { webhook: webhook.clone(), status: None, before: None, limit: 1000 };
         let mut rows = self.deliveries(query).await.unwrap().rows;
@@ -111,9 +112,9 @@ fn page(tx: &Transaction<'_>, query: &DeliveryQuery) -> rusqlite::Result<Deliver
     let values = named_params! {
         ":webhook": query.webhook.as_str(),
         ":state": query.status.map(DeliveryStatus::as_str),
-        // SQLite counts to there.
+        // The largest integer of SQLite.
         ":before": Count(query.before.unwrap_or(i64::MAX as u64).min(i64::MAX as u64)),
-        // One more than fits, to know whether there is a next page.
+        // One more than the page has, to know whether there is a next page.
         ":limit": Count(u64::from(query.limit) + 1),
     };
     let mut rows: Vec<DeliveryRow> =

@@ -1,13 +1,13 @@
-//! Owns the two places where a recording may be stored and the words they are kept as.
+//! Owns the two stores to which a recording may go, and their words in the database.
 
 use std::str::FromStr;
 
-/// Which of the configured stores.
+/// One of the configured stores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Destination {
     #[default]
     Primary,
-    /// The one that takes a recording when the first one has been away for long.
+    /// The store that gets a recording when the first store cannot be reached for long.
     Fallback,
 }
 

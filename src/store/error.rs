@@ -1,10 +1,10 @@
-//! What can go wrong with the database. Owns no SQL.
+//! The errors of the database. Owns no SQL.
 
 use std::io;
 use std::path::PathBuf;
 
-/// Every failure is the host's (disk, file, schema), never a caller's; trying again can help where
-/// the disk was full or slow.
+/// Every error is a fault of the host (disk, file, schema), never of a caller. Trying again can help if the
+/// disk was full or slow.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("cannot create the database file {path}")]

@@ -1,7 +1,7 @@
 //! Owns how recordings are listed: newest first, page by page.
 //!
-//! Contract: a page begins where the last one ended, whatever was started or changed in between, and costs what is on
-//! it and not what is before it: an index serves both the order and the place.
+//! Contract: a page begins where the last one ended, whatever was started or changed in between. Its cost
+//! depends on its own length, not on the pages before it: an index gives both the order and the position.
 
 use jiff::Timestamp;
 use rusqlite::{ToSql, Transaction};
@@ -12,20 +12,21 @@ use super::recordings::{RecordingRow, recording_row};
 use super::{Store, StoreError};
 use crate::ids::{EgressId, RoomName};
 
-/// Which recordings are wanted.
+/// Selects recordings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordingQuery {
     /// Only those of this room.
     pub room: Option<RoomName>,
     /// Only those in one of these phases.
     pub phases: Option<Phases>,
-    /// Only those that come after this place.
+    /// Only those that come after this position.
     pub after: Option<Position>,
-    /// At most so many.
+    /// The most recordings on the page.
     pub limit: u32,
 }
 
-/// A recording's place in the list. Recordings that were started in the same millisecond are ordered by their ids.
+/// A recording's position in the list. Recordings that were started in the same millisecond are ordered by
+/// their ids.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Position {
     pub started_at: Timestamp,
@@ -35,7 +36,7 @@ pub struct Position {
 #[derive(Debug, Clone, PartialEq)]
 pub struct RecordingPage {
     pub rows: Vec<RecordingRow>,
-    /// Where the next page begins; `None`: this is the last one.
+    /// The next page begins after this position; `None` on the last page.
     pub next: Option<Position>,
 }
 
@@ -60,7 +61,7 @@ fn page(tx: &Transaction<'_>, query: &RecordingQuery) -> rusqlite::Result<Record
     Ok(RecordingPage { rows, next })
 }
 
-/// One of sixteen texts, so that each is prepared once.
+/// Returns one of sixteen texts, so that each is prepared only once.
 fn sql(query: &RecordingQuery) -> String {
     let (mut index, mut conditions) = ("", Vec::new());
     if query.room.is_some() {
@@ -68,15 +69,15 @@ fn sql(query: &RecordingQuery) -> String {
     }
     match query.phases {
         None => {}
-        // The plus keeps SQLite from taking the index of the phase, which holds far more than a room's.
+        // The plus keeps SQLite from using the index of the phase, which has far more entries than one room.
         Some(Phases::Only(_)) if query.room.is_some() => conditions.push("+phase = :phase"),
         Some(Phases::Only(_)) => conditions.push("phase = :phase"),
-        // In the words of their index, which holds few, also of those of a room.
+        // The same words as in the index of unfinished recordings, which has few entries, also for one room.
         Some(Phases::Unfinished) => {
             index = "INDEXED BY unfinished_recordings";
             conditions.push("phase IN ('starting', 'active', 'stopping', 'uploading')");
         }
-        // Few have not ended: passing over them costs nothing.
+        // Few recordings are unfinished, so skipping them costs nothing.
         Some(Phases::Finished) => conditions.push("ended_at IS NOT NULL"),
     }
     if query.after.is_some() {
@@ -91,9 +92,9 @@ fn sql(query: &RecordingQuery) -> String {
     )
 }
 
-/// The values for [`sql`], by their names.
+/// Runs `run` with the values for [`sql`], by their names.
 fn with_values<T>(query: &RecordingQuery, run: impl FnOnce(&[(&str, &dyn ToSql)]) -> T) -> T {
-    // One more than fits, to know whether there is a next page.
+    // One more than the page has, to know whether there is a next page.
     let limit = Count(u64::from(query.limit) + 1);
     let room = query.room.as_ref().map(RoomName::as_str);
     let phase = match query.phases {
@@ -135,7 +136,7 @@ mod tests {
             Self { _dir: dir, store }
         }
 
-        /// A recording that was started so long after the first possible moment.
+        /// Adds a recording that was started so many milliseconds after the first possible moment.
         async fn add(&self, room: &str, phase: Phase, millis: i64) -> String {
             let id = EgressId::random();
             let error = (phase == Phase::Failed).then_some("It failed.");

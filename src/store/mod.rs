@@ -1,10 +1,10 @@
-//! Owns the database: what egressd remembers across a restart. All SQL is in this folder.
+//! Owns the database: everything that outlives a restart. All SQL is in this folder.
 //!
-//! Does not own any decision: phases, retry times and webhook bodies are given by the callers
-//! (`control`, `webhook`) and written down here as they are.
+//! Decides nothing: phases, retry times and webhook bodies come from the callers (`control`, `webhook`), and
+//! are stored as they are.
 //!
-//! Contract: a method that has returned `Ok` has its change on the disk (WAL, synchronous=FULL), and
-//! everything one method changes is one transaction. Times are kept in whole milliseconds.
+//! Contract: when a method has returned `Ok`, its change is on the disk (WAL, synchronous=FULL). Everything
+//! that one method changes is one transaction. Times are stored in whole milliseconds.
 
 mod census;
 mod columns;
@@ -43,11 +43,11 @@ pub use recordings::{
 pub use uploads::{Location, UploadRow};
 pub use webhooks::{ForgottenWebhook, UnknownSource, WebhookRow, WebhookSource, WebhookUpdate};
 
-/// A handle to the database; clones share the connection.
+/// A handle to the database. Clones share the connection.
 ///
-/// One connection behind a mutex, for reads and writes: SQLite lets only one writer through at a
-/// time anyway, a recording writes about five times in its life and its report every ten seconds, and
-/// with a single connection no call of ours can meet a lock of ours. The mutex is only ever held on a blocking thread.
+/// There is one connection behind a mutex, for reads and writes. SQLite allows only one writer at a time
+/// anyway. A recording writes about five times in its life, and its report every ten seconds. With a single
+/// connection, no call can meet a lock of another call. The mutex is held only on blocking threads.
 #[derive(Clone)]
 pub struct Store {
     connection: Arc<Mutex<Connection>>,
@@ -55,23 +55,23 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the database, creates it (readable by its owner only, as it holds webhook secrets) if
-    /// there is none, and brings its schema up to date. Blocks: for start-up.
+    /// Opens the database, and migrates its schema. If there is none, creates it, readable only by its owner,
+    /// as it contains secrets of webhooks. Blocks, so it is for start-up only.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         Ok(Self { connection: Arc::new(Mutex::new(schema::open(path)?)), deliveries_added: Arc::default() })
     }
 
-    /// Whether there is a database that this version can use. Changes nothing. Blocks.
+    /// Returns an error unless there is a database that this version can use. Changes nothing. Blocks.
     pub fn look(path: &Path) -> Result<(), StoreError> {
         schema::look(path)
     }
 
-    /// Whether the database answers, for health checks.
+    /// Returns an error if the database cannot be read, for health checks.
     pub async fn ping(&self) -> Result<(), StoreError> {
         self.read("ping", |tx| tx.query_row("SELECT 1", [], |_| Ok(()))).await
     }
 
-    /// Returns once deliveries were added since the last call. For one listener: the deliverer.
+    /// Waits until deliveries were added since the last call. For one listener, the deliverer.
     pub async fn deliveries_added(&self) {
         self.deliveries_added.notified().await;
     }
@@ -92,7 +92,7 @@ impl Store {
         self.transact(what, TransactionBehavior::Immediate, work).await
     }
 
-    /// A write that is about one row; returns whether there was that row.
+    /// Runs a write that changes one row. Returns whether there was that row.
     async fn changes_one<F>(&self, what: &'static str, work: F) -> Result<bool, StoreError>
     where
         F: FnOnce(&Transaction<'_>) -> rusqlite::Result<usize> + Send + 'static,
@@ -112,7 +112,7 @@ impl Store {
     {
         let connection = Arc::clone(&self.connection);
         let done = tokio::task::spawn_blocking(move || {
-            // A panic inside a transaction rolls it back, so the connection stays usable.
+            // A panic inside a transaction rolls it back, so the connection is still usable.
             let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
             let tx = connection.transaction_with_behavior(behavior)?;
             let value = work(&tx)?;
@@ -128,7 +128,8 @@ impl Store {
 
 #[cfg(test)]
 impl Store {
-    /// Nobody but the other can write until it is dropped, and this store's writes fail at once.
+    /// Locks the database like another program. Until the result is dropped, writes of this store fail at
+    /// once.
     pub fn locked_from_outside(&self, path: &Path) -> impl Send + use<> {
         let ours = self.connection.lock().unwrap();
         ours.busy_timeout(std::time::Duration::from_millis(20)).unwrap();

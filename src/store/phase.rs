@@ -1,17 +1,17 @@
-//! Owns the phases of a recording and the words they are kept as. Does not own their order: `control` does.
+//! Owns the phases of a recording, and their words in the database. Does not own their order: `control` does.
 
 use std::str::FromStr;
 
-/// Where a recording stands, as it is written down before anything acts on it.
+/// The phase of a recording. It is in the database before anything acts on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
-    /// Accepted; the worker is not in the room yet.
+    /// Accepted. The worker is not in the room yet.
     Starting,
-    /// In the room.
+    /// The worker is in the room.
     Active,
-    /// Takes in no more media; the worker is finishing the spool.
+    /// Takes in no more media. The worker completes the spool.
     Stopping,
-    /// The spool is finished; the object is not.
+    /// The spool is complete, the object is not.
     Uploading,
     Complete,
     Failed,
@@ -32,29 +32,29 @@ impl Phase {
         }
     }
 
-    /// Takes in media, or is about to: the room cannot be recorded a second time meanwhile.
+    /// Returns whether the recording takes in media, or is about to.
     pub fn is_live(self) -> bool {
         matches!(self, Self::Starting | Self::Active)
     }
 
-    /// Takes in no more media, but has not ended.
+    /// Returns whether the recording takes in no more media, but has not ended.
     pub fn is_finishing(self) -> bool {
         matches!(self, Self::Stopping | Self::Uploading)
     }
 }
 
-/// Which phases a list is of.
+/// Selects phases for a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phases {
     Only(Phase),
-    /// Those of recordings that have not ended.
+    /// All phases of recordings that have not ended.
     Unfinished,
-    /// Those of recordings that have.
+    /// All phases of recordings that have ended.
     Finished,
 }
 
 impl Phases {
-    /// Every word that is read as one.
+    /// Returns every word that can be parsed.
     pub fn words() -> impl Iterator<Item = &'static str> {
         Phase::ALL.map(Phase::as_str).into_iter().chain(["unfinished", "finished"])
     }

@@ -1,7 +1,7 @@
 //! Owns the `recordings` table. Does not decide when a phase changes: `control` does.
 //!
-//! Contract: a room has at most one live recording that is exclusive, an object key belongs to one recording, and a
-//! recording ends once, together with the webhook deliveries that tell of it.
+//! Contract: a room has at most one live recording that is exclusive, an object key belongs to one recording.
+//! A recording ends once, in one transaction with the deliveries of its end.
 
 use jiff::Timestamp;
 use rusqlite::{Row, Transaction, named_params, params};
@@ -21,7 +21,7 @@ pub struct NewRecording {
     pub room: RoomName,
     pub exclusivity: Exclusivity,
     pub started_at: Timestamp,
-    /// The object key that is wanted; with a suffix before its extension if it is taken.
+    /// The wanted object key. If it is taken, the recording gets it with a number before its extension.
     pub key: String,
     pub options: RecordingOptions,
 }
@@ -29,19 +29,20 @@ pub struct NewRecording {
 /// Whether a room may have another recording at the same time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exclusivity {
-    /// At most one of the room's live recordings is exclusive. Others beside it are none of its business.
+    /// At most one of the room's live recordings is exclusive. The room may have others that are not.
     Exclusive,
-    /// Any number.
+    /// Any number of the room's recordings may be shared.
     Shared,
 }
 
-/// What became of a [`NewRecording`].
+/// The result of inserting a [`NewRecording`].
 #[derive(Debug, Clone, PartialEq)]
 pub enum Inserted {
     New(RecordingRow),
-    /// The room has an exclusive recording already, or the id is that of a recording of this room; nothing was inserted.
+    /// The room has an exclusive recording already, or a recording of this room has the id. Nothing was
+    /// inserted.
     Existing(RecordingRow),
-    /// The id is that of a recording of another room; nothing was inserted.
+    /// A recording of another room has the id. Nothing was inserted.
     IdTaken,
 }
 
@@ -51,22 +52,22 @@ pub struct RecordingRow {
     pub room: RoomName,
     pub phase: Phase,
     pub started_at: Timestamp,
-    /// The object key that is reserved for this recording, in the bucket or not.
+    /// The object key that is reserved for this recording. The object may exist or not.
     pub key: String,
-    /// As they are now: its view may change while a recording runs.
+    /// The present options: the view may change while a recording runs.
     pub options: RecordingOptions,
-    /// When its timeline began, once a worker has told it.
+    /// The zero of the timeline, once a worker has reported it.
     pub zero: Option<Timestamp>,
     pub first_media_at: Option<Timestamp>,
-    /// JSON of how it is to end once its file is stored; `None` while it takes in media.
+    /// The end status as JSON; `None` while the recording takes in media.
     pub end_status: Option<String>,
     pub ended_at: Option<Timestamp>,
-    /// What lies in the bucket, once the recording has ended.
+    /// The stored file, once the recording has ended.
     pub saved: Option<SavedFile>,
     pub error: Option<String>,
 }
 
-/// What is told together with a change.
+/// The event of a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StatusUpdate {
     pub event: OutboxEvent,
@@ -83,40 +84,40 @@ pub struct Ending {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
     Complete(SavedFile),
-    /// `error` is a sentence for users; `saved` is what could be saved nevertheless.
+    /// `error` is a sentence for users. `saved` is the stored file, if there is one.
     Failed {
         error: String,
         saved: Option<SavedFile>,
     },
 }
 
-/// A whole object in the bucket.
+/// A complete object in a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SavedFile {
     pub key: String,
-    /// Whole seconds (rounded) of the media in the file.
+    /// The duration of the media, in seconds, rounded.
     pub duration_s: u64,
-    /// Bytes of the object.
+    /// The size of the object in bytes.
     pub size: u64,
     pub store: Destination,
 }
 
-/// Whether [`Store::end_recording`] was the one that ended it.
+/// Whether [`Store::end_recording`] has ended the recording.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EndResult {
     Ended,
-    /// It had ended before (or never existed): nothing was changed and nobody is told twice.
+    /// It had ended before (or never existed). Nothing was changed, and no event is sent twice.
     AlreadyEnded,
 }
 
 impl Store {
-    /// Writes the recording down as `Starting`, unless it is there or its room has the one that it may have.
+    /// Inserts the recording as `Starting`, unless it exists or its room has an exclusive recording already.
     pub async fn insert_recording(&self, new: NewRecording) -> Result<Inserted, StoreError> {
         self.write("insert_recording", move |tx| insert(tx, &new)).await
     }
 
-    /// Moves a recording that has not ended to another phase that is not an end, and tells of it if it was in another.
-    /// Returns whether there was one.
+    /// Sets a phase that is no end. Adds the deliveries of `update` if the phase has changed. Returns whether
+    /// there is such a recording that has not ended.
     pub async fn set_phase(
         &self,
         id: &EgressId,
@@ -137,8 +138,8 @@ impl Store {
         Ok(changed)
     }
 
-    /// Notes that a recording takes in no more media, and how it is to end, and tells of the phase if it was in another.
-    /// Returns whether it had not ended.
+    /// Notes that a recording takes in no more media, and how it is to end. Adds the deliveries of `update`
+    /// if the phase has changed. Returns whether there is such a recording that has not ended.
     pub async fn set_verdict(
         &self,
         id: &EgressId,
@@ -159,7 +160,8 @@ impl Store {
         Ok(changed)
     }
 
-    /// Notes when the timeline of a recording began that has not ended.
+    /// Notes the zero of a recording's timeline. Returns whether there is such a recording that has not
+    /// ended.
     pub async fn set_zero(&self, id: &EgressId, zero: Timestamp) -> Result<bool, StoreError> {
         let id = id.clone();
         self.changes_one("set_zero", move |tx| {
@@ -171,7 +173,8 @@ impl Store {
         .await
     }
 
-    /// Changes what a recording is like that takes in media, or is about to, and tells of it. Returns whether there was one.
+    /// Changes the options of a recording that takes in media, or is about to, and adds the deliveries of
+    /// `update`. Returns whether there was such a recording.
     pub async fn set_options(
         &self,
         id: &EgressId,
@@ -195,8 +198,8 @@ impl Store {
         Ok(changed)
     }
 
-    /// Notes the first media of a recording, once, with one delivery a webhook that asks for `event`.
-    /// Returns whether it was the first time.
+    /// Notes the first media of a recording, once, and adds a delivery for each webhook that subscribes to
+    /// `event`. Returns whether it was not noted before.
     pub async fn media_started(
         &self,
         id: &EgressId,
@@ -221,7 +224,8 @@ impl Store {
         Ok(first)
     }
 
-    /// Ends a recording, once, with one delivery a webhook that asks for `event`, in one transaction.
+    /// Ends a recording, once, and adds a delivery for each webhook that subscribes to the event, in the same
+    /// transaction.
     pub async fn end_recording(
         &self,
         id: &EgressId,
@@ -234,13 +238,13 @@ impl Store {
         Ok(result)
     }
 
-    /// The exclusive recording of a room that takes in media (or is about to).
+    /// Returns the exclusive recording of a room that takes in media (or is about to).
     pub async fn live_recording(&self, room: &RoomName) -> Result<Option<RecordingRow>, StoreError> {
         let room = room.clone();
         self.read("live_recording", move |tx| live(tx, &room)).await
     }
 
-    /// All recordings of a room that take in media (or are about to), oldest first.
+    /// Returns all recordings of a room that take in media (or are about to), oldest first.
     pub async fn live_recordings(&self, room: &RoomName) -> Result<Vec<RecordingRow>, StoreError> {
         let room = room.clone();
         self.read("live_recordings", move |tx| {
@@ -252,7 +256,7 @@ impl Store {
         .await
     }
 
-    /// The newest exclusive recording of a room that takes in no more media but has not ended.
+    /// Returns the newest exclusive recording of a room that takes in no more media but has not ended.
     pub async fn finishing_recording(&self, room: &RoomName) -> Result<Option<RecordingRow>, StoreError> {
         let room = room.clone();
         self.read("finishing_recording", move |tx| {
@@ -266,7 +270,7 @@ impl Store {
         .await
     }
 
-    /// Every recording that has not ended, oldest first: what a restart has to go on with.
+    /// Returns every recording that has not ended, oldest first. The next start continues them.
     pub async fn unfinished(&self) -> Result<Vec<RecordingRow>, StoreError> {
         self.read("unfinished", |tx| {
             let mut query = tx.prepare(
@@ -315,7 +319,7 @@ fn insert(tx: &Transaction<'_>, new: &NewRecording) -> rusqlite::Result<Inserted
     Ok(Inserted::New(row))
 }
 
-/// To be called before the change.
+/// Adds the deliveries of a change of phase. Called before the change.
 fn tell_of_phase(
     tx: &Transaction<'_>,
     id: &EgressId,
@@ -332,7 +336,7 @@ fn tell_of_phase(
     }
 }
 
-/// The wanted key or, if it is taken, the first of `-2`, `-3`... that is not.
+/// Returns the wanted key, or the first free one with `-2`, `-3`... if it is taken.
 fn free_key(tx: &Transaction<'_>, wanted: &str) -> rusqlite::Result<String> {
     let mut taken = tx.prepare_cached("SELECT 1 FROM recordings WHERE object_key = ?1")?;
     let mut key = wanted.to_owned();
@@ -344,7 +348,7 @@ fn free_key(tx: &Transaction<'_>, wanted: &str) -> rusqlite::Result<String> {
     Ok(key)
 }
 
-/// `room/time.mp4` -> `room/time-2.mp4`. The room's own name may contain dots.
+/// Returns `room/time-2.mp4` for `room/time.mp4`. The room's name may contain dots.
 fn with_suffix(key: &str, number: u32) -> String {
     let name_at = key.rfind('/').map_or(0, |slash| slash + 1);
     match key[name_at..].rfind('.') {

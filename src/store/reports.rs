@@ -1,5 +1,5 @@
-//! Owns the `quality_reports` table: what recordings are and were like. A report of a recording that is not there
-//! (any more) is an error: reports go with their recordings.
+//! Owns the `quality_reports` table. A report of a recording that does not exist is an error: reports are
+//! deleted with their recordings.
 
 use rusqlite::{OptionalExtension, params};
 
@@ -9,7 +9,7 @@ use crate::ids::EgressId;
 use crate::report::QualityReport;
 
 impl Store {
-    /// Keeps the report instead of the one before.
+    /// Stores the report. It replaces the last one.
     pub async fn keep_report(&self, id: &EgressId, report: QualityReport) -> Result<(), StoreError> {
         let id = id.clone();
         self.write("keep_report", move |tx| {
@@ -23,7 +23,7 @@ impl Store {
         .await
     }
 
-    /// The last report of a recording, if it has one.
+    /// Returns the last report of a recording, if it has one.
     pub async fn report(&self, id: &EgressId) -> Result<Option<QualityReport>, StoreError> {
         let id = id.clone();
         self.read("report", move |tx| {

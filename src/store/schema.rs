@@ -1,4 +1,4 @@
-//! Owns the tables and how an older database becomes a current one. No queries of other files.
+//! Owns the tables, and the migrations of older databases. Has no queries of the other files.
 //!
 //! Contract: `MIGRATIONS[n]` leads from `user_version` n to n + 1 and is never edited once released.
 
@@ -22,7 +22,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema_7.sql"),
 ];
 
-/// How long a call waits for somebody else's lock (an operator's `sqlite3`, a backup).
+/// How long a call waits for the lock of another program (an operator's `sqlite3`, a backup).
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Opens or creates the database at `path` and migrates it.
@@ -37,7 +37,8 @@ pub fn open(path: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
-/// Whether there is a database at `path` that this version can use. Changes nothing, its schema neither.
+/// Returns an error unless there is a database at `path` that this version can use. Changes nothing, not even
+/// its schema.
 pub fn look(path: &Path) -> Result<(), StoreError> {
     let failed = |source| StoreError::Open { path: path.to_owned(), source };
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -53,7 +54,8 @@ fn check_version(path: &Path, found: usize) -> Result<(), StoreError> {
     }
 }
 
-/// SQLite would create the file with the umask's permissions; it gives its WAL the file's own.
+/// Creates the file for its owner only. SQLite would create it by the umask. It gives the WAL the permissions
+/// of the file.
 fn create_private(path: &Path) -> io::Result<()> {
     let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
     file.map(drop)
@@ -61,7 +63,7 @@ fn create_private(path: &Path) -> io::Result<()> {
 
 fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
-    // `journal_mode` answers with a row, the others do not.
+    // `journal_mode` returns a row, the others do not.
     connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "foreign_keys", true)

@@ -1,6 +1,8 @@
-//! Owns the `uploads` table: what may still lie in a store in parts. Does not talk to any store.
+//! Owns the `uploads` table: the multipart uploads that may exist in a store. Does not make requests to a
+//! store.
 //!
-//! Contract: an upload is written down before it can exist, and forgotten only when it cannot any more.
+//! Contract: an upload is in the table before it can exist in a store, and is deleted only when it cannot
+//! exist any more.
 
 use rusqlite::{Row, Transaction, params};
 
@@ -8,7 +10,7 @@ use super::columns::{Count, parsed};
 use super::{Destination, Store, StoreError};
 use crate::ids::EgressId;
 
-/// Where an upload goes: which store, and which of the recording's possible keys in it, counted from 1.
+/// Where an upload goes: the store, and which of the recording's possible keys in it, counted from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Location {
     pub store: Destination,
@@ -25,16 +27,16 @@ impl Default for Location {
 pub struct UploadRow {
     pub egress_id: EgressId,
     pub place: Location,
-    /// `None`: it was about to be begun.
+    /// `None` if it may not have begun.
     pub upload_id: Option<String>,
-    /// Bytes at the start of the media that may be gone from the spool.
+    /// How many bytes from the beginning of the media may be removed from the spool.
     pub released: u64,
-    /// The key that is reserved for the recording: the first choice.
+    /// The key that is reserved for the recording, its first choice.
     pub key: String,
 }
 
 impl Store {
-    /// An upload is about to be begun, and is the one in use from now on.
+    /// Notes that an upload is about to begin. It is the one in use from now on.
     pub async fn intend_upload(&self, id: &EgressId, place: Location) -> Result<(), StoreError> {
         self.upload_changed("intend_upload", id, place, |tx, id, place| {
             let sql = "INSERT OR REPLACE INTO uploads (egress_id, store, choice) VALUES (?1, ?2, ?3)";
@@ -57,7 +59,7 @@ impl Store {
         .await
     }
 
-    /// So much of the media is about to be removed from the spool.
+    /// Notes that so many bytes of the media are about to be removed from the spool.
     pub async fn media_released(&self, id: &EgressId, place: Location, bytes: u64) -> Result<(), StoreError> {
         self.upload_changed("media_released", id, place, move |tx, id, place| {
             let sql = "UPDATE uploads SET released = ?4 WHERE egress_id = ?1 AND store = ?2 AND choice = ?3";
@@ -66,7 +68,7 @@ impl Store {
         .await
     }
 
-    /// Nothing is left of it in its store.
+    /// Notes that the upload does not exist in its store any more.
     pub async fn upload_gone(&self, id: &EgressId, place: Location) -> Result<(), StoreError> {
         self.upload_changed("upload_gone", id, place, |tx, id, place| {
             let sql = "DELETE FROM uploads WHERE egress_id = ?1 AND store = ?2 AND choice = ?3";
@@ -75,7 +77,7 @@ impl Store {
         .await
     }
 
-    /// The upload that a recording goes on with.
+    /// Returns the upload in use of a recording, if it has one.
     pub async fn upload_in_use(&self, id: &EgressId) -> Result<Option<UploadRow>, StoreError> {
         let id = id.clone();
         self.read("upload_in_use", move |tx| {
@@ -88,7 +90,7 @@ impl Store {
         .await
     }
 
-    /// What recordings that have ended may have left in the stores.
+    /// Returns the uploads that recordings which have ended may have left in the stores.
     pub async fn orphaned_uploads(&self) -> Result<Vec<UploadRow>, StoreError> {
         self.read("orphaned_uploads", |tx| {
             let mut query = tx.prepare_cached(
@@ -112,7 +114,7 @@ impl Store {
     }
 }
 
-/// The object is whole: its upload is no more.
+/// Deletes the upload in use, as the object is complete.
 pub(super) fn forget_upload_in_use(
     tx: &Transaction<'_>,
     id: &EgressId,

@@ -1,7 +1,7 @@
-//! Owns the `webhooks` and `webhook_events` tables. Does not know which event names exist, nor what
-//! makes a good address: `webhook` does.
+//! Owns the `webhooks` and `webhook_events` tables. Knows neither which events exist nor which URLs are
+//! allowed: `webhook` does.
 //!
-//! Contract: a webhook of the configuration is changed by [`Store::set_static_webhooks`] only.
+//! Contract: only [`Store::set_static_webhooks`] changes webhooks of the configuration.
 
 use std::str::FromStr;
 
@@ -19,7 +19,7 @@ pub struct WebhookRow {
     pub id: WebhookId,
     pub url: String,
     pub secret: SecretString,
-    /// Exact event names, or `*` for all, in the order given. Without duplicates.
+    /// Event names, or `*` for all, in the given order, without duplicates.
     pub events: Vec<String>,
     pub created_at: Timestamp,
     pub source: WebhookSource,
@@ -34,11 +34,11 @@ pub enum WebhookSource {
     Config,
 }
 
-/// A webhook of the configuration that it names no more.
+/// A webhook that was deleted, as the configuration does not name it any more.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ForgottenWebhook {
     pub id: WebhookId,
-    /// How many deliveries were still to be made.
+    /// How many pending deliveries were deleted with it.
     pub pending: u64,
 }
 
@@ -46,7 +46,7 @@ pub struct ForgottenWebhook {
 #[error("\"{0}\" is no source of a webhook")]
 pub struct UnknownSource(String);
 
-/// What of a webhook becomes different; `None` stays as it is.
+/// A change of a webhook. Fields that are `None` do not change.
 #[derive(Debug, Clone, Default)]
 pub struct WebhookUpdate {
     pub url: Option<String>,
@@ -60,7 +60,7 @@ impl Store {
         self.write("insert_webhook", move |tx| insert(tx, &webhook)).await
     }
 
-    /// All webhooks, oldest first.
+    /// Returns all webhooks, oldest first.
     pub async fn webhooks(&self) -> Result<Vec<WebhookRow>, StoreError> {
         self.read("webhooks", |tx| {
             let mut query = tx.prepare("SELECT * FROM webhooks ORDER BY created_at, rowid")?;
@@ -74,8 +74,8 @@ impl Store {
         self.read("webhook", move |tx| find(tx, &id)).await
     }
 
-    /// Changes a webhook; returns what it is then, or `None` if there is none. What is still to be delivered goes
-    /// to where it is then.
+    /// Changes a webhook. Returns the changed one, or `None` if there is none. Pending deliveries go to its
+    /// new URL.
     pub async fn update_webhook(
         &self,
         id: &WebhookId,
@@ -89,8 +89,8 @@ impl Store {
         .await
     }
 
-    /// Makes the webhooks of the configuration these: those that there are become as they are here (but for when they
-    /// were created), and others of before are forgotten with their deliveries.
+    /// Replaces the webhooks of the configuration by these. Those that exist are changed, but keep their time
+    /// of creation. Those that are not among these are deleted with their deliveries.
     pub async fn set_static_webhooks(
         &self,
         webhooks: Vec<WebhookRow>,
@@ -107,7 +107,7 @@ impl Store {
         .await
     }
 
-    /// Removes a webhook and its deliveries. Returns whether there was one.
+    /// Deletes a webhook and its deliveries. Returns whether there was one.
     pub async fn delete_webhook(&self, id: &WebhookId) -> Result<bool, StoreError> {
         let id = id.clone();
         self.changes_one("delete_webhook", move |tx| {
@@ -157,7 +157,7 @@ fn set(tx: &Transaction<'_>, webhook: &WebhookRow) -> rusqlite::Result<()> {
     change(tx, &id, &WebhookUpdate { url: Some(url), secret: Some(secret), events: Some(events) })
 }
 
-/// Those that the configuration named so far.
+/// Returns the webhooks that the configuration has named so far.
 fn static_webhooks(tx: &Transaction<'_>) -> rusqlite::Result<Vec<ForgottenWebhook>> {
     let mut query = tx.prepare(
         "SELECT id, (SELECT COUNT(*) FROM deliveries WHERE webhook_id = webhooks.id AND state = 'pending') AS pending
