@@ -1,6 +1,6 @@
-//! What is known of recordings, past ones included, and where their files can be read.
+//! Returns recordings, finished ones included, and the URLs of their files.
 //!
-//! Only looks: nothing is changed here. Contract: a URL is given only for a file that is whole in its store.
+//! Changes nothing. Contract: it returns a URL only for a file that is complete in its store.
 
 use std::sync::Arc;
 
@@ -18,28 +18,28 @@ use crate::upload::UploadStatus;
 #[derive(Debug, Clone, PartialEq)]
 pub struct RecordingState {
     pub row: RecordingRow,
-    /// What it has been like so far; `None` until there is something to tell.
+    /// The quality report so far; `None` before the first one.
     pub quality: Option<QualityReport>,
-    /// How far its upload is; `None` once it has ended.
+    /// The upload status; `None` once the recording has ended.
     pub upload: Option<UploadStatus>,
 }
 
-/// Some of the recordings, without their quality reports, which can be a hundred times as large as the rest.
+/// A page of recordings, without their quality reports: these can be a hundred times as large as the rest.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Listing {
     pub recordings: Vec<ListedRecording>,
-    /// Where the next page begins; `None`: this is the last one.
+    /// Where the next page begins; `None` on the last page.
     pub next: Option<Position>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct ListedRecording {
     pub row: RecordingRow,
-    /// How far its upload is; `None` once it has ended.
+    /// The upload status; `None` once the recording has ended.
     pub upload: Option<UploadStatus>,
 }
 
-/// Where anybody can read a file for a while.
+/// A URL at which anybody can read a file for some time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileUrl {
     pub url: String,
@@ -47,7 +47,7 @@ pub struct FileUrl {
 }
 
 impl Handle {
-    /// A recording of this service, past ones included.
+    /// Returns a recording, finished or not; `None` if there is none with this id.
     pub async fn recording(&self, id: &EgressId) -> Result<Option<RecordingState>, ControlError> {
         let Some(row) = self.store.recording(id).await? else { return Ok(None) };
         let quality = self.store.report(id).await?;
@@ -55,7 +55,7 @@ impl Handle {
         Ok(Some(RecordingState { row, quality, upload }))
     }
 
-    /// The recordings that are asked for, newest first.
+    /// Returns a page of recordings, newest first.
     pub async fn recordings(&self, query: RecordingQuery) -> Result<Listing, ControlError> {
         let RecordingPage { rows, next } = self.store.recordings(query).await?;
         let uploads = &self.shared.uploads;
@@ -63,7 +63,7 @@ impl Handle {
         Ok(Listing { recordings: rows.into_iter().map(listed).collect(), next })
     }
 
-    /// Where the finished file of a recording can be read. No store is asked.
+    /// Returns a URL of the finished file of a recording. Makes no request to a store.
     pub async fn file_url(&self, id: &EgressId, terms: UrlTerms) -> Result<FileUrl, ControlError> {
         let row = self.store.recording(id).await?.ok_or(ControlError::NoSuchRecording)?;
         if row.ended_at.is_none() {
@@ -72,7 +72,8 @@ impl Handle {
         let saved = row.saved.ok_or(ControlError::NoFile)?;
         let storage = self.storage_of(saved.store)?;
         let key: ObjectKey = saved.key.parse()?;
-        // Signatures count whole seconds from theirs; so what is told is never later than what holds.
+        // A signature is valid for whole seconds from a whole second on. So the expiry is never stated too
+        // late.
         let now = Timestamp::from_second(Timestamp::now().as_second()).map_err(ControlError::Expiry)?;
         let url = storage.presigned_get(&key, terms).await?;
         let expires_at = now.checked_add(terms.valid_for).map_err(ControlError::Expiry)?;

@@ -1,4 +1,4 @@
-//! Why the supervisor did not do what it was asked for. Knows nothing of HTTP.
+//! Why the supervisor could not do what a caller requested. Knows nothing of HTTP.
 
 use std::io;
 use std::path::PathBuf;

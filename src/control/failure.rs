@@ -1,7 +1,8 @@
-//! What a recording's end is to be called, and the sentence that users read of it. Pure.
+//! How a recording has ended: its end status, and the sentence about it for users. Pure.
 //!
-//! Does not decide that something failed: `state` does. Contract: a sentence holds no path, no address and nothing
-//! that only an operator can use. Kept as JSON with an unfinished recording.
+//! Does not decide that something has failed: `state` does. Contract: a sentence contains no path, no address
+//! and nothing that only an operator can use. An unfinished recording has its end status in the database, as
+//! JSON.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,58 +10,59 @@ use crate::store::{Outcome, SavedFile};
 use crate::upload::Left;
 use crate::worker::messages::EndReason;
 
-/// Whether what was recorded is all that should have been.
+/// Whether the recording is complete.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum EndStatus {
-    /// The word in the database is that of version 0.1: what it left unfinished is finished by later ones.
+    /// The word in the database is that of version 0.1, whose unfinished recordings are finished by later
+    /// versions.
     #[serde(rename = "asItShould")]
     Normal(EndReason),
     Failed(Failure),
 }
 
-/// Why a recording is not what it should be.
+/// Why a recording is not complete.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Failure {
-    /// The worker could not go on and said so, in words of its own.
+    /// The worker reported an error and ended.
     Reported(String),
-    /// The worker died, and no other could go on in its place.
+    /// The worker died, and no successor could resume the recording.
     Died(Death),
-    /// Workers died one after the other.
+    /// Too many workers died within a short time.
     DiedAgain(Death),
-    /// Asked to end, the worker did not.
+    /// The worker did not end after a stop.
     DidNotStop,
-    /// There was no room left for more.
+    /// The disk was full.
     DiskFull,
-    /// What the worker wrote cannot be read back from some place on.
+    /// The spool cannot be parsed from some position on.
     SpoolDamaged,
-    /// The service itself went away before it was done.
+    /// The service ended before the recording did.
     ServiceRestarted,
 }
 
-/// How a worker went away that should have gone on.
+/// How a worker ended without a stop.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Death {
-    /// Without a word.
+    /// Its process exited without a last event.
     Crashed(Exit),
-    /// It made no progress and was killed.
+    /// It made no progress, and was killed.
     Frozen,
 }
 
-/// How a worker process went away.
+/// How a worker process exited.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Exit {
     Code(i32),
     Signal(i32),
-    /// It never ran, or nobody can tell how it ended.
+    /// It never ran, or its exit status is unknown.
     Unknown,
 }
 
 impl EndStatus {
-    /// What a worker's last event says.
+    /// Returns the end status that a worker's last event reports.
     pub fn reported(reason: EndReason, error: Option<String>) -> Self {
         match (reason, error) {
             (_, Some(error)) => Self::Failed(Failure::Reported(error)),
@@ -80,7 +82,7 @@ impl EndStatus {
         }
     }
 
-    /// The worker was stopped since the room is closed: that is the reason, not the stop.
+    /// Returns the end status of a worker that was stopped because the room is closed.
     pub fn of_a_closed_room(self) -> Self {
         match self {
             Self::Normal(EndReason::Stopped) => Self::Normal(EndReason::RoomClosed),
@@ -89,7 +91,7 @@ impl EndStatus {
         }
     }
 
-    /// Fails what has not failed already.
+    /// Returns this failure, unless it has failed already.
     pub fn or_failed(self, failure: Failure) -> Self {
         match self {
             Self::Normal(_) => Self::Failed(failure),
@@ -97,7 +99,8 @@ impl EndStatus {
         }
     }
 
-    /// How a recording has ended of which `saved` is in the store; `None`: there was nothing in the spool.
+    /// Returns the outcome of a recording whose file `saved` is in the store; `None` if there was no media in
+    /// the spool.
     pub fn outcome(&self, saved: Option<SavedFile>) -> Outcome {
         match (self, saved) {
             (Self::Normal(_), Some(saved)) => Outcome::Complete(saved),
@@ -116,7 +119,7 @@ impl EndStatus {
         }
     }
 
-    /// How a recording has ended whose file cannot be stored.
+    /// Returns the outcome of a recording whose file cannot be stored.
     pub fn not_stored(&self, left: Left) -> Outcome {
         let kept = match left {
             Left::All => "The recording could not be stored; the recorder has kept it on its own disk.",

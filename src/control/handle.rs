@@ -1,6 +1,6 @@
-//! The front of the supervisor: what the doors of the service call.
+//! The supervisor's handle, which the doors of the service call. Cheap to clone.
 //!
-//! Contract: an answer that says so has its change in the database. Cheap to clone.
+//! Contract: when a call that changes something returns `Ok`, the change is in the database.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +22,7 @@ use crate::media::StreamKind;
 use crate::options::{AskedOptions, RecordingOptions, ViewChange};
 use crate::store::{Phase, RecordingRow, Store};
 
-/// Whoever holds the database's lock (a backup, an operator) is done soon.
+/// Another program that holds the database's lock, such as a backup, is done soon.
 const NOT_WRITTEN: ControlError = ControlError::NotWritten { retry_after: Duration::from_secs(5) };
 
 #[derive(Clone)]
@@ -32,20 +32,20 @@ pub struct Handle {
     pub(super) shared: Arc<Shared>,
 }
 
-/// What only the supervisor can do.
+/// A request that only the supervisor can carry out.
 pub(super) enum Request {
     Start {
         wanted: Wanted,
         answer: oneshot::Sender<Result<Started, ControlError>>,
     },
-    /// The way to a running recording, if it runs.
+    /// Returns the command channel of a recording; `None` if it does not run.
     Find {
         egress_id: EgressId,
         answer: oneshot::Sender<Option<mpsc::Sender<Command>>>,
     },
 }
 
-/// A recording that somebody wants to have.
+/// The recording that a start asks for.
 pub(super) struct Wanted {
     pub identity: Identity,
     pub room: RoomName,
@@ -77,7 +77,8 @@ pub struct ActiveRecording {
 }
 
 impl Handle {
-    /// Starts a recording, or returns the one that is meant, whatever that was asked to be like.
+    /// Starts a recording. If the recording that `identity` means exists already, returns that one, whatever
+    /// its options.
     pub async fn start(
         &self,
         identity: Identity,
@@ -95,21 +96,21 @@ impl Handle {
         self.ask(|answer| Request::Start { wanted, answer }).await?
     }
 
-    /// Stops the room's recording; one that is being finished already is returned as well.
+    /// Stops the room's recording; returns its id, also if it was stopping or uploading already.
     pub async fn stop(&self, room: &RoomName) -> Result<EgressId, ControlError> {
         if let Some(live) = self.store.live_recording(room).await?
             && self.stop_one(&live).await?
         {
             return Ok(live.egress_id);
         }
-        // There is none, or it ended by itself in between: the database knows.
+        // There is none, or it has just ended by itself. The database knows.
         match self.store.finishing_recording(room).await? {
             Some(finishing) => Ok(finishing.egress_id),
             None => Err(ControlError::NothingToStop),
         }
     }
 
-    /// Stops a recording, whichever others its room has; of one that takes in no more media nothing changes.
+    /// Stops a recording, but no other recordings of its room. Changes nothing if it takes in no more media.
     pub async fn stop_recording(&self, id: &EgressId) -> Result<(), ControlError> {
         let row = self.store.recording(id).await?.ok_or(ControlError::NoSuchRecording)?;
         match row.phase {
@@ -118,13 +119,14 @@ impl Handle {
         }
     }
 
-    /// Returns whether it took in media until now.
+    /// Stops a recording; returns whether it took in media until now.
     async fn stop_one(&self, live: &RecordingRow) -> Result<bool, ControlError> {
         done(self.command(live, Command::Stop).await?)
     }
 
-    /// Ends the recordings of a room that LiveKit has closed; those of another room of the same name go on. Returns whether
-    /// it ended one. If one's end could not be written down, the others are ended all the same.
+    /// Ends the recordings of a room that LiveKit has closed, but not those of another room of the same name.
+    /// Returns whether it ended one. If the end of one cannot be written to the database, it still ends the
+    /// others.
     pub async fn room_finished(&self, name: &RoomName, room: &RoomSid) -> Result<bool, ControlError> {
         let live = self.store.live_recordings(name).await?;
         let ends = live.iter().map(async |live| {
@@ -135,13 +137,13 @@ impl Handle {
         ends.into_iter().try_fold(false, |any, ended| Ok(ended? || any))
     }
 
-    /// The room's recording, if it takes in media or is about to.
+    /// Returns the room's recording, if it takes in media or is about to.
     pub async fn active(&self, room: &RoomName) -> Result<Option<ActiveRecording>, ControlError> {
         let live = self.store.live_recording(room).await?;
         Ok(live.map(|row| ActiveRecording { egress_id: row.egress_id, started_at: row.started_at }))
     }
 
-    /// Changes what the room's recording looks like from now on.
+    /// Changes the view of the room's recording from now on.
     pub async fn change_view(
         &self,
         room: &RoomName,
@@ -155,7 +157,7 @@ impl Handle {
         }
     }
 
-    /// The newest frame of a recording that takes in media, as JPEG.
+    /// Returns the newest frame of a recording that takes in media, as JPEG.
     pub async fn preview(&self, id: &EgressId) -> Result<Bytes, ControlError> {
         let row = self.store.recording(id).await?.ok_or(ControlError::NoSuchRecording)?;
         has_picture(&row)?;
@@ -169,7 +171,8 @@ impl Handle {
         }
     }
 
-    /// Whether a recording could be started now. Asks the database only; of everything else the last that is known counts.
+    /// Returns whether a recording could be started now. Asks only the database. For everything else, the
+    /// last known status counts.
     pub async fn readiness(&self) -> Result<Readiness, ControlError> {
         self.store.ping().await?;
         let Shared { closed, livekit_status, encoders_status, measurements, uploads, .. } =
@@ -188,7 +191,7 @@ impl Handle {
         })
     }
 
-    /// All recordings, and what they wait for.
+    /// Returns the state of all recordings, and what they wait for.
     pub async fn overview(&self) -> Result<Overview, ControlError> {
         Ok(Overview {
             census: self.store.census().await?,
@@ -198,7 +201,7 @@ impl Handle {
         })
     }
 
-    /// What a running recording says to a command; `None` if it runs no more.
+    /// Returns a running recording's reply to a command; `None` if it does not run any more.
     async fn command<T>(
         &self,
         live: &RecordingRow,
@@ -222,7 +225,7 @@ impl Handle {
     }
 }
 
-/// Whether a recording did what it was told; it may be too late for that.
+/// Returns whether a recording carried out a command. `false` means that it was too late.
 fn done(reply: Option<Reply>) -> Result<bool, ControlError> {
     match reply {
         Some(Reply::Done) => Ok(true),
@@ -245,7 +248,7 @@ impl Started {
             started_at: row.started_at,
             status: match row.phase {
                 Phase::Starting => StartStatus::Starting,
-                // Later phases can only come between the look and the answer.
+                // A later phase can only have begun since the recording was read.
                 Phase::Active | Phase::Stopping | Phase::Uploading | Phase::Complete | Phase::Failed => {
                     StartStatus::Active
                 }

@@ -1,21 +1,21 @@
-//! Which recording a start means. Asks the database; starts nothing.
+//! Decides which recording a start means. Reads the database; starts nothing.
 
 use super::error::ControlError;
 use crate::ids::{EgressId, RoomName};
 use crate::store::{Exclusivity, RecordingRow, Store};
 
-/// How a start tells the recording that it wants from others.
+/// How a start identifies its recording.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Identity {
-    /// By its room: a start of a room whose recording was started like this returns that one.
+    /// By its room: if a recording of the room was started like this, the start returns it.
     Room,
-    /// By an id that comes from outside: a start with an id that is there returns its recording. The room may have
-    /// others.
+    /// By an id from outside: if there is a recording with this id, the start returns it. The room may have
+    /// other recordings.
     Id(EgressId),
 }
 
 impl Identity {
-    /// Returns the recording that is meant, if it is there already.
+    /// Returns the recording that is meant, if it exists already.
     pub(super) async fn existing(
         &self,
         store: &Store,
@@ -31,7 +31,8 @@ impl Identity {
         }
     }
 
-    /// Returns the id of a new recording, and whether it is the only one of its room that was started like this.
+    /// Returns the id of a new recording, and whether it is the only one of its room that was started like
+    /// this.
     pub(super) fn of_new(self) -> (EgressId, Exclusivity) {
         match self {
             Self::Room => (EgressId::random(), Exclusivity::Exclusive),

@@ -1,8 +1,8 @@
-//! Starts, watches and ends recordings: the one place that joins workers, uploads, the database and webhooks.
+//! Starts, watches and ends recordings. Joins workers, uploads, the database and webhooks.
 //!
-//! Does not know HTTP, media or SQL, nor how a file is uploaded (`upload`), whether there is room (`admission`) or what
-//! the machine lacks (`health`). Contract: persist, then act, then tell. Each phase of a recording is in the database
-//! before it is acted upon, and a recording ends once.
+//! Knows no HTTP, no media and no SQL. Does not upload (`upload`), does not decide whether there is room
+//! (`admission`), and does not probe (`health`). Contract: persist, then act, then tell. Each phase of a
+//! recording is in the database before anything acts on it, and a recording ends once.
 
 mod error;
 

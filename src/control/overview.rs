@@ -1,4 +1,4 @@
-//! How the service stands as a whole, for whoever watches it. Pure data and what follows from it.
+//! The state of the whole service, for metrics and the console. Pure data, and what follows from it.
 
 use crate::ids::EgressId;
 use crate::store::Census;
@@ -7,7 +7,7 @@ use super::running::RunningRecording;
 use crate::admission::Space;
 use crate::upload::{Trouble, UploadStatus};
 
-/// All recordings and what they wait for.
+/// All recordings, and what they wait for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Overview {
     pub census: Census,
@@ -16,7 +16,7 @@ pub struct Overview {
     pub space: Space,
 }
 
-/// What keeps uploads from going on, if anything does: that which has done so for the longest time.
+/// Returns what has kept an upload from going on for the longest time; `None` if nothing does.
 pub fn store_trouble(uploads: &[(EgressId, UploadStatus)]) -> Option<&Trouble> {
     let troubles = uploads.iter().filter_map(|(_, status)| status.trouble.as_ref());
     troubles.min_by_key(|trouble| trouble.since)

@@ -1,7 +1,7 @@
-//! A worker process as the service sees it: commands in, events out, and its end.
+//! A worker process: its commands, its events, and its exit.
 //!
-//! Does not decide anything about the recording. Contract: every event the worker wrote comes before
-//! its exit; a worker that is dropped is killed.
+//! Decides nothing about the recording. Contract: every event that the worker wrote is returned before its
+//! exit. A worker that is dropped is killed.
 
 use std::ffi::OsString;
 use std::io;
@@ -26,11 +26,11 @@ use crate::worker::messages::{self, Event, MAX_LINE_BYTES, WorkerSpec};
 pub struct WorkerProgram {
     pub path: PathBuf,
     pub args: Vec<OsString>,
-    /// What it logs, as [`telemetry::init`] takes it.
+    /// Its log level, as [`telemetry::init`] takes it.
     pub log_level: String,
 }
 
-/// What a worker gives out.
+/// An event of a worker, or its exit.
 #[derive(Debug, PartialEq)]
 pub enum WorkerOutput {
     Event(Event),
@@ -44,22 +44,22 @@ pub struct WorkerProcess {
 }
 
 impl WorkerProgram {
-    /// The hidden subcommand of this very program.
+    /// Returns the program of this process, whose hidden subcommand is the worker.
     pub fn this_executable(log_level: &str) -> io::Result<Self> {
         let (path, args) = (std::env::current_exe()?, vec!["worker".into()]);
         Ok(Self { path, args, log_level: log_level.to_owned() })
     }
 }
 
-/// glibc gives every thread a heap of its own, up to eight a core; a track's decoder has a thread, and what
-/// it frees would stay in its heap.
+/// glibc gives every thread its own heap, up to eight heaps a core. Each decoder has a thread, and memory
+/// that it frees would stay in its heap.
 const MALLOC_ARENAS: &str = "2";
 
 impl WorkerProcess {
     pub async fn start(program: &WorkerProgram, spec: WorkerSpec) -> io::Result<Self> {
         let mut command = Command::new(&program.path);
-        // All that a worker must know comes over its standard input. The service's settings hold secrets,
-        // which a process that decodes strangers' media must not.
+        // A worker gets everything over its standard input. The service's environment contains secrets, which
+        // a process that decodes media of strangers must not have.
         for setting in SETTINGS {
             command.env_remove(setting);
         }
@@ -69,8 +69,8 @@ impl WorkerProcess {
             .env(telemetry::LEVEL_VARIABLE, &program.log_level)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            // A group of its own: Ctrl-C on the service's terminal must not reach the worker, which
-            // is to be stopped by the service.
+            // Its own process group: Ctrl-C on the service's terminal must not reach the worker. The service
+            // stops it.
             .process_group(0)
             .kill_on_drop(true)
             .spawn()?;
@@ -87,13 +87,13 @@ impl WorkerProcess {
         self.child.id()
     }
 
-    /// The next thing that the worker says or does. Nothing is lost when the future is dropped.
+    /// Waits for the worker's next event or its exit. Nothing is lost when the future is dropped.
     pub async fn next(&mut self) -> WorkerOutput {
         while let Some(line) = self.lines.next().await {
             match line {
                 Ok(line) => match messages::from_line(&line) {
                     Ok(event) => return WorkerOutput::Event(event),
-                    // Libraries print where they should not.
+                    // Some libraries print to standard output.
                     Err(error) => tracing::warn!(%error, "the worker wrote something else"),
                 },
                 Err(LinesCodecError::MaxLineLengthExceeded) => {
@@ -126,7 +126,7 @@ impl WorkerProcess {
         }
     }
 
-    /// Waits for a worker that has said its last word, and kills it if it does not go.
+    /// Waits for the exit of a worker after its last event; kills it after `timeout`.
     pub async fn close(mut self, timeout: Duration) {
         if tokio::time::timeout(timeout, self.child.wait()).await.is_err() {
             tracing::warn!("the worker has ended its recording but does not exit, it is killed");
@@ -135,11 +135,11 @@ impl WorkerProcess {
         }
     }
 
-    /// A command is smaller than a pipe's buffer, so this does not wait for the worker.
+    /// A command is smaller than the buffer of a pipe, so this does not wait for the worker.
     async fn send(&mut self, command: &messages::Command) {
         let line = messages::to_line(command);
         if let Err(error) = self.stdin.write_all(line.as_bytes()).await {
-            // It has gone, or is about to: its exit is reported by `next`.
+            // The worker has exited, or is about to. `next` returns its exit.
             tracing::debug!(%error, "the worker does not read any more");
         }
     }

@@ -1,4 +1,4 @@
-//! What the doors need of the recorder, so that they can be tried without one.
+//! What the doors need of the supervisor, as a trait, so that they can be tested without one.
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -19,36 +19,37 @@ pub type CallFuture<'a, T> = BoxFuture<'a, Result<T, ControlError>>;
 
 /// Starts and stops recordings. The service's is [`Handle`].
 pub trait Recorder: Send + Sync + 'static {
-    /// Idempotent per room ([`Identity::Room`]): of a room that is being recorded it returns the recording.
+    /// Starts the room's recording ([`Identity::Room`]). If there is one already, returns it.
     fn start(&self, room: RoomName, asked: AskedOptions) -> CallFuture<'_, Started>;
 
-    /// Idempotent until the recording has been finished.
+    /// Stops the room's recording; returns its id. A second call returns the same id, until the recording has
+    /// ended.
     fn stop<'a>(&'a self, room: &'a RoomName) -> CallFuture<'a, EgressId>;
 
-    /// LiveKit has closed a room: its recordings end. Returns whether there was one.
+    /// Ends the recordings of a room that LiveKit has closed. Returns whether it ended one.
     fn room_finished<'a>(&'a self, name: &'a RoomName, room: &'a RoomSid) -> CallFuture<'a, bool>;
 
     fn active<'a>(&'a self, room: &'a RoomName) -> CallFuture<'a, Option<ActiveRecording>>;
 
-    /// The room's recording looks different from now on.
+    /// Changes the view of the room's recording from now on.
     fn change_view<'a>(&'a self, room: &'a RoomName, change: ViewChange) -> CallFuture<'a, ActiveRecording>;
 
-    /// Any recording, past ones included.
+    /// Returns any recording, finished or not; `None` if there is none with this id.
     fn recording<'a>(&'a self, id: &'a EgressId) -> CallFuture<'a, Option<RecordingState>>;
 
-    /// Recordings newest first, page by page.
+    /// Returns a page of recordings, newest first.
     fn recordings(&self, query: RecordingQuery) -> CallFuture<'_, Listing>;
 
-    /// Where anybody can read a recording's finished file.
+    /// Returns a URL of a recording's finished file.
     fn file_url<'a>(&'a self, id: &'a EgressId, terms: UrlTerms) -> CallFuture<'a, FileUrl>;
 
-    /// The newest frame of a recording that takes in media, as JPEG.
+    /// Returns the newest frame of a recording that takes in media, as JPEG.
     fn preview<'a>(&'a self, id: &'a EgressId) -> CallFuture<'a, Bytes>;
 
-    /// Whether a recording could be started now. Cheap: anybody may ask.
+    /// Returns whether a recording could be started now. Cheap, as anybody may call it.
     fn readiness(&self) -> CallFuture<'_, Readiness>;
 
-    /// All recordings together, and what they wait for.
+    /// Returns the state of all recordings, and what they wait for.
     fn overview(&self) -> CallFuture<'_, Overview>;
 }
 

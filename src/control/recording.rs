@@ -1,8 +1,8 @@
-//! One recording: its workers, its upload and its record in the database, in one event loop.
+//! One recording: its workers, its upload and its row in the database, in one event loop.
 //!
-//! Owns what is done; `state` decides it. Contract: when `run` returns, the recording has ended in the
-//! database and its worker is gone. Dropped before that, the recording stays unfinished in the
-//! database, and the next start of the service goes on with it.
+//! Carries out what `state` decides. Contract: when `run` returns, the recording has ended in the database
+//! and its worker has exited. If it is dropped before that, the recording stays unfinished in the database,
+//! and the next start of the service continues it.
 
 mod actions;
 mod commands;
@@ -49,13 +49,13 @@ use worker::Worker;
 pub use commands::{Command, Reply};
 pub use previews::NoPreview;
 
-/// How a recording comes to be.
+/// Where a recording begins.
 pub enum Origin {
-    /// Just accepted.
+    /// It was just accepted.
     Start { slot: Slot },
-    /// It took in media when an earlier service went away, and goes on if it can.
+    /// It took in media when an earlier service ended. It is resumed if it can be.
     Resume { slot: Slot },
-    /// What somebody left unfinished: there is no worker, only what it left.
+    /// An earlier service left it unfinished, and no worker follows: its spool is stored.
     Salvage { end_status: EndStatus },
 }
 
@@ -65,7 +65,7 @@ pub struct Recording {
     records: Records,
     rewriting: Rewriting,
     spool: PathBuf,
-    /// The room that a worker has joined, once one has.
+    /// The room that a worker has joined; `None` before that.
     joined: Option<RoomSid>,
     state: State,
     worker: Worker,
@@ -74,9 +74,9 @@ pub struct Recording {
     successor: SuccessorSearch,
     extent: watch::Sender<Extent>,
     space: watch::Receiver<Space>,
-    /// What the times of the state's inputs count from.
+    /// The zero of the times in the state's inputs.
     begun: Instant,
-    /// When the worker was asked to end.
+    /// When the worker was told to stop.
     stopped: Instant,
 }
 
@@ -109,7 +109,7 @@ impl Recording {
         mut commands: mpsc::Receiver<Command>,
         cancel: CancellationToken,
     ) {
-        // A recording may live on after its upload: until its end is written down.
+        // A recording may outlive its upload, until its end is in the database.
         let mut upload = pin!(self.upload().fuse());
         if let Origin::Start { .. } = origin {
             tracing::info!(key = self.row.key, "accepted");
@@ -200,7 +200,7 @@ impl Recording {
         self.successor = SuccessorSearch::ask(question);
     }
 
-    /// Waits for the next thing to happen and does what it asks for.
+    /// Waits for the next event and handles it.
     async fn turn(
         &mut self,
         upload: Upload<'_>,
@@ -222,7 +222,7 @@ impl Recording {
         }
     }
 
-    /// When the worker is late.
+    /// Returns when the worker is late.
     fn deadline(&mut self) -> Option<Instant> {
         match self.state {
             State::Starting { .. } | State::Active { .. } => {
@@ -274,7 +274,7 @@ impl Recording {
                 self.vitals.progress(ticks, lag);
                 Input::Progress { final_bytes }
             }
-            // Not a failure: the worker gives up by itself when it has waited long enough.
+            // Not a failure: after a time the worker ends by itself.
             WorkerOutput::Event(Event::Reachable { reachable: false }) => {
                 return tracing::warn!("LiveKit is out of reach, the recording waits for it");
             }
@@ -304,7 +304,8 @@ impl Recording {
         self.hears(input).await;
     }
 
-    /// The zero is that of the worker which began the spool: others go on from it, and tell it as their clocks see it.
+    /// Only the zero of the worker that began the spool counts. Its successors report the same zero by their
+    /// own clocks.
     async fn has_joined(&mut self, zero_unix_ms: i64, now: Instant) {
         self.worker.watchdog().into_iter().for_each(|watchdog| watchdog.joined(now));
         match Timestamp::from_millisecond(zero_unix_ms) {

@@ -1,7 +1,7 @@
-//! What a service that was killed left unfinished.
+//! Finds the recordings that an earlier service left unfinished.
 //!
-//! Does not upload or record by itself: an unfinished recording becomes an ordinary one that goes on, or is being
-//! finished. Contract: nothing is read from a spool that a worker is still writing.
+//! Neither uploads nor records: an unfinished recording becomes an ordinary one, which is resumed or stored.
+//! Contract: nothing is read from a spool that a worker is still writing.
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
@@ -16,19 +16,20 @@ use super::updates;
 use crate::ids::EgressId;
 use crate::store::{Phase, RecordingRow};
 
-/// How often the lock is tried.
+/// How often it tries to get the lock.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// What is to become of a recording that has not ended.
+/// How an unfinished recording continues.
 #[derive(Debug, PartialEq)]
 pub enum Recovery {
-    /// It took in media: it goes on if its room lives.
+    /// It took in media. It is resumed if its room still exists.
     Resume,
-    /// What there is of it is stored, and it ends like this.
+    /// Its spool is stored, and it ends with this status.
     Finish(EndStatus),
 }
 
-/// The recordings that have not ended. Those that shall not go on are written down as taking in no more media.
+/// Returns the recordings that have not ended. First notes in the database which of them take in no more
+/// media.
 pub async fn unfinished(shared: &Shared) -> Result<Vec<(RecordingRow, Recovery)>, ControlError> {
     let mut unfinished = Vec::new();
     for mut row in shared.store.unfinished().await? {
@@ -43,7 +44,7 @@ pub async fn unfinished(shared: &Shared) -> Result<Vec<(RecordingRow, Recovery)>
     Ok(unfinished)
 }
 
-/// One of them, if it has not ended; it shall not go on.
+/// Returns one recording, if it has not ended. It is not resumed.
 pub async fn unfinished_one(shared: &Shared, id: &EgressId) -> Result<Option<RecordingRow>, ControlError> {
     let Some(row) = shared.store.recording(id).await? else { return Ok(None) };
     let update = updates::of(&row, Phase::Uploading, Timestamp::now());
@@ -62,7 +63,7 @@ fn recovery_of(row: &RecordingRow, resume_within: Duration) -> Recovery {
     }
 }
 
-/// How it was to end, if that was noted in words that this version knows.
+/// Returns the end status that was noted, if this version can read it.
 fn noted(row: &RecordingRow) -> Option<EndStatus> {
     let end_status = serde_json::from_str(row.end_status.as_deref()?);
     let unknown =
@@ -70,7 +71,7 @@ fn noted(row: &RecordingRow) -> Option<EndStatus> {
     end_status.map_err(unknown).ok()
 }
 
-/// Removes the spools of recordings that ended just before their service died.
+/// Deletes the spools of recordings that ended just before their service died.
 pub async fn sweep(shared: &Shared) -> Result<(), ControlError> {
     let fault = |source| ControlError::SpoolFolder { path: shared.spool_dir.clone(), source };
     let mut entries = tokio::fs::read_dir(&shared.spool_dir).await.map_err(fault)?;
@@ -90,19 +91,19 @@ pub async fn sweep(shared: &Shared) -> Result<(), ControlError> {
     Ok(())
 }
 
-/// Whether all that the spool holds is in the store. One that was damaged may hold more.
+/// Returns whether everything in the spool is in the store. A damaged spool may contain more.
 fn is_needless(row: &RecordingRow) -> bool {
     let damaged = noted(row) == Some(EndStatus::Failed(Failure::SpoolDamaged));
     row.ended_at.is_some() && row.saved.is_some() && !damaged
 }
 
-/// A worker does not let go of its spool.
+/// A worker still writes the spool.
 #[derive(Debug, thiserror::Error)]
 #[error("a worker does not let go of its spool")]
 pub struct StillWritten;
 
-/// Waits until no worker holds the spool. A worker outlives its service by the moment that it takes
-/// to finish its file; the kernel releases its lock when it is gone, however it went.
+/// Waits until no worker writes the spool. A worker outlives its service for as long as it takes to finish
+/// the spool. The kernel releases its lock when it exits for any reason.
 pub async fn wait_for_writer(spool: &Path, timeout: Duration) -> Result<(), StillWritten> {
     let wait = async {
         while is_written(spool) {
@@ -114,7 +115,7 @@ pub async fn wait_for_writer(spool: &Path, timeout: Duration) -> Result<(), Stil
 
 fn is_written(spool: &Path) -> bool {
     let Ok(file) = File::open(spool) else {
-        // Nothing was written, or the upload will say why it cannot be read.
+        // There is no file, or the upload will report why it cannot be read.
         return false;
     };
     matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))

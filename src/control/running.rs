@@ -1,7 +1,7 @@
-//! What the running recordings are like at the moment, for whoever watches the service.
+//! The running recordings at the moment, for metrics and the console.
 //!
-//! Does not measure anything: workers tell of their recordings, the kernel of the workers (`machine`). Contract: a
-//! recording is listed from its first worker's start until it has ended, so there are as many as run.
+//! Measures nothing: workers report about their recordings, and `admission` about the workers. Contract: a
+//! recording is listed from the start of its first worker until it has ended.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,50 +13,50 @@ use crate::admission;
 use crate::ids::{EgressId, RoomName};
 use crate::report::{QualityReport, TrackReport};
 
-/// One recording that runs.
+/// A running recording.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunningRecording {
     pub egress_id: EgressId,
     pub room: RoomName,
     pub vitals: Vitals,
-    /// Of its present worker, if it has one.
+    /// The cost of its present worker, if it has one.
     pub cost: Option<ProcessCost>,
 }
 
-/// As its worker told last: of frames and lag twice a second, of the rest every ten seconds.
+/// The last report of its worker: frames and lag twice a second, the rest every ten seconds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Vitals {
     /// The process id of its worker.
     pub worker: Option<u32>,
-    /// Ticks, of a recording without pictures.
+    /// In a recording without video, the ticks.
     pub frames: u64,
-    /// How long ago it was what the newest frame shows.
+    /// How far the newest frame is behind the room.
     pub lag: Duration,
     pub hurried_frames: u64,
     pub longest_delay: Duration,
-    /// Of all tracks, as are the two that follow.
+    /// The sum over all tracks, as are the two fields that follow.
     pub packets_lost: u64,
     pub frames_lost: u64,
     pub frozen: Duration,
-    /// Those who are there now.
+    /// The participants who are in the room now.
     pub participants: usize,
     pub tracks: usize,
 }
 
-/// What a process has cost.
+/// The cost of a process so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProcessCost {
-    /// Processor time since it began.
+    /// The processor time since its start.
     pub cpu: Duration,
     /// Resident memory.
     pub bytes: u64,
 }
 
-/// Those that run. Clones share them.
+/// The running recordings. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct Running(Arc<Mutex<HashMap<EgressId, (RoomName, Vitals)>>>);
 
-/// Notes how one recording is; it is off the list when this is dropped.
+/// Publishes the vitals of one recording. The recording is listed until this is dropped.
 #[derive(Debug)]
 pub struct VitalsTeller {
     egress_id: EgressId,
@@ -69,7 +69,8 @@ impl Running {
         VitalsTeller { egress_id, room, running: self.clone() }
     }
 
-    /// All of them, with what their workers have cost. Reads two small files of /proc for each.
+    /// Returns all running recordings, with the cost of their workers. Reads two small files of `/proc` for
+    /// each.
     pub async fn all(&self) -> Vec<RunningRecording> {
         let listed: Vec<_> =
             self.locked(|map| map.iter().map(|(id, known)| (id.clone(), known.clone())).collect());
@@ -78,7 +79,7 @@ impl Running {
     }
 
     fn locked<T>(&self, work: impl FnOnce(&mut HashMap<EgressId, (RoomName, Vitals)>) -> T) -> T {
-        // Nothing here panics half-way through a change.
+        // The lock is usable after a panic: no panic happens in the middle of a change.
         work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -101,7 +102,7 @@ impl VitalsTeller {
             vitals.packets_lost = report.file.packets_lost;
             vitals.frames_lost = sum(|track| track.frames_lost);
             vitals.frozen = Duration::from_millis(sum(|track| track.frozen_ms));
-            // Who and what is there still, ends where the file does.
+            // A participant or track that is still there has its end at the end of the file.
             vitals.participants = report.participants.iter().filter(|one| one.to_ms >= now_ms).count();
             vitals.tracks = report.tracks.iter().filter(|track| track.to_ms >= now_ms).count();
         });
@@ -119,11 +120,11 @@ impl Drop for VitalsTeller {
     }
 }
 
-/// How long ago it was what the newest of so many frames shows; nothing while nobody knows when the first one was.
+/// Returns how far the newest of `frames` frames is behind the room; zero as long as `zero` is not known.
 pub fn lag(zero: Option<Timestamp>, frames: u64, frame_rate: u32, now: Timestamp) -> Duration {
     let Some(zero) = zero else { return Duration::ZERO };
     let made = Duration::from_secs_f64(frames as f64 / f64::from(frame_rate.max(1)));
-    // With a clock that was set back it would be shown before it happened.
+    // A clock that was set back would give a negative lag.
     Duration::try_from(now.duration_since(zero)).unwrap_or_default().saturating_sub(made)
 }
 

@@ -1,4 +1,4 @@
-//! What all recordings of a service share. Pure data and what is derived from it.
+//! What all recordings of a service share. Pure data, and what is derived from it.
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -25,56 +25,56 @@ use crate::upload::Stores;
 use crate::upload::Uploads;
 use crate::worker::messages::{Resume, WorkerSpec};
 
-/// What a supervisor is made of.
+/// What a supervisor needs.
 pub struct Shared {
     pub store: Store,
     pub stores: Stores,
     pub livekit: LivekitAccess,
-    /// The same server, to be asked for rooms.
+    /// The client that asks the same server for rooms.
     pub rooms: Livekit,
     pub program: WorkerProgram,
-    /// Where spool files are, one a recording.
+    /// The folder of the spools.
     pub spool_dir: PathBuf,
-    /// Recordings at a time, whatever the machine could do.
+    /// How many recordings may run at a time; `None` if only the measured load decides.
     pub max_recordings: Option<NonZeroU32>,
-    /// How long after its end a recording that the service left can go on; zero: never.
+    /// An unfinished recording is resumed if its end is no older than this; zero means never.
     pub resume_within: Duration,
-    /// How long recordings may go on once the service is to end.
+    /// How long recordings may go on after the service was told to end.
     pub shutdown_grace: Duration,
-    /// Who records at the moment.
+    /// The slots of the running recordings.
     pub slots: Slots,
     pub idle_timeout: Duration,
     pub disabled_codecs: Vec<Codec>,
-    /// What a recording is like whose start asks for nothing.
+    /// The options of a recording whose start sets none.
     pub defaults: RecordingOptions,
     pub limits: Limits,
     pub retry: RetryPolicy,
-    /// How the uploads stand.
+    /// The status of the uploads.
     pub uploads: Uploads,
-    /// What the recordings are like that run.
+    /// The vitals of the running recordings.
     pub running: Running,
-    /// What the machine does, and what the disk with the spools allows.
+    /// The load of the machine, and the free space of the disk with the spools.
     pub measurements: Measurements,
-    /// How much of the machine may be used before starts are refused.
+    /// The share of the machine up to which recordings are started, in percent.
     pub max_load_percent: u32,
-    /// What is known of LiveKit.
+    /// The last result of LiveKit's probe.
     pub livekit_status: SharedStatus,
-    /// What is known of the encoders. Workers tell.
+    /// The last result of the encoders' probe. Workers report it, too.
     pub encoders_status: SharedStatus,
-    /// Cancelled once no new recordings are taken in.
+    /// Cancelled once no new recordings are started.
     pub closed: CancellationToken,
 }
 
-/// How long a worker may take.
+/// How long a worker may take for something.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// To join, and without progress.
+    /// To join, and between two signs of progress.
     pub worker: WorkerTimeouts,
-    /// From a stop to its last event.
+    /// From a stop to the worker's last event.
     pub stop: Duration,
-    /// From its last event to its exit.
+    /// From the worker's last event to its exit.
     pub exit: Duration,
-    /// For a picture of what it makes.
+    /// For a preview.
     pub preview: Duration,
 }
 
@@ -82,19 +82,19 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             worker: WorkerTimeouts::default(),
-            // What is left to make at a stop are four seconds of media at most, and a loaded machine
-            // may need several times as long for them.
+            // At a stop, four seconds of media at most are still to be made. A loaded machine may need
+            // several times as long for them.
             stop: Duration::from_secs(20),
-            // Its file is closed; what it still does concerns nobody.
+            // Its file is closed, so nothing depends on it any more.
             exit: Duration::from_secs(5),
-            // One of 4K takes a fraction of it; a worker that needs longer has better things to do.
+            // A preview of a 4K recording takes a fraction of this. A worker that needs longer is overloaded.
             preview: Duration::from_secs(2),
         }
     }
 }
 
 impl Shared {
-    /// Whether there is room for one more recording, without harm to those that run.
+    /// Returns an error if one more recording would harm those that run.
     pub fn has_room(&self) -> Result<(), Shortage> {
         match *self.measurements.space.borrow() {
             Space::Ample => {}

@@ -1,8 +1,8 @@
-//! How a service is told to end: first it takes in nothing new, then it ends what runs.
+//! Tells the service to end: first it starts no more recordings, then it stops those that run.
 
 use tokio_util::sync::CancellationToken;
 
-/// Clones share it.
+/// The two steps of ending. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct Shutdown {
     drain: CancellationToken,
@@ -10,12 +10,12 @@ pub struct Shutdown {
 }
 
 impl Shutdown {
-    /// No new recordings; those that run may go on for the time of grace.
+    /// From now on no recording is started. Running recordings may go on for the time of grace.
     pub fn begin(&self) {
         self.drain.cancel();
     }
 
-    /// The time of grace is over.
+    /// Ends the time of grace: running recordings are stopped.
     pub fn hurry(&self) {
         self.drain.cancel();
         self.at_once.cancel();

@@ -1,10 +1,11 @@
-//! The life of one recording as a pure function: what happened goes in, what has to be done comes out.
+//! The state machine of one recording, as a pure function: an input goes in, actions come out.
 //!
-//! Does not do anything itself: no clock, no process, no database. Contract: the actions are carried out in their
-//! order, and what is persisted is on the disk before the action behind it begins. Where it cannot be written, the
-//! actions behind it are not carried out, the state stays as it was before the input, and `NotWritten` tells of that
-//! input. A recording ends exactly once; whatever comes after that, or too late in any other state, changes nothing.
-//! At no time there are two workers: a successor is started only after the exit of the one before.
+//! Has no clock, no process and no database. Contract: the caller carries out the actions in their order, and
+//! what an action persists is on the disk before the next action begins. If an action cannot persist, the
+//! caller leaves out the actions after it, keeps the state from before the input, and passes in `NotWritten`
+//! with that input. A recording ends exactly once. An input that comes after the end, or too late in any
+//! other state, changes nothing. There are never two workers: a successor is started only after the exit of
+//! the worker before it.
 
 mod ending;
 mod unwritten;
@@ -19,46 +20,47 @@ use crate::worker::messages::EndReason;
 
 use ending::{finish, finish_without_successor, finish_without_worker};
 
-/// Where a recording stands.
+/// The state of a recording.
 #[derive(Debug, Clone, PartialEq)]
 pub enum State {
-    /// A worker runs and is not in the room yet.
+    /// A worker runs, and is not in the room yet.
     Starting {
         reached: Reached,
         deaths: Deaths,
     },
-    /// In the room.
+    /// The worker is in the room.
     Active {
         deaths: Deaths,
     },
-    /// The worker made no progress and was killed; it has not gone yet. Another one is to follow.
+    /// The worker made no progress and was killed. It has not exited yet. A successor is to follow.
     Frozen {
         reached: Reached,
         deaths: Deaths,
     },
-    /// There is no worker. Whether and where another one can go on is being found out; if not, it ends as `failure`.
+    /// There is no worker. The search for a successor is under way. If there is none, the recording ends with
+    /// `failure`.
     Restarting {
         reached: Reached,
         failure: Failure,
         deaths: Deaths,
     },
-    /// The worker was asked to end.
+    /// The worker was told to stop.
     Stopping {
         cause: StopCause,
     },
-    /// The worker was killed, has not gone yet, and is the last one.
+    /// The worker was killed, and has not exited yet. No successor follows.
     Killing {
         failure: Failure,
     },
-    /// The spool is whole, the rest of it is being uploaded.
+    /// The spool is complete. The rest of it is being uploaded.
     Uploading {
         end_status: EndStatus,
     },
-    /// Something has happened that could not be written down yet. The recording stands where it stood before, nothing
-    /// is done about it, and what came after it waits behind it.
+    /// An input could not be written to the database yet. Nothing is done about it, and the inputs after it
+    /// wait.
     Unwritten {
         before: Box<State>,
-        /// In their order, one of a kind, never none.
+        /// The waiting inputs in their order: at least one, and one of each kind at most.
         held: VecDeque<Input>,
     },
     Ended {
@@ -66,14 +68,14 @@ pub enum State {
     },
 }
 
-/// How far any worker of the recording has come.
+/// How far the workers of the recording have come so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reached {
     Nothing,
     Room,
 }
 
-/// Why the service wants an end.
+/// Why the service stops the worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StopCause {
     Asked,
@@ -81,11 +83,11 @@ pub enum StopCause {
     DiskFull,
 }
 
-/// When the workers of a recording died, as far as it matters still.
+/// When workers of the recording died, within [`Deaths::WITHIN`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Deaths(Vec<Duration>);
 
-/// What happened. Times count from any one moment.
+/// Something that has happened. All times have the same zero.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Input {
     Joined,
@@ -93,7 +95,7 @@ pub enum Input {
     Progress {
         final_bytes: u64,
     },
-    /// The worker has closed a complete spool.
+    /// The worker has completed and closed the spool.
     WorkerEnded {
         reason: EndReason,
         error: Option<String>,
@@ -102,67 +104,69 @@ pub enum Input {
         exit: Exit,
         at: Duration,
     },
-    /// There was no progress for as long as a worker may make none.
+    /// The watchdog says that the worker is frozen.
     NoProgress,
-    /// The room lives and the spool can be continued.
+    /// The room still exists, and the spool can be continued.
     SuccessorReady,
-    /// The room is gone, or the spool cannot be continued.
+    /// The room does not exist any more, or the spool cannot be continued.
     NoSuccessor,
-    /// The worker did not end in the time it has after a stop.
+    /// The worker did not end in time after a stop.
     StopTimedOut,
-    /// Somebody asks for an end, and is told whether it was written down.
+    /// A user has requested a stop, and is told whether it is in the database.
     StopRequested,
-    /// The service is to end, and its recordings with it.
+    /// The service is told to end, and its recordings with it.
     ServiceEnds,
-    /// LiveKit says that the room is closed, be the worker within its reach or not.
+    /// LiveKit reports that the room is closed. The worker may be connected to it or not.
     RoomClosed,
-    /// There is no room on the disk for more.
+    /// The disk has no more room.
     DiskExhausted,
-    /// `None`: there was nothing in the spool.
+    /// `None` if there was no media in the spool.
     Uploaded(Option<SavedFile>, Condition),
     UploadFailed(Left),
-    /// What this input asks for could not be written down.
+    /// The actions of this input could not be written to the database.
     NotWritten(Box<Input>),
-    /// Time to try once more to write down what could not be.
+    /// It is time to try again the input that could not be written.
     RetryWrite,
 }
 
-/// What has to be done about it.
+/// Something that has to be done.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Action {
-    /// It is in the room: note it, now or as soon as it can be written. Nothing waits for that.
+    /// Note that the worker is in the room, now or as soon as the database can be written. Nothing waits for
+    /// this.
     NoteActive,
-    /// Media flows: note it if it is for the first time, together with the event that tells of it, now or as soon as
-    /// it can be written. Nothing waits for that.
+    /// Note the first media of the recording, unless it was noted before, together with its event, now or as
+    /// soon as the database can be written. Nothing waits for this.
     NoteMediaStarted,
-    /// An end is wanted: note it.
+    /// Note that the recording is being stopped.
     PersistStop,
-    /// No more media: note how the recording is to end.
+    /// Note that the recording takes in no more media, and how it is to end.
     PersistEndStatus(EndStatus),
-    /// So many bytes of the spool may be uploaded.
+    /// Let the upload read the spool up to these final bytes.
     OfferBytes(u64),
-    /// The spool is whole: upload the rest of it and the head.
+    /// Let the upload read the spool to its end, and complete the file.
     FinishUpload,
     StopWorker,
     KillWorker,
-    /// Find out whether the room still lives and where the spool ends.
+    /// Find out whether the room still exists and where the spool ends.
     PrepareSuccessor,
     StartSuccessor,
-    /// No other worker is looked for any more.
+    /// End the search for a successor.
     DropSuccessorSearch,
-    /// The last worker has gone: another recording may have its slot.
+    /// Give the slot back, as the last worker has exited.
     ReleaseSlot,
-    /// Note the end, together with the event that tells of it.
+    /// Note the end of the recording, together with its event.
     End(Outcome),
-    /// All that it held is in the store.
+    /// Delete the spool, all of which is in the store.
     DeleteSpool,
 }
 
 impl State {
-    /// A recording that was just accepted.
+    /// The state of a recording that was just accepted.
     pub const NEW: Self = Self::Starting { reached: Reached::Nothing, deaths: Deaths(Vec::new()) };
 
-    /// One that was live when the service went away; its successor is to be prepared.
+    /// Returns the state of a recording that took in media when an earlier service ended. The caller starts
+    /// the search for a successor.
     pub fn resuming(phase: Phase) -> Self {
         let reached = match phase {
             Phase::Starting => Reached::Nothing,
@@ -173,12 +177,12 @@ impl State {
         Self::Restarting { reached, failure: Failure::ServiceRestarted, deaths: Deaths::default() }
     }
 
-    /// Whether more media is, or will be, taken in.
+    /// Returns whether the recording takes in media, or will.
     pub fn is_live(&self) -> bool {
         self.live_phase().is_some()
     }
 
-    /// The phase of a recording that takes in media, or will; `None`: no more.
+    /// Returns the phase of a recording that takes in media, or will; `None` if it takes in no more.
     pub fn live_phase(&self) -> Option<Phase> {
         match self {
             Self::Starting { reached, .. }
@@ -198,11 +202,11 @@ impl State {
 }
 
 impl Deaths {
-    /// So many deaths within so long a time are no accident any more.
+    /// So many deaths within [`Deaths::WITHIN`] are no accident.
     const TOO_MANY: usize = 3;
     const WITHIN: Duration = Duration::from_secs(60);
 
-    /// One more; `None`: one too many.
+    /// Adds a death; `None` if there were too many.
     fn and_one(mut self, at: Duration) -> Option<Self> {
         self.0.retain(|&earlier| at.saturating_sub(earlier) <= Self::WITHIN);
         self.0.push(at);
@@ -210,7 +214,7 @@ impl Deaths {
     }
 }
 
-/// The one transition function.
+/// Returns the state after an input, and the actions to carry out.
 pub fn step(state: State, input: Input) -> (State, Vec<Action>) {
     match (state, input) {
         (state, Input::NotWritten(input)) => (unwritten::not_written(state, *input), vec![]),
@@ -243,7 +247,7 @@ fn active(deaths: Deaths, input: Input) -> (State, Vec<Action>) {
     }
 }
 
-/// What is the same whether the worker is in the room already or not.
+/// Handles the inputs that have the same effect before and after joining the room.
 fn recording(state: State, reached: Reached, deaths: Deaths, input: Input) -> (State, Vec<Action>) {
     match input {
         Input::Progress { final_bytes } => (state, vec![Action::OfferBytes(final_bytes)]),
@@ -258,7 +262,7 @@ fn recording(state: State, reached: Reached, deaths: Deaths, input: Input) -> (S
         | Input::SuccessorReady
         | Input::NoSuccessor
         | Input::StopTimedOut
-        // An upload is not done before the spool is whole.
+        // An upload does not complete before the spool is complete.
         | Input::Uploaded(..)
         | Input::UploadFailed(_)
         | Input::NotWritten(_)
@@ -269,7 +273,7 @@ fn recording(state: State, reached: Reached, deaths: Deaths, input: Input) -> (S
 fn frozen(reached: Reached, deaths: Deaths, input: Input) -> (State, Vec<Action>) {
     let last = |failure| (State::Killing { failure }, vec![Action::PersistStop]);
     match input {
-        // It went on, but too late: it was killed before anybody knew. What it wrote counts.
+        // The worker made progress just before it was killed. What it wrote counts.
         Input::Progress { final_bytes } => {
             (State::Frozen { reached, deaths }, vec![Action::OfferBytes(final_bytes)])
         }
@@ -293,7 +297,7 @@ fn frozen(reached: Reached, deaths: Deaths, input: Input) -> (State, Vec<Action>
 fn restarting(reached: Reached, failure: Failure, deaths: Deaths, input: Input) -> (State, Vec<Action>) {
     match input {
         Input::SuccessorReady => (State::Starting { reached, deaths }, vec![Action::StartSuccessor]),
-        // Without a worker what there is is all there will be.
+        // Without a worker, the spool gets no more media.
         Input::NoSuccessor | Input::StopRequested | Input::ServiceEnds | Input::RoomClosed => {
             finish_without_successor(failure)
         }
@@ -316,7 +320,7 @@ fn stop(cause: StopCause) -> (State, Vec<Action>) {
     (State::Stopping { cause }, vec![Action::PersistStop, Action::StopWorker])
 }
 
-/// A worker has gone that should have gone on.
+/// Handles the death of a worker.
 fn died(reached: Reached, deaths: Deaths, death: Death, at: Duration) -> (State, Vec<Action>) {
     match deaths.and_one(at) {
         Some(deaths) => {

@@ -1,6 +1,6 @@
-//! Finds out whether a recording that has lost its worker can have another one, and where that is to begin.
+//! Finds out whether a recording that has lost its worker can have a successor, and where that begins.
 //!
-//! Starts nothing and changes nothing but a spool that nothing is in. Contract: an answer within the time that LiveKit
+//! Starts nothing, and deletes nothing but an empty spool. Contract: it returns within the time that LiveKit
 //! may be out of reach, plus the time that an earlier worker has to finish.
 
 use std::fs::File;
@@ -19,39 +19,39 @@ use crate::media::Streams;
 use crate::mp4::{self, SpoolPosition};
 use crate::upload::read_up_to;
 
-/// The pauses between two questions whether the room lives: the first, and the longest.
+/// The first and the longest pause between two requests whether the room exists.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(4));
 
-/// What is to be found out.
+/// What the search needs to know.
 pub struct Question {
     pub livekit: Livekit,
     pub room: RoomName,
     pub spool: PathBuf,
     pub streams: Streams,
     pub frame_rate: u32,
-    /// When the timeline begins, if a worker has told it.
+    /// The zero of the timeline, if a worker has reported it.
     pub zero: Option<Timestamp>,
     /// How long LiveKit may be out of reach.
     pub give_up_after: Duration,
     pub predecessor: Predecessor,
 }
 
-/// Who recorded before.
+/// The worker before.
 #[derive(Debug, Clone, Copy)]
 pub enum Predecessor {
-    /// A worker of this service; it is gone.
+    /// A worker of this service. It has exited.
     Gone,
-    /// One of an earlier service. It has until `timeout` to finish, and what it recorded must not end longer ago than
-    /// `oldest` for the recording to go on.
+    /// A worker of an earlier service. It has until `timeout` to finish. The recording is resumed only if its
+    /// spool ended no longer than `oldest` ago.
     OfEarlierService { accepted_at: Timestamp, timeout: Duration, oldest: Duration },
 }
 
-/// Where a successor begins.
+/// Where the successor begins.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Beginning {
-    /// Nobody was in the room yet.
+    /// At the start of a recording: no worker was in the room yet.
     Anew,
-    /// In the spool that there is, which may be empty still.
+    /// At the end of the spool, which may still be empty.
     At { zero: Timestamp, position: SpoolPosition },
 }
 
@@ -74,7 +74,7 @@ pub enum NoSuccessor {
     Spool(#[source] io::Error),
 }
 
-/// What is known about the next worker of a recording.
+/// The state of the search.
 pub enum SuccessorSearch {
     None,
     Asked(BoxFuture<'static, Result<Beginning, NoSuccessor>>),
@@ -86,7 +86,8 @@ impl SuccessorSearch {
         Self::Asked(Box::pin(question.answer()))
     }
 
-    /// The answer to the question that was asked; never where none was. Nothing is lost when the future is dropped.
+    /// Waits for the result of the search; forever, if there is none. Nothing is lost when the future is
+    /// dropped.
     pub async fn answer(&mut self) -> Result<Beginning, NoSuccessor> {
         match self {
             Self::Asked(answer) => answer.await,
@@ -119,7 +120,7 @@ impl Question {
             (None, _) => Ok(Beginning::Anew),
             (Some(position), Some(zero)) => Ok(Beginning::At { zero, position }),
             (Some(position), None) if position.bytes > 0 => Err(NoSuccessor::NoZero),
-            // A worker that did not come to join had made its file: the next one makes its own.
+            // The worker created the file and ended before it joined. The successor creates its own.
             (Some(_), None) => {
                 tokio::fs::remove_file(&self.spool).await.map_err(NoSuccessor::Spool)?;
                 Ok(Beginning::Anew)
@@ -137,7 +138,7 @@ impl Question {
                 end(*zero, position.whole_ticks(self.streams, self.frame_rate), self.frame_rate)
             }
         };
-        // A clock that was set back makes it younger than it is, which does no harm.
+        // If the clock was set back, the recording seems younger than it is. That does no harm.
         let age = Duration::try_from(Timestamp::now().duration_since(ended_at)).unwrap_or_default();
         if age > oldest { Err(NoSuccessor::TooOld(age)) } else { Ok(()) }
     }
@@ -160,14 +161,14 @@ impl Question {
     }
 }
 
-/// When the picture behind so many ticks would have begun.
+/// Returns the time of the tick with this number.
 fn end(zero: Timestamp, ticks: u64, frame_rate: u32) -> Timestamp {
     let millis = u128::from(ticks) * 1000 / u128::from(frame_rate.max(1));
     let lasted = SignedDuration::from_millis(i64::try_from(millis).unwrap_or(i64::MAX));
     zero.saturating_add(lasted).unwrap_or(Timestamp::MAX)
 }
 
-/// Where a spool ends; `None` if there is none.
+/// Returns where the spool ends; `None` if there is none.
 fn look(path: &Path) -> Result<Option<SpoolPosition>, NoSuccessor> {
     let file = match File::open(path) {
         Ok(file) => file,

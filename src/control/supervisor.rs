@@ -1,7 +1,7 @@
-//! Owns the running recordings of a service: starts them, finds them, sees them end.
+//! Owns the running recordings of a service: starts them, finds them, and notices their ends.
 //!
-//! Does not own what happens inside one (`recording`). Contract: a recording runs in exactly one task;
-//! one whose task panics is salvaged, once, as if the service had been restarted.
+//! Does not own what happens inside a recording (`recording`). Contract: a recording runs in exactly one
+//! task. If its task panics, the recording is continued once, as after a restart of the service.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -30,21 +30,21 @@ use crate::ids::{EgressId, RoomName};
 use crate::store::{Inserted, NewRecording, RecordingRow};
 use crate::upload::{self, Orphans};
 
-/// Requests that may wait for the supervisor; more callers wait in line.
+/// How many requests may wait for the supervisor. Further callers wait until there is room.
 const QUEUE: usize = 64;
-/// Commands that may wait for one recording.
+/// How many commands may wait for one recording.
 const COMMAND_QUEUE: usize = 8;
-/// When a full service should be asked again: recordings end at any time.
+/// When a caller should try again if there is no room: recordings end at any time.
 const RETRY_AFTER: Duration = Duration::from_secs(30);
-/// How long recordings may take to be finished and stored once they were stopped because the service is to end. What
-/// is not done by then is done by the next start.
+/// How long recordings may take to be stored after the end of the service has stopped them. The next start
+/// continues the rest.
 const STORING_GRACE: Duration = Duration::from_secs(60);
-/// When somebody who was refused because the service is ending should ask again: another one is there soon.
+/// When a caller should try again if the service is ending: another one is there soon.
 pub const BACK_SOON: Duration = Duration::from_secs(10);
 
 pub struct Supervisor {
     shared: Arc<Shared>,
-    /// Whether new recordings are taken in.
+    /// Whether new recordings are started.
     door: Door,
     requests: mpsc::Receiver<Request>,
     tasks: JoinSet<()>,
@@ -66,12 +66,12 @@ enum Door {
     Closed,
 }
 
-/// Where a service stands that is to end.
+/// How far the end of the service is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ending {
     /// Recordings go on until then.
     Draining { until: Instant },
-    /// They were stopped, and are to be stored until then.
+    /// Recordings were stopped. They have until then to be stored.
     Storing { until: Instant },
 }
 
@@ -82,7 +82,8 @@ enum Attempt {
 }
 
 impl Supervisor {
-    /// Creates the spool folder and takes up what an earlier service left unfinished.
+    /// Creates the folder of the spools, and continues the recordings that an earlier service left
+    /// unfinished.
     pub async fn new(shared: Shared) -> Result<(Handle, Self), ControlError> {
         create_spool_folder(&shared).await?;
         recovery::sweep(&shared).await?;
@@ -108,7 +109,7 @@ impl Supervisor {
         Ok((handle, supervisor))
     }
 
-    /// Runs recordings until it is told to end; then until they have ended and are stored, or time is up.
+    /// Runs recordings until it is told to end. Then returns when they are stored, or their time is up.
     pub async fn run(mut self, shutdown: Shutdown) {
         loop {
             tokio::select! {
@@ -122,7 +123,7 @@ impl Supervisor {
     }
 
     async fn serve(&mut self, request: Request) {
-        // Whoever asked may have gone: an answer that nobody takes is dropped.
+        // The caller may have gone. Then the reply is dropped.
         match request {
             Request::Start { wanted, answer } => {
                 let _taken = answer.send(self.start(wanted).await);
@@ -161,13 +162,13 @@ impl Supervisor {
         }
     }
 
-    /// A slot for one more recording, if none that runs is harmed by it.
+    /// Returns a slot for one more recording, unless that would harm those that run.
     fn slot(&self) -> Result<Slot, Shortage> {
         self.shared.has_room()?;
         self.shared.slots.take(self.shared.max_recordings).ok_or(Shortage::Slots)
     }
 
-    /// Two starts of one recording may have raced for the last slot.
+    /// Two starts of one recording may have competed for the last slot. Then both return it.
     async fn existing_or(
         &self,
         identity: &Identity,
@@ -187,7 +188,7 @@ impl Supervisor {
     }
 
     fn recover(&mut self, row: RecordingRow, recovery_of: Recovery) {
-        // It had a slot before: there is one for it whatever the limit is now.
+        // It had a slot before, so it gets one whatever the limit is now.
         match (recovery_of, self.shared.slots.take(None)) {
             (Recovery::Resume, Some(slot)) => self.spawn(row, Origin::Resume { slot }, Attempt::Recording),
             (Recovery::Resume, None) => self.salvage(row, EndStatus::Failed(Failure::ServiceRestarted)),

@@ -1,4 +1,4 @@
-//! What users are told of a recording that has changed, but for its first media and its end. Pure.
+//! The event of a changed recording. Its first media and its end have other events. Pure.
 
 use jiff::Timestamp;
 
@@ -7,7 +7,7 @@ use crate::options::{Look, fit_word};
 use crate::store::{Phase, RecordingRow, StatusUpdate};
 use crate::webhook::event::{self, Update};
 
-/// Of one that is in this phase now, and looks as its row says.
+/// Returns the event of a recording that is in this phase now, with the view of its row.
 pub fn of(row: &RecordingRow, phase: Phase, at: Timestamp) -> StatusUpdate {
     let View { layout, theme, fit } = row.options.view;
     let layout = Look { layout, theme }.as_word();

@@ -1,19 +1,20 @@
-//! When a worker counts as frozen. Pure: time is an argument.
+//! Decides when a worker counts as frozen. Pure: time is an argument.
 //!
-//! Progress is what the file gains, ticks or bytes. A worker makes ticks whether LiveKit is within reach or not, so that
-//! there is no excuse for none; only until it has joined the room it has nothing to show, and more time.
+//! A worker makes progress when its file gains ticks or bytes. It makes ticks even if LiveKit cannot be
+//! reached. Only until it has joined the room there are none, and it has more time.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// A deadline that is noticed so late was not the worker's fault: this process, or the whole machine, stood still.
+/// A deadline that is noticed this late says nothing about the worker: this process or the whole machine
+/// stood still.
 const STOOD_STILL: Duration = Duration::from_secs(2);
 
 /// How long a worker may make no progress.
 #[derive(Debug, Clone)]
 pub struct WorkerTimeouts {
-    /// From its start to being in the room: LiveKit may be slow to answer.
+    /// From its start to being in the room. LiveKit may be slow.
     pub join: Duration,
     /// In the room.
     pub progress: Duration,
@@ -29,11 +30,11 @@ pub struct Watchdog {
     final_bytes: u64,
 }
 
-/// What a deadline that has passed means.
+/// The meaning of a deadline that has passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lateness {
     Frozen,
-    /// Nobody could have heard anything: the worker has its time once more.
+    /// This process could not have noticed any progress. The worker gets its time again.
     Unknown,
 }
 
@@ -70,9 +71,9 @@ impl Watchdog {
 impl Default for WorkerTimeouts {
     fn default() -> Self {
         Self {
-            // The worker gives a connection up sooner and says so.
+            // The worker gives up joining before this, and reports it.
             join: Duration::from_secs(30),
-            // Far longer than a loaded machine ever stalls, far shorter than anybody wants to lose.
+            // Far longer than a loaded machine ever stalls. Short enough to lose little of the recording.
             progress: Duration::from_secs(10),
         }
     }

@@ -1,6 +1,6 @@
-//! Does what the state says, in its order.
+//! Carries out the actions of the state machine, in their order.
 //!
-//! Contract: nothing that comes behind something unwritten is done.
+//! Contract: if an action cannot be written to the database, the actions after it are not carried out.
 
 use std::path::Path;
 
@@ -15,7 +15,7 @@ use crate::control::successor::{Predecessor, SuccessorSearch};
 use crate::failpoint::FailPoint;
 use crate::upload::Extent;
 
-/// Whether what an input asks for is in the database.
+/// Whether the actions of an input are in the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Written {
     Yes,
@@ -23,7 +23,7 @@ pub enum Written {
 }
 
 impl Recording {
-    /// Something has happened of which nobody waits to hear what became.
+    /// Applies an input that nobody waits for.
     pub(super) async fn hears(&mut self, input: Input) {
         let _held_where_it_is_not_written = self.apply(input).await;
     }
@@ -82,14 +82,14 @@ impl Recording {
         Ok(())
     }
 
-    /// What is true already, and is written down as soon as it can be.
+    /// Writes a note to the database, now or as soon as it can be written.
     pub(super) async fn note(&mut self, note: Note) {
         if let Err(NotWritten) = self.records.note(&self.row, note).await {
             self.rewriting.failed(Instant::now());
         }
     }
 
-    /// Time to try again what could not be written down.
+    /// Tries again to write what could not be written.
     pub(super) async fn write_again(&mut self) {
         while let State::Unwritten { .. } = self.state {
             if self.apply(Input::RetryWrite).await == Written::No {
@@ -102,7 +102,7 @@ impl Recording {
         }
     }
 
-    /// What was final stays final: a successor has to go on behind it.
+    /// The final bytes never decrease: a successor resumes after them.
     fn offer(&self, end: u64) {
         self.extent.send_if_modified(|extent| match extent {
             Extent::Growing(known) if *known < end => {
@@ -117,7 +117,7 @@ impl Recording {
 pub async fn delete(file: &Path) {
     match tokio::fs::remove_file(file).await {
         Ok(()) => {}
-        // The worker never came to create it.
+        // The worker ended before it created the file.
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         Err(error) => {
             tracing::warn!(%error, file = %file.display(), "what is not needed any more cannot be deleted");

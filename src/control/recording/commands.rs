@@ -1,6 +1,6 @@
-//! What is asked of a running recording from outside, and what it says to that.
+//! The commands to a running recording, and its replies.
 //!
-//! Contract: an answer that says so has its change in the database.
+//! Contract: after the reply `Done`, the change is in the database.
 
 use tokio::sync::oneshot;
 
@@ -12,11 +12,11 @@ use crate::control::state::{Input, State};
 use crate::ids::RoomSid;
 use crate::options::ViewChange;
 
-/// What somebody asks of a running recording. A change is answered once it is in the database.
+/// A command to a running recording. The reply to a change comes once it is in the database.
 pub enum Command {
     Preview(oneshot::Sender<Preview>),
     Stop(oneshot::Sender<Reply>),
-    /// To end if it records just this room, whose name may be that of several one after the other.
+    /// Ends the recording if it records this room. Several rooms may have the same name, one after the other.
     EndWith {
         room: RoomSid,
         reply: oneshot::Sender<Reply>,
@@ -30,11 +30,11 @@ pub enum Command {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reply {
     Done,
-    /// It takes in no more media.
+    /// The recording takes in no more media.
     TooLate,
-    /// It could not be written down. A change of view or a stop that was asked for has not happened.
+    /// The database could not be written. A change of view or a stop has not happened.
     NotWritten,
-    /// It records another room of that name, or is in none yet.
+    /// The recording is in another room of that name, or in none yet.
     OtherRoom,
 }
 
@@ -46,7 +46,7 @@ impl Recording {
             Command::View { change, reply } => (reply, self.change_view(change).await),
             Command::Preview(asking) => return self.show(asking).await,
         };
-        // Whoever asked may have gone.
+        // The caller may have gone.
         let _answered = reply.send(answer);
     }
 

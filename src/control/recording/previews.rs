@@ -1,7 +1,8 @@
-//! Pictures of a running recording: who waits for one, and for how long one is good. Pure: the time is an argument.
+//! The previews of a running recording: who waits for one, and how long one is used. Pure: time is an
+//! argument.
 //!
-//! Contract: the worker is asked for one picture at a time, and whoever asks gets one that is not older than
-//! [`GOOD_FOR`], or is told why there is none.
+//! Contract: the worker makes one preview at a time. A caller gets one that is no older than [`GOOD_FOR`], or
+//! the reason why there is none.
 
 use std::time::Duration;
 
@@ -9,22 +10,22 @@ use bytes::Bytes;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-/// How long a picture is given to others who ask. A recording makes one a second at the most, however many watch it.
+/// How long a preview is used. So a recording makes one a second at most, whatever the number of callers.
 pub const GOOD_FOR: Duration = Duration::from_secs(1);
 
-/// Why there is no picture.
+/// Why there is no preview.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NoPreview {
     /// The recording takes in no media (any more).
     NotActive,
     NoFrame,
-    /// None could be made.
+    /// The worker could not make one.
     Failed,
 }
 
 pub type Preview = Result<Bytes, NoPreview>;
 
-/// What is to be done about somebody who asks.
+/// What to do after a call.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Next {
     AskWorker,
@@ -35,7 +36,7 @@ pub enum Next {
 pub enum Previews {
     #[default]
     None,
-    /// The worker makes one for these.
+    /// The worker makes one for these callers.
     Underway(Vec<oneshot::Sender<Preview>>),
     Made {
         jpeg: Bytes,
@@ -44,7 +45,7 @@ pub enum Previews {
 }
 
 impl Previews {
-    /// Answers, or has it wait for a picture.
+    /// Gives the caller a preview, or adds it to those who wait.
     pub fn ask(&mut self, asking: oneshot::Sender<Preview>, now: Instant) -> Next {
         match self {
             Self::Made { jpeg, at } if now.duration_since(*at) <= GOOD_FOR => {
@@ -52,7 +53,7 @@ impl Previews {
                 Next::Nothing
             }
             Self::Underway(waiting) => {
-                // Who was not patient enough has gone: only those wait who are there.
+                // Callers that have gone are removed.
                 waiting.retain(|waiting| !waiting.is_closed());
                 waiting.push(asking);
                 Next::Nothing
@@ -64,7 +65,7 @@ impl Previews {
         }
     }
 
-    /// What became of the picture that was under way.
+    /// Gives the result of the worker to those who wait.
     pub fn answered(&mut self, preview: Preview, now: Instant) {
         let next = match &preview {
             Ok(jpeg) => Self::Made { jpeg: jpeg.clone(), at: now },
@@ -77,7 +78,7 @@ impl Previews {
 }
 
 pub fn give(asking: oneshot::Sender<Preview>, preview: Preview) {
-    // Whoever asked may have gone.
+    // The caller may have gone.
     let _taken = asking.send(preview);
 }
 

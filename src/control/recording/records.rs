@@ -1,7 +1,8 @@
-//! What of a recording is written down.
+//! Writes one recording to the database.
 //!
-//! Contract: each method tries once (the database itself waits for a lock that somebody else holds) and says whether it
-//! is written. Notes are kept until they are, and always come before what is persisted after them.
+//! Contract: each method tries once and returns whether it has written. (The database itself waits for a lock
+//! that another program holds.) Notes are kept until they are written. They are always written before
+//! anything later.
 
 use std::collections::VecDeque;
 use std::mem::discriminant;
@@ -14,25 +15,25 @@ use crate::report::QualityReport;
 use crate::store::{EndResult, Ending, Outcome, Phase, RecordingRow, Store, StoreError};
 use crate::webhook::event;
 
-/// The database, as one recording sees it.
+/// One recording's access to the database.
 pub struct Records {
     store: Store,
-    /// In the order in which it happened, one of a kind.
+    /// The notes that are not written yet, in the order of their events, one of each kind at most.
     notes: VecDeque<Note>,
 }
 
-/// What is true whether it is written down or not, and since when.
+/// A fact that is true whether it is written or not, with its time.
 #[derive(Debug, Clone, Copy)]
 pub enum Note {
-    /// When the timeline began: without it no other worker can go on after a restart.
+    /// The zero of the timeline. Without it, no successor can resume the recording after a restart.
     Zero(Timestamp),
-    /// It is in the room.
+    /// The worker is in the room.
     Active(Timestamp),
-    /// Told once, however many workers see media for the first time.
+    /// The first media of the recording. It is noted once, whatever the number of workers.
     MediaStarted(Timestamp),
 }
 
-/// The log says why.
+/// The database could not be written. The log has the reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NotWritten;
 
@@ -48,7 +49,7 @@ impl Records {
         self.write_notes(row).await
     }
 
-    /// What could not be written before, if there is anything.
+    /// Writes the notes that are not written yet.
     pub async fn write_notes(&mut self, row: &RecordingRow) -> Result<(), NotWritten> {
         while let Some(note) = self.notes.front() {
             self.write(row, *note).await?;
@@ -77,14 +78,14 @@ impl Records {
         }
     }
 
-    /// That an end is wanted.
+    /// Writes that the recording is being stopped.
     pub async fn stop(&mut self, row: &RecordingRow) -> Result<(), NotWritten> {
         self.write_notes(row).await?;
         let update = updates::of(row, Phase::Stopping, Timestamp::now());
         written(self.store.set_phase(&row.egress_id, Phase::Stopping, Some(update)).await, "stopping")
     }
 
-    /// How it is to end, and that it takes in no more media.
+    /// Writes how the recording is to end, and that it takes in no more media.
     pub async fn end_status(&mut self, row: &RecordingRow, end_status: &EndStatus) -> Result<(), NotWritten> {
         self.write_notes(row).await?;
         let text = serde_json::to_string(end_status).expect("words and numbers always serialize");
@@ -92,7 +93,8 @@ impl Records {
         written(self.store.set_verdict(&row.egress_id, text, Some(update)).await, "uploading")
     }
 
-    /// The view of a recording in this phase, as this row has it. Returns whether it takes in media.
+    /// Writes the view of this row, with the event of a recording in this phase. Returns whether the
+    /// recording takes in media.
     pub async fn view(&mut self, row: &RecordingRow, phase: Phase) -> Result<bool, NotWritten> {
         self.write_notes(row).await?;
         let update = updates::of(row, phase, Timestamp::now());
@@ -106,7 +108,7 @@ impl Records {
         }
     }
 
-    /// The last report that was kept.
+    /// Returns the last quality report in the database.
     pub async fn kept(&self, row: &RecordingRow) -> Option<QualityReport> {
         self.store.report(&row.egress_id).await.unwrap_or_else(|error| {
             tracing::error!(%error, "the quality report so far cannot be read");

@@ -1,15 +1,15 @@
-//! When it is tried again to write what could not be written down. Pure: the time is an argument.
+//! Decides when to try again to write what could not be written to the database. Pure: time is an argument.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The first pause, and the longest; each is twice as long as the one before.
+/// The first and the longest pause. Each pause is twice as long as the one before.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Rewriting {
-    /// All is written.
+    /// Everything is written.
     #[default]
     Idle,
     Due {
@@ -26,7 +26,7 @@ impl Rewriting {
         }
     }
 
-    /// An attempt has failed that ended now.
+    /// Notes that an attempt has failed now.
     pub fn failed(&mut self, now: Instant) {
         let (first, longest) = PAUSES;
         let pause = match self {

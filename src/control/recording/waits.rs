@@ -1,19 +1,19 @@
-//! What a recording waits for besides its worker, its upload and commands: the disk, a deadline.
+//! Two of the events that a recording waits for: the disk is exhausted, a deadline has passed.
 
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::admission::Space;
 
-/// There is no more room on the disk.
+/// Waits until the disk is exhausted.
 pub async fn exhausted(space: &mut watch::Receiver<Space>) {
     if space.wait_for(|space| *space == Space::Exhausted).await.is_err() {
-        // Nobody looks at the disk any more.
+        // The monitor has ended.
         std::future::pending().await
     }
 }
 
-/// Never where there is no deadline.
+/// Waits for the deadline; forever, if there is none.
 pub async fn reached(deadline: Option<Instant>) {
     match deadline {
         Some(at) => tokio::time::sleep_until(at).await,

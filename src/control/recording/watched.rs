@@ -1,5 +1,4 @@
-//! What a running recording shows of itself: the worker puts a picture into a file beside the spool, from where it is
-//! handed to whoever asked.
+//! Makes previews: the worker writes one to a file beside the spool, and it is read from there.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -19,7 +18,7 @@ impl Recording {
             State::Starting { reached: Reached::Nothing, .. } => {
                 return give(asking, Err(NoPreview::NoFrame));
             }
-            // Another worker is on its way.
+            // A successor is about to start.
             State::Starting { reached: Reached::Room, .. }
             | State::Frozen { .. }
             | State::Restarting { .. } => return give(asking, Err(NoPreview::Failed)),
@@ -54,18 +53,18 @@ impl Recording {
         self.previews.answered(preview, Instant::now());
     }
 
-    /// The worker that was asked has gone.
+    /// Called when the worker has exited: there will be no preview.
     pub(super) fn not_shown(&mut self) {
         self.previews.answered(Err(NoPreview::Failed), Instant::now());
     }
 }
 
-/// Where a preview is for a moment. A worker that dies over it leaves it there.
+/// Returns the file of a preview, which exists only for a moment. If the worker dies then, the file stays.
 pub fn preview_file(spool: &Path) -> PathBuf {
     spool.with_extension("jpg")
 }
 
-/// Some hundred kilobytes that were written just now.
+/// Reads the file of a preview and deletes it. It has some hundred kilobytes and was written just now.
 async fn take(file: &Path) -> io::Result<Vec<u8>> {
     let bytes = tokio::fs::read(file).await?;
     tokio::fs::remove_file(file).await?;

@@ -1,4 +1,4 @@
-//! The worker that a recording has at the moment, if it has one, and the slot that it works in.
+//! The present worker of a recording, and the recording's slot.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,13 +12,13 @@ use crate::control::watchdog::{Watchdog, WorkerTimeouts};
 use crate::media::View;
 
 pub enum Worker {
-    /// Nobody works here any more.
+    /// There is no worker any more, and no slot.
     None,
-    /// One is to come.
+    /// A worker is to be started.
     Awaited {
         slot: Slot,
     },
-    /// One was to come and could not be started.
+    /// The worker could not be started.
     NotStarted {
         slot: Slot,
     },
@@ -30,7 +30,7 @@ pub enum Worker {
 }
 
 impl Worker {
-    /// The next thing that the worker says or does.
+    /// Waits for the worker's next event or its exit.
     pub async fn next(&mut self) -> WorkerOutput {
         match self {
             Self::Running { process, .. } => process.next().await,
@@ -39,8 +39,8 @@ impl Worker {
         }
     }
 
-    /// A worker takes the slot that is waiting; `None`: there was to be one. Where none is waiting it is dropped,
-    /// and so killed.
+    /// Sets the worker that was started; `None` if the start has failed. If no worker is awaited, it is
+    /// dropped and so killed.
     pub fn begin(self, process: Option<WorkerProcess>, timeouts: WorkerTimeouts) -> Self {
         match (self, process) {
             (Self::Awaited { slot }, Some(process)) => {
@@ -53,7 +53,7 @@ impl Worker {
         }
     }
 
-    /// The worker has gone; the slot waits for another.
+    /// Notes that the worker has exited. The slot waits for a successor.
     pub fn gone(self) -> Self {
         match self {
             Self::Running { slot, .. } | Self::NotStarted { slot } | Self::Awaited { slot } => {
@@ -64,7 +64,7 @@ impl Worker {
         }
     }
 
-    /// No other worker is to come: a slot that waits for one is given back.
+    /// Notes that no successor follows. A slot that waits for one is given back.
     pub fn without_successor(self) -> Self {
         match self {
             Self::Awaited { .. } => Self::None,
@@ -86,7 +86,7 @@ impl Worker {
         }
     }
 
-    /// Asks for a picture in this file.
+    /// Tells the worker to write a preview to this file.
     pub async fn preview(&mut self, file: PathBuf) {
         match self {
             Self::Running { process, .. } => process.preview(file).await,
@@ -108,7 +108,7 @@ impl Worker {
         }
     }
 
-    /// Sees the worker off that has said its last word.
+    /// Waits for the exit of a worker after its last event.
     pub async fn close(self, timeout: Duration) {
         match self {
             Self::Running { process, .. } => process.close(timeout).await,

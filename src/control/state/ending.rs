@@ -1,7 +1,7 @@
-//! A recording on its way to its end: from the stop of its last worker to the file in the store. Pure.
+//! The states at the end of a recording: from the stop of its last worker to the file in the store. Pure.
 //!
-//! Contract: how it is to end is noted before the rest is uploaded, its end before the spool is deleted; the slot is
-//! given back once the last worker has gone.
+//! Contract: the end status is noted before the rest is uploaded, and the end is noted before the spool is
+//! deleted. The slot is given back after the last worker has exited.
 
 use super::{Action, EndStatus, Failure, Input, State, StopCause};
 use crate::control::failure::Death;
@@ -29,7 +29,7 @@ pub fn stopping(cause: StopCause, input: Input) -> (State, Vec<Action>) {
         | Input::ServiceEnds
         | Input::RoomClosed
         | Input::DiskExhausted
-        // The time that it has to end is the tighter watch.
+        // The deadline of the stop is stricter than the watchdog.
         | Input::NoProgress
         | Input::SuccessorReady
         | Input::NoSuccessor
@@ -42,7 +42,7 @@ pub fn stopping(cause: StopCause, input: Input) -> (State, Vec<Action>) {
 
 pub fn killing(failure: Failure, input: Input) -> (State, Vec<Action>) {
     match input {
-        // It had ended by itself just before: its file is complete after all.
+        // It had ended by itself just before, so its file is complete.
         Input::WorkerEnded { reason, error } => finish(EndStatus::reported(reason, error)),
         Input::WorkerExited { .. } => finish_without_worker(failure),
         Input::Joined
@@ -85,7 +85,7 @@ pub fn uploading(end_status: EndStatus, input: Input) -> (State, Vec<Action>) {
     }
 }
 
-/// The worker has said its last word, and exits.
+/// Handles the last event of the worker, which then exits.
 pub fn finish(end_status: EndStatus) -> (State, Vec<Action>) {
     finish_after(end_status, [])
 }
@@ -105,7 +105,7 @@ fn finish_after<const N: usize>(end_status: EndStatus, first: [Action; N]) -> (S
     (State::Uploading { end_status }, actions)
 }
 
-/// That a spool is damaged is noted before the end: after a restart it is not to be taken for one that nobody needs.
+/// Notes before the end that the spool is damaged. Otherwise the next start would delete it.
 fn uploaded(end_status: EndStatus, saved: Option<SavedFile>, condition: Condition) -> (State, Vec<Action>) {
     let (end_status, first) = match condition {
         Condition::Sound => (end_status, vec![]),
@@ -115,7 +115,7 @@ fn uploaded(end_status: EndStatus, saved: Option<SavedFile>, condition: Conditio
         }
     };
     let damaged = end_status == EndStatus::Failed(Failure::SpoolDamaged);
-    // A damaged spool is kept for whoever wants to rescue more of it.
+    // A damaged spool is kept: an operator may rescue more of it.
     end(first, end_status.outcome(saved), (!damaged).then_some(Action::DeleteSpool))
 }
 

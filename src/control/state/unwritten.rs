@@ -1,17 +1,18 @@
-//! What a recording does with something that has happened and cannot be written down. Pure.
+//! Handles inputs that cannot be written to the database. Pure.
 //!
-//! Contract: nothing is done about it before it is written. A stop that somebody asked for is forgotten, as he is told;
-//! all else has happened outside, and waits. The worker goes on meanwhile, and what it makes is taken.
+//! Contract: nothing is done about an input before it is written. A stop that a user requested is forgotten,
+//! and the user is told so. All other inputs wait, as they have already happened. Meanwhile the worker goes
+//! on, and its output counts.
 
 use std::collections::VecDeque;
 use std::mem::discriminant;
 
 use super::{Action, Input, State, step};
 
-/// The state of a recording that stood at `state`, and for which this input could not be written down.
+/// Returns the state after this input could not be written in `state`.
 pub fn not_written(state: State, input: Input) -> State {
     match (state, input) {
-        // Whoever asked is told; what is held already is tried again.
+        // The user is told. The inputs that wait already are tried again.
         (state, Input::StopRequested | Input::RetryWrite | Input::NotWritten(_)) => state,
         (State::Unwritten { before, held }, input) => hold(*before, held, input),
         (state, input) => State::Unwritten { before: Box::new(state), held: VecDeque::from([input]) },
@@ -20,9 +21,9 @@ pub fn not_written(state: State, input: Input) -> State {
 
 pub fn held_up(before: State, held: VecDeque<Input>, input: Input) -> (State, Vec<Action>) {
     match input {
-        // A stop that is asked for finds an end that is on its way: it is noted once that is.
+        // An input that waits already ends the recording. The stop is noted together with it.
         Input::RetryWrite | Input::StopRequested => first(before, held),
-        // These change nothing that what is held depends on.
+        // The waiting inputs do not depend on these.
         Input::Joined | Input::FirstMedia | Input::Progress { .. } => {
             let (before, actions) = step(before, input);
             (State::Unwritten { before: Box::new(before), held }, actions)
@@ -34,7 +35,7 @@ pub fn held_up(before: State, held: VecDeque<Input>, input: Input) -> (State, Ve
         | Input::ServiceEnds
         | Input::RoomClosed
         | Input::DiskExhausted => (hold(before, held, input), vec![]),
-        // Nobody watches the time of a recording that waits, and its upload has ended or is not to end yet.
+        // While inputs wait, there are no deadlines, and the upload has completed before or cannot complete.
         Input::NoProgress
         | Input::StopTimedOut
         | Input::Uploaded(..)
@@ -43,11 +44,11 @@ pub fn held_up(before: State, held: VecDeque<Input>, input: Input) -> (State, Ve
     }
 }
 
-/// The first of what is held happens now.
+/// Handles the first waiting input now.
 fn first(before: State, mut held: VecDeque<Input>) -> (State, Vec<Action>) {
     let Some(input) = held.pop_front() else { return (before, vec![]) };
     let (after, actions) = step(before, input);
-    // Behind an end nothing matters any more.
+    // After the end, the other inputs change nothing.
     match held.is_empty() || matches!(after, State::Ended { .. }) {
         true => (after, actions),
         false => (State::Unwritten { before: Box::new(after), held }, actions),

@@ -1,5 +1,5 @@
-//! The invariants of a recording's life over all orders of what can happen: one by one to some depth, at random
-//! beyond it; and over writes that fail at any moment.
+//! The invariants of the state machine over all orders of inputs: all of them to some depth, at random beyond
+//! it; and over writes that fail at any moment.
 
 use std::collections::BTreeMap;
 
@@ -181,7 +181,8 @@ impl History {
         Self { state, witness: Witness::default() }
     }
 
-    /// The input comes. `fails`: of what it has to have written, this one cannot be; none if there are not so many.
+    /// The input comes. `fails`: of what it has to have written, this one cannot be; none if there are not so
+    /// many.
     fn after(&self, input: &Input, fails: Option<usize>) -> Option<Self> {
         let (mut after, mut actions) = step(self.state.clone(), input.clone());
         let mut written = Written::Yes;
