@@ -18,7 +18,7 @@ pub struct Orphans {
 }
 
 impl Orphans {
-    /// Searches now, and then every [`LOOK_EVERY`]; never returns.
+    /// Searches now, and then every five minutes; never returns.
     pub async fn run(self) {
         loop {
             self.remove_all().await;
