@@ -11,6 +11,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use secrecy::SecretString;
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio_util::codec::{FramedRead, LinesCodec, LinesCodecError};
@@ -114,6 +115,10 @@ impl WorkerProcess {
 
     pub async fn preview(&mut self, file: PathBuf) {
         self.send(&messages::Command::Preview { file }).await;
+    }
+
+    pub async fn renew_token(&mut self, token: SecretString) {
+        self.send(&messages::Command::Token { token }).await;
     }
 
     pub async fn stop(&mut self) {

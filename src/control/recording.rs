@@ -13,6 +13,7 @@ mod waits;
 mod watched;
 mod worker;
 
+use std::io;
 use std::path::PathBuf;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -78,6 +79,8 @@ pub struct Recording {
     begun: Instant,
     /// When the worker was told to stop.
     stopped: Instant,
+    /// When the worker gets another access token.
+    token_at: Option<Instant>,
 }
 
 type Upload<'a> = Pin<&'a mut (dyn Future<Output = Result<Uploaded, UploadError>> + Send)>;
@@ -100,6 +103,7 @@ impl Recording {
             extent: watch::Sender::new(Extent::Growing(0)),
             begun: Instant::now(),
             stopped: Instant::now(),
+            token_at: None,
         }
     }
 
@@ -173,8 +177,7 @@ impl Recording {
                 Some(Resume { zero_unix_ms: zero.as_millisecond(), position, report })
             }
         };
-        let spec = self.shared.worker_spec(&self.row, self.spool.clone(), resume);
-        let started = WorkerProcess::start(&self.shared.program, spec).await;
+        let started = self.process(resume).await;
         match &started {
             Ok(process) => {
                 tracing::info!(pid = process.pid(), "a worker records");
@@ -184,6 +187,25 @@ impl Recording {
         }
         let worker = std::mem::replace(&mut self.worker, Worker::None);
         self.worker = worker.begin(started.ok(), self.shared.limits.worker.clone());
+    }
+
+    async fn process(&mut self, resume: Option<Resume>) -> io::Result<WorkerProcess> {
+        let token = self.shared.token(&self.row).map_err(io::Error::other)?;
+        self.token_at = Some(self.next_token_at());
+        let spec = self.shared.worker_spec(&self.row, token, self.spool.clone(), resume);
+        WorkerProcess::start(&self.shared.program, spec).await
+    }
+
+    fn next_token_at(&self) -> Instant {
+        Instant::now() + self.shared.limits.token / 2
+    }
+
+    async fn renew_token(&mut self) {
+        self.token_at = Some(self.next_token_at());
+        match self.shared.token(&self.row) {
+            Ok(token) => self.worker.renew_token(token).await,
+            Err(error) => tracing::error!(%error, "the worker goes on with the access token that it has"),
+        }
     }
 
     fn prepare_successor(&mut self, predecessor: Predecessor) {
@@ -208,7 +230,7 @@ impl Recording {
         cancel: &CancellationToken,
     ) {
         let live = self.state.is_live();
-        let (deadline, rewriting) = (self.deadline(), self.rewriting.at());
+        let (deadline, rewriting, token) = (self.deadline(), self.rewriting.at(), self.token_at);
         tokio::select! {
             biased;
             () = cancel.cancelled(), if live => self.hears(Input::ServiceEnds).await,
@@ -219,6 +241,7 @@ impl Recording {
             result = upload => self.uploaded(result).await,
             () = reached(deadline) => self.late().await,
             () = reached(rewriting) => self.write_again().await,
+            () = reached(token), if live => self.renew_token().await,
         }
     }
 

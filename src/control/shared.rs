@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
 use super::process::WorkerProgram;
@@ -16,7 +17,7 @@ use crate::admission::Slots;
 use crate::admission::Space;
 use crate::health::SharedStatus;
 use crate::ids::EgressId;
-use crate::livekit::{Livekit, LivekitAccess};
+use crate::livekit::{Livekit, LivekitAccess, LivekitError};
 use crate::media::Codec;
 use crate::options::RecordingOptions;
 use crate::store::{RecordingRow, Store};
@@ -65,7 +66,7 @@ pub struct Shared {
     pub closed: CancellationToken,
 }
 
-/// How long a worker may take for something.
+/// How long a worker may take for something, and how long what it gets is valid.
 #[derive(Debug, Clone)]
 pub struct Limits {
     /// To join, and between two signs of progress.
@@ -76,6 +77,8 @@ pub struct Limits {
     pub exit: Duration,
     /// For a preview.
     pub preview: Duration,
+    /// How long an access token is valid. A worker gets another when half of that is over.
+    pub token: Duration,
 }
 
 impl Default for Limits {
@@ -89,6 +92,8 @@ impl Default for Limits {
             exit: Duration::from_secs(5),
             // A preview of a 4K recording takes a fraction of this. A worker that needs longer is overloaded.
             preview: Duration::from_secs(2),
+            // It outlives every outage after which a recording goes on.
+            token: Duration::from_secs(6 * 3600),
         }
     }
 }
@@ -112,14 +117,24 @@ impl Shared {
         self.spool_dir.join(format!("{id}.mp4"))
     }
 
-    pub fn worker_spec(&self, row: &RecordingRow, spool: PathBuf, resume: Option<Resume>) -> WorkerSpec {
+    /// Returns an access token with which a worker joins the recording's room.
+    pub fn token(&self, row: &RecordingRow) -> Result<SecretString, LivekitError> {
+        self.rooms.recorder_token(row.room.as_str(), row.egress_id.as_str(), self.limits.token)
+    }
+
+    pub fn worker_spec(
+        &self,
+        row: &RecordingRow,
+        token: SecretString,
+        spool: PathBuf,
+        resume: Option<Resume>,
+    ) -> WorkerSpec {
         let millis = |duration: Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         WorkerSpec {
             egress_id: row.egress_id.clone(),
             room: row.room.clone(),
             livekit_url: self.livekit.url.clone(),
-            livekit_api_key: self.livekit.api_key.clone(),
-            livekit_api_secret: self.livekit.api_secret.clone(),
+            token,
             spool,
             options: row.options.clone(),
             idle_timeout_ms: millis(self.idle_timeout),

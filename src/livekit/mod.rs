@@ -22,7 +22,7 @@ use crate::ids::{RoomName, RoomSid};
 
 /// A caller of `start` waits for this. A LiveKit server answers in milliseconds.
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// The token is made for one request. This leaves room for clocks that differ a little.
+/// Of a token for one request. This leaves room for clocks that differ a little.
 const TOKEN_TTL: Duration = Duration::from_secs(60);
 /// The room in requests for which any room will do. It need not exist.
 const ANY_ROOM: &str = "egressd-check";
@@ -161,12 +161,36 @@ impl Livekit {
         signalling::try_token(self).await
     }
 
+    /// Returns a token that joins this room as a hidden recorder, and is valid for `ttl`. The identity distinguishes several
+    /// recorders in one room.
+    pub fn recorder_token(
+        &self,
+        room: &str,
+        identity: &str,
+        ttl: Duration,
+    ) -> Result<SecretString, LivekitError> {
+        let grants = VideoGrants {
+            room_join: true,
+            room: room.to_owned(),
+            can_subscribe: Some(true),
+            can_publish: Some(false),
+            can_publish_data: Some(false),
+            hidden: true,
+            // This sets the room's `active_recording`, and so the clients show that they are recorded.
+            recorder: true,
+            ..VideoGrants::default()
+        };
+        let token =
+            self.token(ttl, |token| token.with_identity(identity).with_kind("egress").with_grants(grants))?;
+        Ok(token.into())
+    }
+
     async fn list_rooms(&self, name: &str) -> Result<Response, LivekitError> {
         let grants = VideoGrants { room_list: true, ..VideoGrants::default() };
         let request = self
             .client
             .post(format!("{}/twirp/livekit.RoomService/ListRooms", self.url))
-            .bearer_auth(self.token(|token| token.with_grants(grants))?)
+            .bearer_auth(self.token(TOKEN_TTL, |token| token.with_grants(grants))?)
             .json(&ListRooms { names: [name] });
         let response = request.send().await.map_err(transport)?;
         match response.status().is_success() {
@@ -175,9 +199,13 @@ impl Livekit {
         }
     }
 
-    fn token(&self, granting: impl FnOnce(AccessToken) -> AccessToken) -> Result<String, LivekitError> {
+    fn token(
+        &self,
+        ttl: Duration,
+        granting: impl FnOnce(AccessToken) -> AccessToken,
+    ) -> Result<String, LivekitError> {
         let token = AccessToken::with_api_key(&self.api_key, self.api_secret.expose_secret());
-        granting(token.with_ttl(TOKEN_TTL)).to_jwt().map_err(LivekitError::Token)
+        granting(token.with_ttl(ttl)).to_jwt().map_err(LivekitError::Token)
     }
 }
 

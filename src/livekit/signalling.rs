@@ -4,11 +4,11 @@
 //! the caller join (livekit-server, `pkg/service/rtcservice.go`). So a request without a token that is
 //! refused for that reason shows that the upgrade to a websocket reaches the server.
 
-use livekit_token::VideoGrants;
 use reqwest::header::{CONNECTION, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE};
 use reqwest::{RequestBuilder, StatusCode};
+use secrecy::ExposeSecret;
 
-use super::{ANY_ROOM, Livekit, LivekitError, transport};
+use super::{ANY_ROOM, Livekit, LivekitError, TOKEN_TTL, transport};
 
 /// Sixteen bytes in base64 (RFC 6455, section 4.1). They need not be secret, as nothing will be connected.
 const KEY: &str = "ZWdyZXNzZC1jaGVja2luZw==";
@@ -25,27 +25,12 @@ pub async fn try_websocket(livekit: &Livekit) -> Result<(), LivekitError> {
 
 /// Checks that LiveKit would accept a recorder's token.
 pub async fn try_token(livekit: &Livekit) -> Result<(), LivekitError> {
-    let token =
-        livekit.token(|token| token.with_identity(ANY_ROOM).with_kind("egress").with_grants(recorder()))?;
+    let token = livekit.recorder_token(ANY_ROOM, ANY_ROOM, TOKEN_TTL)?;
     let request = livekit.client.get(format!("{}/rtc/validate", livekit.url));
-    let response = request.bearer_auth(token).send().await.map_err(transport)?;
+    let response = request.bearer_auth(token.expose_secret()).send().await.map_err(transport)?;
     match response.status() {
         status if status.is_success() => Ok(()),
         refused => Err(LivekitError::NotLetIn(refused)),
-    }
-}
-
-/// Returns the grants with which a worker joins.
-fn recorder() -> VideoGrants {
-    VideoGrants {
-        room_join: true,
-        room: ANY_ROOM.to_owned(),
-        can_subscribe: Some(true),
-        can_publish: Some(false),
-        can_publish_data: Some(false),
-        hidden: true,
-        recorder: true,
-        ..VideoGrants::default()
     }
 }
 

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use livekit_protocol as proto;
 use livekit_signaling::{SignalClient, SignalEvents, SignalResult};
 use proto::signal_request::Message;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::media_path::MediaPath;
 use super::reconnect::ResumeReason;
@@ -52,13 +53,12 @@ enum Sending {
 }
 
 impl Connection {
-    /// Joins the room, as a hidden recorder.
-    pub async fn enter(options: &RoomOptions) -> Result<Entered, RoomError> {
-        let token = signalling::recorder_token(options)?;
+    /// Joins the room, as the token says.
+    pub async fn enter(options: &RoomOptions, token: &SecretString) -> Result<Entered, RoomError> {
         let (host, port) = signalling::host(&options.url);
         let sockets = Sockets::open(&host, port).await?;
         let asking = signalling::options(Subscription::auto(options.streams));
-        let connect = SignalClient::connect(&options.url, &token, asking, None).await;
+        let connect = SignalClient::connect(&options.url, token.expose_secret(), asking, None).await;
         let (signal, join, signals) =
             connect.map_err(|e| RoomError::Join { url: options.url.clone(), source: Box::new(e) })?;
         let now = Instant::now();
@@ -73,6 +73,11 @@ impl Connection {
         };
         let room_sid = join.room.map(|r| r.sid).unwrap_or_default();
         Ok(Entered { connection, room_sid, participants: join.other_participants })
+    }
+
+    /// Returns the newest access token of this session: LiveKit sends one every few minutes.
+    pub fn token(&self) -> SecretString {
+        self.signal.token().into()
     }
 
     pub async fn leave(&self) {

@@ -8,8 +8,6 @@ use tokio_rustls::rustls;
 
 #[derive(Debug, thiserror::Error)]
 pub enum RoomError {
-    #[error("cannot make an access token for LiveKit")]
-    Token(#[source] livekit_token::AccessTokenError),
     #[error("cannot use the certificates in {file}: {reason}")]
     CaFile { file: PathBuf, reason: String },
     #[error("cannot set up TLS")]

@@ -44,18 +44,19 @@ pub use tracks::timeline;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use crate::ids::{RoomName, TrackSid};
+use secrecy::SecretString;
+use tokio::sync::watch;
+
+use crate::ids::TrackSid;
 use crate::media::{Codec, EncodedFrame, MediaTime, Participant, Size, Speaker, Streams};
 
 /// Where and as whom to join.
 pub struct RoomOptions {
     /// `ws://` or `wss://`.
     pub url: String,
-    pub api_key: String,
-    pub api_secret: String,
-    pub room: RoomName,
-    /// The egress id. It distinguishes several recorders in one room.
-    pub identity: String,
+    /// The access token to join with, which says the room and the identity. Another may be sent at any time: it is
+    /// for the next time that the room is joined.
+    pub token: watch::Receiver<SecretString>,
     /// The codecs that can be decoded here. LiveKit is offered no others, so that it picks a publisher's
     /// backup codec if there is one.
     pub codecs: Vec<Codec>,

@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 use livekit_protocol as proto;
 use livekit_signaling::{SignalError, SignalEvent};
 use proto::{signal_request as request, signal_response as response};
-use tokio::sync::mpsc;
+use secrecy::SecretString;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::connection::{Connection, Entered};
@@ -45,6 +46,9 @@ pub struct Joined {
 
 pub struct Session {
     options: Arc<RoomOptions>,
+    tokens: watch::Receiver<SecretString>,
+    /// What was sent since the room was joined.
+    newer_token: Option<SecretString>,
     connection: Connection,
     reconnect: Reconnect,
     attempt: Option<Attempt>,
@@ -73,10 +77,12 @@ enum Turn {
     End(RoomEnd),
 }
 
-/// Joins as a hidden recorder.
+/// Joins as the options' token says.
 pub async fn join(options: RoomOptions) -> Result<Joined, RoomError> {
     signalling::install(options.ca_file.as_deref())?;
-    let entered = Connection::enter(&options).await?;
+    let mut tokens = options.token.clone();
+    let token = tokens.borrow_and_update().clone();
+    let entered = Connection::enter(&options, &token).await?;
     let now = Instant::now();
     let epoch = options.epoch.unwrap_or(now);
     let (event_sender, events) = mpsc::channel(EVENT_QUEUE);
@@ -85,6 +91,8 @@ pub async fn join(options: RoomOptions) -> Result<Joined, RoomError> {
         reconnect: Reconnect::new(options.give_up_after, now),
         subscription: Subscription::new(options.streams),
         options: Arc::new(options),
+        tokens,
+        newer_token: None,
         connection: entered.connection,
         attempt: None,
         observer: Observer::new(epoch, event_sender),
@@ -190,13 +198,21 @@ impl Session {
             }
             Recovery::Rejoin => {
                 let abandon = self.connection.abandon();
-                let options = Arc::clone(&self.options);
+                let (options, token) = (Arc::clone(&self.options), self.token());
                 Box::pin(async move {
                     abandon.await;
-                    Attempted::Rejoined(Box::new(Connection::enter(&options).await))
+                    Attempted::Rejoined(Box::new(Connection::enter(&options, &token).await))
                 })
             }
         }
+    }
+
+    /// The token to join again with: one that was sent since the room was joined, or LiveKit's newest.
+    fn token(&mut self) -> SecretString {
+        if let Ok(true) = self.tokens.has_changed() {
+            self.newer_token = Some(self.tokens.borrow_and_update().clone());
+        }
+        self.newer_token.clone().unwrap_or_else(|| self.connection.token())
     }
 
     async fn attempted(&mut self, attempted: Attempted) -> Turn {
@@ -246,6 +262,7 @@ impl Session {
             self.interrupted(since).await;
         }
         self.connection = entered.connection;
+        self.newer_token = None;
         self.subscription.forget();
         let participants = self.subscribe(entered.participants).await;
         self.observer.rejoined(&participants).await;

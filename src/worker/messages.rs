@@ -34,6 +34,11 @@ pub enum Command {
     Preview {
         file: PathBuf,
     },
+    /// Join with this access token from now on, if the room is joined again.
+    Token {
+        #[serde(serialize_with = "exposed")]
+        token: SecretString,
+    },
     /// Take in no more media, write what is there, end.
     Stop,
 }
@@ -45,10 +50,10 @@ pub struct WorkerSpec {
     pub egress_id: EgressId,
     pub room: RoomName,
     pub livekit_url: String,
-    pub livekit_api_key: String,
-    /// Travels over standard input only: neither the command line nor the environment shows it.
+    /// The access token that joins the room as this recording. Travels over standard input only: neither the command
+    /// line nor the environment shows it.
     #[serde(serialize_with = "exposed")]
-    pub livekit_api_secret: SecretString,
+    pub token: SecretString,
     /// The fragmented MP4 that the worker creates, or goes on with. The worker holds an exclusive lock on it
     /// (`File::lock`) as long as it lives: a restarted service reads it only once that is gone.
     pub spool: PathBuf,
@@ -198,8 +203,7 @@ mod tests {
             egress_id: "EG_abcdefghijkl".parse().unwrap(),
             room: "room".parse().unwrap(),
             livekit_url: "ws://127.0.0.1:7880".into(),
-            livekit_api_key: "key".into(),
-            livekit_api_secret: "hunter2".into(),
+            token: "hunter2".into(),
             spool: "/spool/EG_abcdefghijkl.mp4".into(),
             options: RecordingOptions::default(),
             idle_timeout_ms: 1500,
@@ -211,14 +215,14 @@ mod tests {
     }
 
     #[test]
-    fn a_start_command_arrives_whole_with_its_secret() {
+    fn a_start_command_arrives_whole_with_its_token() {
         let line = to_line(&Command::Start(Box::new(spec())));
         assert_eq!(line.matches('\n').count(), 1);
         assert!(line.starts_with(r#"{"type":"start","egressId":"EG_abcdefghijkl""#));
         let Command::Start(read) = from_line(&line).unwrap() else {
             panic!("not a start command: {line}");
         };
-        assert_eq!(read.livekit_api_secret.expose_secret(), "hunter2");
+        assert_eq!(read.token.expose_secret(), "hunter2");
         assert_eq!(read.options, RecordingOptions::default());
         assert_eq!(read.idle_timeout(), Duration::from_millis(1500));
         assert!(line.contains(r#""disabledCodecs":["h265"]"#), "{line}");
@@ -244,8 +248,9 @@ mod tests {
     }
 
     #[test]
-    fn the_debug_form_of_a_start_command_hides_the_secret() {
+    fn the_debug_form_of_a_command_hides_the_token() {
         assert!(!format!("{:?}", Command::Start(Box::new(spec()))).contains("hunter2"));
+        assert!(!format!("{:?}", Command::Token { token: "hunter2".into() }).contains("hunter2"));
     }
 
     #[test]
@@ -277,6 +282,8 @@ mod tests {
         assert_eq!(to_line(&Command::Stop), "{\"type\":\"stop\"}\n");
         let preview = Command::Preview { file: "/spool/EG_abcdefghijkl.jpg".into() };
         assert_eq!(to_line(&preview).trim_end(), r#"{"type":"preview","file":"/spool/EG_abcdefghijkl.jpg"}"#);
+        let token = Command::Token { token: "a.b.c".into() };
+        assert_eq!(to_line(&token).trim_end(), r#"{"type":"token","token":"a.b.c"}"#);
         let view = r#"{"type":"view","layout":"grid","theme":"dark","fit":"by-shape"}"#;
         assert_eq!(to_line(&Command::View(View::default())).trim_end(), view);
         assert!(matches!(from_line(view), Ok(Command::View(read)) if read == View::default()));
@@ -284,8 +291,8 @@ mod tests {
 
     #[test]
     fn a_line_of_something_else_is_an_error_that_does_not_repeat_it() {
-        let error = from_line::<Command>(r#"{"type":"start","livekitApiSecret":"hunter2"}"#)
-            .expect_err("fields are missing");
+        let error =
+            from_line::<Command>(r#"{"type":"start","token":"hunter2"}"#).expect_err("fields are missing");
         assert!(!error.to_string().contains("hunter2"));
     }
 }

@@ -12,7 +12,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Notify, mpsc};
+use secrecy::SecretString;
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
@@ -45,13 +46,15 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(10);
 const RECHECK: Duration = Duration::from_millis(20);
 
 /// What the service asks of a running recording.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub enum Request {
     View(View),
     /// A picture of itself, in this file.
     Preview {
         file: PathBuf,
     },
+    /// To join with from now on.
+    Token(SecretString),
     Stop(StopCause),
 }
 
@@ -82,6 +85,7 @@ struct Recording {
     pace: Pace,
     room_events: mpsc::Receiver<RoomEvent>,
     room_commands: mpsc::Sender<RoomCommand>,
+    tokens: watch::Sender<SecretString>,
     /// Ends the room session.
     leave: CancellationToken,
     session: JoinSet<()>,
@@ -182,6 +186,7 @@ impl Recording {
                 self.composer.set_view(view, self.now());
             }
             Request::Preview { file } => self.preview(file),
+            Request::Token(token) => drop(self.tokens.send_replace(token)),
             Request::Stop(StopCause::Asked) => self.stop(EndReason::Stopped, None),
             Request::Stop(StopCause::ServiceGone) => self.stop(EndReason::ParentGone, None),
         }

@@ -48,7 +48,7 @@ impl Commands {
         let line = line.ok_or(ProtocolError::NoStart)?;
         match messages::from_line(&line) {
             Ok(Command::Start(spec)) => Ok(*spec),
-            Ok(Command::Stop | Command::View(_) | Command::Preview { .. }) => {
+            Ok(Command::Stop | Command::View(_) | Command::Preview { .. } | Command::Token { .. }) => {
                 Err(ProtocolError::NotStart(None))
             }
             Err(error) => Err(ProtocolError::NotStart(Some(error))),
@@ -63,6 +63,7 @@ impl Commands {
                     Ok(Command::Stop) => return Request::Stop(StopCause::Asked),
                     Ok(Command::View(view)) => return Request::View(view),
                     Ok(Command::Preview { file }) => return Request::Preview { file },
+                    Ok(Command::Token { token }) => return Request::Token(token),
                     Ok(Command::Start(_)) => tracing::warn!("a second start command is ignored"),
                     Err(error) => tracing::warn!(%error, "command not understood"),
                 },

@@ -286,10 +286,7 @@ fn is_red(found: [u8; 3]) -> bool {
 async fn join_without_a_ca_file(url: &str) -> String {
     let options = egressd::room::RoomOptions {
         url: url.to_owned(),
-        api_key: "key".into(),
-        api_secret: "a-secret-that-nobody-gets-to-see-here".into(),
-        room: "tls".parse().expect("the name of a room"),
-        identity: "EG_trustsNobody".into(),
+        token: tokio::sync::watch::Sender::new("a.token.that-nobody-gets-to-see".into()).subscribe(),
         codecs: Vec::new(),
         ca_file: None,
         give_up_after: Duration::from_secs(1),

@@ -64,6 +64,8 @@ mod report;
 
 mod connection;
 
+mod tokens;
+
 mod layers;
 
 mod loss;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use secrecy::SecretString;
 use tokio::time::Instant;
 
 use crate::admission::Slot;
@@ -90,6 +91,14 @@ impl Worker {
     pub async fn preview(&mut self, file: PathBuf) {
         match self {
             Self::Running { process, .. } => process.preview(file).await,
+            Self::NotStarted { .. } | Self::Awaited { .. } | Self::None => {}
+        }
+    }
+
+    /// It is to join with this token from now on.
+    pub async fn renew_token(&mut self, token: SecretString) {
+        match self {
+            Self::Running { process, .. } => process.renew_token(token).await,
             Self::NotStarted { .. } | Self::Awaited { .. } | Self::None => {}
         }
     }

@@ -9,6 +9,7 @@ mod limits;
 mod livekit;
 mod previews;
 mod successors;
+mod tokens;
 mod unwritable;
 mod world;
 

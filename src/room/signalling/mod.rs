@@ -11,9 +11,7 @@ pub use websocket::install;
 
 use livekit_protocol as proto;
 use livekit_signaling::SignalOptions;
-use livekit_token::{AccessToken, VideoGrants};
 
-use super::{RoomError, RoomOptions};
 use crate::ids::TrackSid;
 use crate::media::Size;
 
@@ -39,27 +37,6 @@ pub fn options(subscribe: AutoSubscribe) -> SignalOptions {
     options.client_capabilities = Vec::new();
     options.client_protocol = 0;
     options
-}
-
-/// Returns a token that joins as a hidden recorder.
-pub fn recorder_token(options: &RoomOptions) -> Result<String, RoomError> {
-    let grants = VideoGrants {
-        room_join: true,
-        room: options.room.as_str().to_owned(),
-        can_subscribe: Some(true),
-        can_publish: Some(false),
-        can_publish_data: Some(false),
-        hidden: true,
-        // This sets the room's `active_recording`, and so the clients show that they are recorded.
-        recorder: true,
-        ..Default::default()
-    };
-    AccessToken::with_api_key(&options.api_key, &options.api_secret)
-        .with_identity(&options.identity)
-        .with_kind("egress")
-        .with_grants(grants)
-        .to_jwt()
-        .map_err(RoomError::Token)
 }
 
 /// Returns the host and port of a signalling URL.

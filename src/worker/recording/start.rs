@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use secrecy::ExposeSecret;
-use tokio::sync::Notify;
+use secrecy::SecretString;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
@@ -68,7 +68,9 @@ impl Recording {
         })?;
         let file = before.file(&spec, shape, &wake)?;
         let codecs = codecs(&spec.disabled_codecs).await;
-        let joined = room::join(room_options(&spec, codecs.clone(), before.epoch())).await?;
+        let tokens = watch::Sender::new(spec.token.clone());
+        let options = room_options(&spec, tokens.subscribe(), codecs.clone(), before.epoch());
+        let joined = room::join(options).await?;
         let now = MediaTime::ZERO + joined.epoch.elapsed();
         let leave = CancellationToken::new();
         let mut session = JoinSet::new();
@@ -84,6 +86,7 @@ impl Recording {
             epoch: joined.epoch,
             room_events: joined.events,
             room_commands: joined.commands,
+            tokens,
             leave,
             session,
             wake,
@@ -214,13 +217,15 @@ async fn codecs(disabled: &[Codec]) -> Vec<Codec> {
     available.filter(|codec| !disabled.contains(codec)).collect()
 }
 
-fn room_options(spec: &WorkerSpec, codecs: Vec<Codec>, epoch: Option<Instant>) -> RoomOptions {
+fn room_options(
+    spec: &WorkerSpec,
+    token: watch::Receiver<SecretString>,
+    codecs: Vec<Codec>,
+    epoch: Option<Instant>,
+) -> RoomOptions {
     RoomOptions {
         url: spec.livekit_url.clone(),
-        api_key: spec.livekit_api_key.clone(),
-        api_secret: spec.livekit_api_secret.expose_secret().to_owned(),
-        room: spec.room.clone(),
-        identity: spec.egress_id.as_str().to_owned(),
+        token,
         codecs,
         ca_file: spec.ca_file.clone(),
         give_up_after: spec.give_up_after(),

@@ -5,8 +5,13 @@ use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+use hmac::{Hmac, KeyInit, Mac};
+use jiff::Timestamp;
 use livekit_token::{AccessToken, VideoGrants};
 use serde_json::{Value, json};
+use sha2::Sha256;
 use tokio::net::TcpStream;
 
 use super::faults::{self, FaultProxy};
@@ -170,6 +175,30 @@ impl LiveKit {
     pub async fn participants(&self, room: &str) -> Value {
         let grants = VideoGrants { room_admin: true, room: room.to_owned(), ..Default::default() };
         self.call("ListParticipants", grants, json!({"room": room})).await["participants"].take()
+    }
+
+    /// An access token with which `egressd worker` joins, as the service makes them, that expires then.
+    pub fn recorder_token(room: &str, identity: &str, expires: Timestamp) -> String {
+        let grants = json!({
+            "roomJoin": true, "room": room, "canSubscribe": true, "canPublish": false, "canPublishData": false,
+            "hidden": true, "recorder": true
+        });
+        let claims = json!({
+            "iss": Self::KEY, "sub": identity, "nbf": 0, "exp": expires.as_second(),
+            "kind": "egress", "video": grants
+        });
+        let encode = |part: &Value| BASE64_URL_SAFE_NO_PAD.encode(part.to_string());
+        let signed = format!("{}.{}", encode(&json!({"alg": "HS256", "typ": "JWT"})), encode(&claims));
+        let mut hmac = Hmac::<Sha256>::new_from_slice(Self::SECRET.as_bytes()).expect("any length will do");
+        hmac.update(signed.as_bytes());
+        format!("{signed}.{}", BASE64_URL_SAFE_NO_PAD.encode(hmac.finalize().into_bytes()))
+    }
+
+    /// Whether the server lets in who has this token.
+    pub async fn takes(&self, token: &str) -> bool {
+        let url = format!("http://127.0.0.1:{}/rtc/validate", self.port);
+        let answer = reqwest::Client::new().get(url).bearer_auth(token).send().await;
+        answer.expect("livekit answers").status().is_success()
     }
 
     async fn call(&self, method: &str, grants: VideoGrants, request: Value) -> Value {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use egressd::mp4::{Scan, SpoolReader, scan};
 use egressd::options::RecordingOptions;
 use egressd::worker::messages::{Command, Event, WorkerSpec, from_line, to_line};
+use jiff::Timestamp;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout};
 
@@ -31,8 +32,7 @@ pub fn spec(livekit: &LiveKit, room: &str, spool: PathBuf) -> WorkerSpec {
         egress_id: "EG_abcdefghijkl".parse().expect("an egress id"),
         room: room.parse().expect("a room's name"),
         livekit_url: livekit.url(),
-        livekit_api_key: LiveKit::KEY.into(),
-        livekit_api_secret: LiveKit::SECRET.into(),
+        token: LiveKit::recorder_token(room, "EG_abcdefghijkl", Timestamp::now() + LIMIT).into(),
         spool,
         options: RecordingOptions::default(),
         idle_timeout_ms: 60_000,

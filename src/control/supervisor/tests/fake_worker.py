@@ -13,7 +13,8 @@ import time
 plan, source = sys.argv[1:]
 spec = json.loads(sys.stdin.readline())
 shown = []
-assert spec["type"] == "start" and spec["livekitApiSecret"] == "secret", spec
+token = spec["token"]
+assert spec["type"] == "start" and token.count(".") == 2, spec
 
 
 def tell(**event):
@@ -68,6 +69,8 @@ def wait_for_stop():
         command = json.loads(sys.stdin.readline() or "{}")
         if command.get("type") == "view":
             report("{layout} {theme} {fit}".format(**command))
+        elif command.get("type") == "token":
+            report("another token" if command["token"] != token else "the same token")
         elif command.get("type") == "preview":
             show(command["file"])
         else:
