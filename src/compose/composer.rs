@@ -20,9 +20,9 @@ use super::layout::Rect;
 use super::looks;
 use super::plan::Seat;
 use super::room_state::{Change, RoomState, TileId, Track, TrackChange};
+use super::rotate;
 use super::scene::Scene;
 use super::sound::{Mixer, VoiceCounters};
-use super::turn;
 use super::video::{Showing, VideoState};
 
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
@@ -338,9 +338,9 @@ impl Composer {
         let Some(Showing::Picture(picture)) = video.and_then(VideoState::showing) else {
             return cell.size();
         };
-        let size = turn::upright(picture.image.size(), picture.rotation);
+        let size = rotate::upright(picture.image.size(), picture.rotation);
         let fit = fit::fit_of(track.source, size, self.newest.view.fit);
-        turn::upright(fit::size_to_fill(size, cell, fit), picture.rotation)
+        rotate::upright(fit::size_to_fill(size, cell, fit), picture.rotation)
     }
 
     fn change(&mut self, change: Change, at: MediaTime) {

@@ -25,7 +25,7 @@ mod video;
 
 mod figures;
 
-mod turn;
+mod rotate;
 
 mod fit;
 

@@ -8,8 +8,8 @@ use super::canvas::Canvas;
 use super::decor::{self, FontCache, Stamp};
 use super::fit;
 use super::plan::Seat;
+use super::rotate::{self, Upright};
 use super::scale::{Drawing, Scratch};
-use super::turn::{self, Upright};
 
 /// What a tile shows.
 #[derive(Clone, Copy)]
@@ -135,7 +135,7 @@ impl Tile {
         match rotation {
             Rotation::Upright => drawing.draw(&**image, canvas, &mut context.scratch),
             Rotation::By90 | Rotation::By180 | Rotation::By270 => {
-                let upright = context.upright.turn(&**image, *rotation);
+                let upright = context.upright.rotate(&**image, *rotation);
                 drawing.draw(upright, canvas, &mut context.scratch);
             }
         }
@@ -144,7 +144,7 @@ impl Tile {
 
     /// Returns the present drawing, or a new one if the picture's size has changed; and whether it is new.
     fn drawing_for(&mut self, picture: &Picture, source: VideoSource, view: View) -> (Drawing, bool) {
-        let size = turn::upright(picture.image.size(), picture.rotation);
+        let size = rotate::upright(picture.image.size(), picture.rotation);
         match std::mem::replace(&mut self.drawn, Drawn::Background) {
             Drawn::Image { drawing, .. } if drawing.picture() == size => (drawing, false),
             Drawn::Background | Drawn::Image { .. } | Drawn::Notice(_) | Drawn::Initials(_) => {

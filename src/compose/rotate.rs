@@ -7,7 +7,7 @@ use crate::media::{I420, Plane, Rotation, Size};
 const BLOCK: usize = 8;
 
 #[derive(Clone, Copy)]
-enum Quarter {
+enum QuarterTurn {
     Clockwise,
     Anticlockwise,
 }
@@ -30,14 +30,14 @@ pub(super) const fn upright(size: Size, rotation: Rotation) -> Size {
 
 impl Upright {
     /// Turns a picture that passed [`super::scale::check`].
-    pub(super) fn turn(&mut self, picture: &dyn I420, rotation: Rotation) -> &dyn I420 {
+    pub(super) fn rotate(&mut self, picture: &dyn I420, rotation: Rotation) -> &dyn I420 {
         let size = picture.size();
         self.size = Some(upright(size, rotation));
         let chroma = Size { width: size.width.div_ceil(2), height: size.height.div_ceil(2) };
         let sources = picture.planes().into_iter().zip([size, chroma, chroma]);
         for ((source, size), target) in sources.zip(&mut self.planes) {
             target.resize(size.width as usize * size.height as usize, 0);
-            turn_plane(source, size, rotation, target);
+            rotate_plane(source, size, rotation, target);
         }
         self
     }
@@ -56,7 +56,7 @@ impl I420 for Upright {
     }
 }
 
-fn turn_plane(source: Plane<'_>, size: Size, rotation: Rotation, target: &mut [u8]) {
+fn rotate_plane(source: Plane<'_>, size: Size, rotation: Rotation, target: &mut [u8]) {
     let (width, height) = (size.width as usize, size.height as usize);
     match rotation {
         Rotation::Upright => {
@@ -69,8 +69,8 @@ fn turn_plane(source: Plane<'_>, size: Size, rotation: Rotation, target: &mut [u
                 reverse(row, target);
             }
         }
-        Rotation::By90 => turn_quarter(source, size, Quarter::Clockwise, target),
-        Rotation::By270 => turn_quarter(source, size, Quarter::Anticlockwise, target),
+        Rotation::By90 => turn_quarter(source, size, QuarterTurn::Clockwise, target),
+        Rotation::By270 => turn_quarter(source, size, QuarterTurn::Anticlockwise, target),
     }
 }
 
@@ -87,7 +87,7 @@ fn reverse(row: &[u8], target: &mut [u8]) {
     last.iter_mut().zip(first.iter().rev()).for_each(|(target, pixel)| *target = *pixel);
 }
 
-fn turn_quarter(source: Plane<'_>, size: Size, quarter: Quarter, target: &mut [u8]) {
+fn turn_quarter(source: Plane<'_>, size: Size, quarter: QuarterTurn, target: &mut [u8]) {
     let (width, height) = (size.width as usize, size.height as usize);
     for left in (0..width).step_by(BLOCK) {
         for top in (0..height).step_by(BLOCK) {
@@ -109,17 +109,17 @@ fn turn_block(
     source: Plane<'_>,
     (left, top): (usize, usize),
     size: Size,
-    quarter: Quarter,
+    quarter: QuarterTurn,
     target: &mut [u8],
 ) {
     let first = match quarter {
-        Quarter::Clockwise => top + BLOCK - 1,
-        Quarter::Anticlockwise => top,
+        QuarterTurn::Clockwise => top + BLOCK - 1,
+        QuarterTurn::Anticlockwise => top,
     };
     let rows = std::array::from_fn(|index| {
         let y = match quarter {
-            Quarter::Clockwise => first - index,
-            Quarter::Anticlockwise => first + index,
+            QuarterTurn::Clockwise => first - index,
+            QuarterTurn::Anticlockwise => first + index,
         };
         let mut word = [0; BLOCK];
         let from = y * source.stride + left;
@@ -150,7 +150,7 @@ fn swap<const DISTANCE: usize>(words: &mut [u64; BLOCK], mask: u64) {
     }
 }
 
-impl Quarter {
+impl QuarterTurn {
     /// Returns the index to which a pixel moves.
     const fn place(self, x: usize, y: usize, size: Size) -> usize {
         let (width, height) = (size.width as usize, size.height as usize);
@@ -182,10 +182,10 @@ mod tests {
         // 0 1 2
         // 3 4 5
         let picture = picture(3, 2);
-        assert_eq!(luma(turned.turn(&picture, Rotation::By90)), [[3, 0], [4, 1], [5, 2]]);
-        assert_eq!(luma(turned.turn(&picture, Rotation::By180)), [[5, 4, 3], [2, 1, 0]]);
-        assert_eq!(luma(turned.turn(&picture, Rotation::By270)), [[2, 5], [1, 4], [0, 3]]);
-        assert_eq!(luma(turned.turn(&picture, Rotation::Upright)), [[0, 1, 2], [3, 4, 5]]);
+        assert_eq!(luma(turned.rotate(&picture, Rotation::By90)), [[3, 0], [4, 1], [5, 2]]);
+        assert_eq!(luma(turned.rotate(&picture, Rotation::By180)), [[5, 4, 3], [2, 1, 0]]);
+        assert_eq!(luma(turned.rotate(&picture, Rotation::By270)), [[2, 5], [1, 4], [0, 3]]);
+        assert_eq!(luma(turned.rotate(&picture, Rotation::Upright)), [[0, 1, 2], [3, 4, 5]]);
     }
 
     #[test]
@@ -198,8 +198,8 @@ mod tests {
                 (Rotation::By270, Rotation::By90),
             ] {
                 let (mut once, mut twice) = (Upright::default(), Upright::default());
-                once.turn(&original, there);
-                twice.turn(&once, back);
+                once.rotate(&original, there);
+                twice.rotate(&once, back);
                 assert_eq!(twice.size(), original.size());
                 for (before, after) in original.planes().into_iter().zip(twice.planes()) {
                     let width = after.stride;
@@ -214,7 +214,7 @@ mod tests {
     #[test]
     fn memory_of_a_larger_picture_does_not_reach_into_a_smaller_one() {
         let mut turned = Upright::default();
-        turned.turn(&picture(64, 36), Rotation::By90);
-        assert_eq!(luma(turned.turn(&picture(3, 2), Rotation::By90)), [[3, 0], [4, 1], [5, 2]]);
+        turned.rotate(&picture(64, 36), Rotation::By90);
+        assert_eq!(luma(turned.rotate(&picture(3, 2), Rotation::By90)), [[3, 0], [4, 1], [5, 2]]);
     }
 }
