@@ -7,11 +7,9 @@
 //! {"id": 2, "do": "leave", "identity": "7"}
 //! ```
 //!
-//! Contract: each command is answered by one line once it is carried out. The line has the command's `id`,
-//! and
+//! Contract: each command gets one line once it is carried out. The line has the command's `id`, and
 //! `"ok": true` or an `error`. At the end of the input all participants vanish. If one leaves without a
-//! command,
-//! the process ends.
+//! command, the process ends.
 
 use std::collections::HashMap;
 
@@ -28,14 +26,14 @@ use crate::room::publisher::{PublishEnd, PublishError, Publisher, PublisherOptio
 struct Command {
     id: u64,
     #[serde(rename = "do")]
-    what: What,
+    kind: CommandKind,
     /// A number, counted from 1.
     identity: String,
 }
 
 #[derive(Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum What {
+enum CommandKind {
     Join,
     Leave,
 }
@@ -58,10 +56,10 @@ enum Message {
 struct Participants {
     prepared: Prepared,
     tasks: JoinSet<Message>,
-    present: HashMap<u32, Present>,
+    present: HashMap<u32, Presence>,
 }
 
-enum Present {
+enum Presence {
     Publishing(CancellationToken),
     /// The command that is answered when the participant has left.
     Leaving(u64),
@@ -87,10 +85,10 @@ pub async fn obey(prepared: Prepared) -> anyhow::Result<()> {
 
 impl Participants {
     fn begin(&mut self, command: Command) -> anyhow::Result<()> {
-        let Command { id, what, identity } = command;
+        let Command { id, kind, identity } = command;
         let number: u32 = identity.parse().with_context(|| identity.clone())?;
-        match what {
-            What::Join => {
+        match kind {
+            CommandKind::Join => {
                 let options = PublisherOptions { identity, ..self.prepared.publisher(number)? };
                 self.tasks.spawn(async move {
                     match Publisher::join(options).await {
@@ -99,9 +97,9 @@ impl Participants {
                     }
                 });
             }
-            What::Leave => match self.present.insert(number, Present::Leaving(id)) {
-                Some(Present::Publishing(cancel)) => cancel.cancel(),
-                Some(Present::Leaving(_)) | None => bail!("participant {number} is not there"),
+            CommandKind::Leave => match self.present.insert(number, Presence::Leaving(id)) {
+                Some(Presence::Publishing(cancel)) => cancel.cancel(),
+                Some(Presence::Leaving(_)) | None => bail!("participant {number} is not there"),
             },
         }
         Ok(())
@@ -111,13 +109,13 @@ impl Participants {
         match message {
             Message::Joined { id, number, publisher } => {
                 let cancel = CancellationToken::new();
-                self.present.insert(number, Present::Publishing(cancel.clone()));
+                self.present.insert(number, Presence::Publishing(cancel.clone()));
                 self.tasks.spawn(async move { Message::Ended { number, end: publisher.run(cancel).await } });
                 answer(id, None)
             }
             Message::Refused { id, error } => answer(id, Some(format!("{:#}", anyhow::Error::new(error)))),
             Message::Ended { number, end } => match (self.present.remove(&number), end) {
-                (Some(Present::Leaving(id)), Ok(PublishEnd::Cancelled)) => answer(id, None),
+                (Some(Presence::Leaving(id)), Ok(PublishEnd::Cancelled)) => answer(id, None),
                 (_, Ok(end)) => bail!("participant {number} ended by itself: {end:?}"),
                 (_, Err(error)) => Err(error).with_context(|| format!("participant {number} failed")),
             },
