@@ -19,7 +19,7 @@ use crate::front::http::problem::Problem;
 use crate::health::{Readiness, Status};
 
 /// A database that takes longer counts as not answering; its disk may hang.
-const PATIENCE: Duration = Duration::from_secs(3);
+const DATABASE_TIMEOUT: Duration = Duration::from_secs(3);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
@@ -67,7 +67,7 @@ struct Component {
     )
 )]
 pub async fn show(State(recorder): State<Arc<dyn Recorder>>) -> (StatusCode, Json<Health>) {
-    let health = match tokio::time::timeout(PATIENCE, recorder.readiness()).await {
+    let health = match tokio::time::timeout(DATABASE_TIMEOUT, recorder.readiness()).await {
         Ok(Ok(readiness)) => Health::of(&readiness),
         Ok(Err(error)) => {
             // The cause is only logged: the caller has not signed anything.
