@@ -166,7 +166,7 @@ mod tests {
     async fn every_recording_is_on_one_page_newest_first_while_new_ones_are_started() {
         let scene = Scene::new();
         let mut expected = Vec::new();
-        // Three of each millisecond.
+        // Three in each millisecond.
         for number in 0..12 {
             expected.push((number / 3, scene.add("room", Phase::Failed, number / 3).await));
         }

@@ -1,4 +1,4 @@
-//! What the store promises, tried on a real database file.
+//! The contract of the database, tried on a real file.
 
 use jiff::Timestamp;
 use tempfile::TempDir;
@@ -352,7 +352,7 @@ async fn the_upload_in_use_is_the_one_that_was_written_down_last() {
     store.media_released(&id, second_choice(), 5_000_000).await.unwrap();
     let row = store.upload_in_use(&id).await.unwrap().unwrap();
     assert_eq!((row.upload_id.as_deref(), row.released), (Some("second"), 5_000_000));
-    // Begun anew, it has nothing of before.
+    // A new upload has nothing of the old one.
     store.intend_upload(&id, Location::default()).await.unwrap();
     let row = store.upload_in_use(&id).await.unwrap().unwrap();
     assert_eq!((row.place, row.upload_id, row.released), (Location::default(), None, 0));

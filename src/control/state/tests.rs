@@ -1,4 +1,4 @@
-//! The specification of a recording's life.
+//! The specification of the state machine.
 
 mod model;
 mod unwritten;
@@ -11,7 +11,7 @@ fn saved() -> SavedFile {
     SavedFile { key, duration_s: 20, size: 1000, store: Destination::Primary }
 }
 
-/// Its whole spool was read.
+/// The whole spool was read.
 fn stored(saved: Option<SavedFile>) -> Input {
     Input::Uploaded(saved, Condition::Sound)
 }
@@ -20,12 +20,12 @@ fn ended_well(reason: EndReason) -> Input {
     Input::WorkerEnded { reason, error: None }
 }
 
-/// A kill, so many seconds after the recording began.
+/// The exit of a killed worker, so many seconds after the recording began.
 fn killed_at(seconds: u64) -> Input {
     Input::WorkerExited { exit: Exit::Signal(9), at: Duration::from_secs(seconds) }
 }
 
-/// Feeds the inputs to a new recording: where it got to, and every action on the way.
+/// Passes the inputs to a new recording; returns its last state and all actions.
 fn run(inputs: impl IntoIterator<Item = Input>) -> (State, Vec<Action>) {
     run_from(State::NEW, inputs)
 }
@@ -90,7 +90,7 @@ fn a_recording_that_ends_by_itself_is_complete_without_a_stop() {
     }
 }
 
-/// The worker may be out of LiveKit's reach, and only the service hears of it.
+/// Only the service is told, as the worker may have lost its connection to LiveKit.
 #[test]
 fn a_room_that_livekit_closes_ends_its_recording_like_a_stop_and_for_that_reason() {
     let (state, actions) =

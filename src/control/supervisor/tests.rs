@@ -1,4 +1,4 @@
-//! Whole recordings, with a real store, storage and process, and a worker that only plays one.
+//! Whole recordings, with a real database, a real store, real processes, and a fake worker.
 
 mod catalogue;
 mod ending;
@@ -367,7 +367,7 @@ async fn a_restart_recognises_a_file_that_was_stored_just_before_the_service_was
     }
 }
 
-/// Whether some upload below the folder has its second part.
+/// Returns whether any upload below the folder has its second part.
 fn part_below(folder: &std::path::Path) -> bool {
     let Ok(entries) = std::fs::read_dir(folder) else { return false };
     entries.flatten().any(|entry| entry.file_name() == "00002" || part_below(&entry.path()))

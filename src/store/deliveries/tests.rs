@@ -10,7 +10,7 @@ fn after(seconds: u64) -> Timestamp {
     now() + Duration::from_secs(seconds)
 }
 
-/// Begun then, answered half a second later.
+/// Returns the timing of an attempt that took half a second.
 fn begun_at(at: Timestamp) -> Timing {
     Timing { at, took: Duration::from_millis(500) }
 }
@@ -19,7 +19,7 @@ fn answered_500(retry_at: Option<Timestamp>) -> FailedAttempt {
     FailedAttempt { status: Some(500), reason: "the receiver answered 500".to_owned(), retry_at }
 }
 
-/// A recording of a room of its own, which has begun.
+/// Adds a recording of its own room, which has begun.
 async fn begun(store: &Store, room: &str) -> EgressId {
     let new = NewRecording { room: room.parse().unwrap(), key: format!("{room}/1.mp4"), ..new_recording() };
     let Inserted::New(row) = store.insert_recording(new).await.unwrap() else {
@@ -90,7 +90,7 @@ async fn a_later_event_of_a_recording_waits_for_the_earlier_and_only_where_it_is
     assert_eq!(events(&now_due, &slow), ["egress_started"]);
     assert_eq!(events(&now_due, &quick), ["egress_ended", "egress_ended"]);
 
-    // Given up or delivered, it stands in nobody's way.
+    // A delivery that was delivered or given up delays no others.
     let again = due(&store, after(5)).await;
     let again = again.iter().find(|due| due.id == first_of_slow.id).unwrap();
     store.delivery_failed(again, begun_at(after(5)), answered_500(None)).await.unwrap();
@@ -129,7 +129,7 @@ async fn what_is_sent_again_is_due_at_once_under_its_id_with_all_attempts_before
     let again = due(&store, after(100)).await.remove(0);
     assert_eq!((&again.id, &again.body, again.failures), (&first.id, &first.body, 0));
 
-    // Asked for while an attempt is under way: that one's failure does not put it off.
+    // Requested again during an attempt: the failure of that attempt does not delay it.
     store.resend_delivery(&hook, &first.id, after(101)).await.unwrap();
     store.delivery_failed(&again, begun_at(after(100)), answered_500(Some(after(400)))).await.unwrap();
     let third = due(&store, after(101)).await.remove(0);

@@ -1,4 +1,4 @@
-//! Whole uploads to a real MinIO that is disturbed, stopped, forgets, and refuses.
+//! Whole uploads to a real MinIO that is disturbed, is stopped, loses uploads and refuses keys.
 
 mod scene;
 
@@ -27,7 +27,7 @@ async fn alone() -> Minio {
     tokio::task::spawn_blocking(Minio::alone).await.expect("MinIO")
 }
 
-/// Stops it and starts it again, where that may block.
+/// Stops it and starts it again, on a thread that may block.
 async fn started_again(mut minio: Minio, credentials: Credentials) -> Minio {
     let again = move || {
         minio.start_again(credentials);
@@ -42,7 +42,7 @@ async fn bucket(config: &S3Config) -> Arc<S3> {
     s3
 }
 
-/// Whoever looks for uploads in parts of the key finds none.
+/// Panics if the key has multipart uploads.
 async fn nothing_is_left(storage: &dyn Storage) {
     assert_eq!(storage.abort_all(&key(), None).await.expect("an answer"), 0);
 }
@@ -103,7 +103,7 @@ async fn a_store_that_was_stopped_gets_what_it_missed_when_it_is_back() {
         scene.until(|status| status.trouble.as_ref().is_some_and(|trouble| trouble.attempts > 2)).await;
     assert_eq!(away.trouble.expect("trouble").reason, "the store does not answer");
     assert!(away.since.is_some() && away.waiting_bytes > 10_000_000, "{}", away.waiting_bytes);
-    // Stop comes while it is away.
+    // The recording ends while the store cannot be reached.
     scene.end();
     tokio::time::sleep(Duration::from_millis(300)).await;
     let _minio = started_again(minio, Credentials::Right).await;
@@ -122,7 +122,7 @@ async fn a_wrong_key_that_is_put_right_is_waited_for() {
     let reason = refused.trouble.expect("trouble").reason;
     assert!(reason.starts_with("the store refuses access ("), "{reason}");
     scene.end();
-    // Its bucket is not there either.
+    // Its bucket does not exist either.
     let _minio = started_again(minio, Credentials::Right).await;
     done(task).await;
     assert!(fetched(&*s3).await == scene.expected(), "the object is not that of the spool");
@@ -177,7 +177,7 @@ async fn an_object_that_was_completed_just_before_a_crash_is_recognised() {
     let scene = Scene { stores: Stores { primary: again, fallback: None }, ..scene };
     assert_eq!(scene.salvage().await, first);
     assert!(proxy.parts().is_empty(), "{:?}", proxy.parts());
-    // Another recording finds the key taken.
+    // The key is taken for another recording.
     let other = Scene::new(s3, 17).await;
     assert_eq!(other.upload().await.saved.expect("a file").key, KEY.replace(".mp4", "-2.mp4"));
 }
@@ -220,7 +220,7 @@ async fn a_second_store_takes_the_recording_when_the_first_stays_away_and_not_be
         scene.end();
         let saved = done(task).await.saved.expect("a file");
         assert_eq!(saved.store, Destination::Fallback);
-        // A service that was killed before it could note the end finds it there.
+        // A service that was killed before it could note the end finds the object.
         assert_eq!(scene.salvage().await.saved, Some(saved));
         let file = std::fs::read(root.join(KEY)).expect("the file");
         assert!(file == scene.expected(), "the file is not that of the spool");
@@ -244,7 +244,7 @@ async fn the_first_store_has_its_turn_again_when_the_second_stays_away_too() {
 async fn a_store_that_insists_on_equal_parts_gets_them() {
     const PART: u64 = 6 << 20;
     let minio = shared().await;
-    // A head with room, and one that does not fit: then all is cut anew.
+    // A head that fits, and one that does not, so that all parts are cut anew.
     for (name, room) in [("upload-equal", 1 << 20), ("upload-recut", 100)] {
         let proxy = Proxy::before(&minio.address, Mood::Slow(Duration::ZERO)).await;
         let direct = bucket(&minio.config(name)).await;
@@ -284,7 +284,7 @@ async fn what_the_store_has_is_removed_from_the_spool_when_the_disk_needs_it() {
     };
     tokio::time::timeout(scene::PATIENCE, gone).await.expect("nothing was given back");
 
-    // Whoever goes on with it later knows what is gone.
+    // The database says what was removed.
     task.abort();
     let _killed = task.await;
     scene.space.send_replace(Space::Ample);

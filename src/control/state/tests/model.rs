@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// What can happen, at a time.
+/// An input, at a time.
 fn every_input(now: Duration) -> Vec<Input> {
     let mut inputs = vec![
         Input::Joined,
@@ -48,7 +48,7 @@ fn every_input(now: Duration) -> Vec<Input> {
     inputs
 }
 
-/// What was seen of one history, as far as the invariants speak of it. It panics where one does not hold.
+/// What the invariants need to know about one history. Panics if an invariant is broken.
 #[derive(Debug, Clone, Default, PartialEq)]
 struct Witness {
     worker: Worker,
@@ -56,9 +56,9 @@ struct Witness {
     slot_released: bool,
     /// A successor is being looked for.
     searching: bool,
-    /// Somebody asked for an end, and was not refused.
+    /// A stop was requested, and not refused.
     end_wanted: bool,
-    /// How it is to end is in the database.
+    /// The end status is in the database.
     end_noted: bool,
     uploaded: bool,
     active: u32,
@@ -105,7 +105,7 @@ impl Witness {
         let uploads = matches!(stands_at, State::Uploading { .. });
         assert_eq!(self.finishing == 0, !(uploads || self.ends == 1), "{state:?}");
         assert!(!(self.end_wanted && state.is_live()), "an end was wanted, and it goes on: {state:?}");
-        // What waits to be written may be the exit of the last worker.
+        // The waiting input may be the exit of the last worker.
         let waits = matches!(state, State::Unwritten { .. });
         let slot_is_due = uploads && !waits && self.worker == Worker::Gone;
         assert!(self.slot_released || !slot_is_due, "a slot is kept that nobody needs: {state:?}");
@@ -162,14 +162,14 @@ impl Witness {
     }
 }
 
-/// Whether all that an input asks for could be written.
+/// Whether all actions of an input could be written.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Written {
     Yes,
     No,
 }
 
-/// A recording, and what was seen of it.
+/// A recording and its history.
 #[derive(Debug, Clone, PartialEq)]
 struct History {
     state: State,
@@ -181,8 +181,7 @@ impl History {
         Self { state, witness: Witness::default() }
     }
 
-    /// The input comes. `fails`: of what it has to have written, this one cannot be; none if there are not so
-    /// many.
+    /// Passes in an input. The write with the number `fails` fails, if there are so many.
     fn after(&self, input: &Input, fails: Option<usize>) -> Option<Self> {
         let (mut after, mut actions) = step(self.state.clone(), input.clone());
         let mut written = Written::Yes;
@@ -198,7 +197,7 @@ impl History {
         Some(Self { state: after, witness })
     }
 
-    /// The same, where everything can be written again.
+    /// Passes in an input whose writes all succeed.
     fn settled(mut self) -> Self {
         while let State::Unwritten { .. } = self.state {
             self = self.after(&Input::RetryWrite, None).unwrap();
@@ -211,12 +210,12 @@ fn is_persisted(action: &Action) -> bool {
     matches!(action, Action::PersistStop | Action::PersistEndStatus(_) | Action::End(_))
 }
 
-/// Every order of inputs up to this length, where everything can be written.
+/// The length of the orders of inputs, if every write succeeds.
 const DEPTH: u32 = 9;
-/// And where each write may fail.
+/// Their length if each write may fail.
 const DEPTH_WITH_FAULTS: u32 = 4;
 
-/// All histories of so many inputs, so many seconds apart. Equal ones fall together.
+/// Returns all histories of so many inputs, so many seconds apart. Equal histories count once.
 fn histories(depth: u32, pace: Duration, fails: &[Option<usize>]) -> impl Iterator<Item = History> {
     let mut reached = BTreeMap::from([(String::new(), History::new(State::NEW))]);
     for n in 0..depth {
@@ -234,7 +233,7 @@ fn histories(depth: u32, pace: Duration, fails: &[Option<usize>]) -> impl Iterat
 
 #[test]
 fn in_every_order_of_inputs_a_recording_ends_once_and_loses_no_upload() {
-    // Deaths that follow one another fast, and slowly.
+    // Deaths that follow each other fast and slowly.
     for pace in [Duration::from_secs(1), Duration::from_secs(40)] {
         let ended = |history: History| matches!(history.state, State::Ended { .. });
         assert!(histories(DEPTH, pace, &[None]).any(ended));

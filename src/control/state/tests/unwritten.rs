@@ -1,8 +1,8 @@
-//! What a recording does while nothing can be written down.
+//! The state machine while the database cannot be written.
 
 use super::*;
 
-/// The input comes, and what it asks for cannot be written.
+/// Passes in an input whose actions cannot be written.
 fn fails(state: State, input: Input) -> State {
     let (_, actions) = step(state.clone(), input.clone());
     assert!(

@@ -1,4 +1,4 @@
-//! What is told of recordings, and where their files can be read.
+//! Lists of recordings, and the URLs of their files.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::store::{Destination, Ending, OutboxEvent, Outcome, RecordingQuery, Sa
 const AN_HOUR: Duration = Duration::from_secs(3600);
 
 impl World {
-    /// A recording whose file lies in this store.
+    /// Adds a recording whose file is in this store.
     async fn finished_in(&self, store: Destination) -> EgressId {
         let id = self.accept_only().await;
         let saved = SavedFile { key: "room/a b.mp4".into(), duration_s: 3, size: 7, store };

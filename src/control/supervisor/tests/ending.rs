@@ -1,4 +1,4 @@
-//! How a service ends.
+//! The end of a service.
 
 use super::*;
 
@@ -37,7 +37,7 @@ async fn within_the_time_of_grace_recordings_go_on_and_new_ones_are_refused() {
         )
     };
     world.comes_true(refused).await;
-    // What runs is answered with, changed and stopped as ever.
+    // A running recording is returned, changed and stopped as ever.
     assert_eq!(
         world.handle.start(Identity::Room, room(), AskedOptions::default()).await.unwrap().egress_id,
         id

@@ -1,4 +1,4 @@
-//! A storage with faults: it fails so many calls, then it is a folder.
+//! A store with faults: so many calls fail, then it is a folder.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,7 +19,7 @@ impl Faulty {
         Self { folder, faults_left: AtomicUsize::new(faults) }
     }
 
-    /// Answers from now on.
+    /// Ends the faults.
     pub fn recover(&self) {
         self.faults_left.store(0, Ordering::SeqCst);
     }

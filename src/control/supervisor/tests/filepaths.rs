@@ -1,4 +1,4 @@
-//! Where the files of recordings are whose starts say so.
+//! Recordings whose starts name their files.
 
 use super::world::{Setting, World, room};
 use crate::control::{ControlError, Identity};

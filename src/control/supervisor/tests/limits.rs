@@ -1,4 +1,4 @@
-//! What a machine that is short of something refuses, and ends.
+//! Recordings that are refused or ended because the machine is short of something.
 
 use super::*;
 use crate::admission::Pool;
@@ -25,7 +25,7 @@ async fn a_machine_that_is_busy_refuses_a_second_recording_and_the_first_goes_on
     world.load.send_replace(Arc::new(busy));
     let id = world.start_recording().await;
     assert_eq!(refused(&world).await, Some(Shortage::Processors));
-    // Not refused: it is there.
+    // Not refused, as it exists already.
     assert_eq!(world.start_recording().await, id);
     assert_eq!(world.record().await.phase, Phase::Complete);
 }

@@ -1,4 +1,4 @@
-//! A LiveKit that says which rooms it has, and nothing else.
+//! A fake LiveKit that lists its rooms, and does nothing else.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -16,7 +16,7 @@ pub struct FakeLivekit {
 }
 
 impl FakeLivekit {
-    /// It answers with these rooms; `None`: nobody answers.
+    /// Its rooms; `None` if it does not respond.
     pub async fn start(rooms: Option<&str>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -33,7 +33,7 @@ impl FakeLivekit {
         Self { url, rooms: known, server }
     }
 
-    /// From now on it has these rooms.
+    /// Replaces its rooms.
     pub fn knows(&self, rooms: &str) {
         *self.rooms.lock().unwrap() = rooms.to_owned();
     }

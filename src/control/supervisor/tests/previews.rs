@@ -1,4 +1,4 @@
-//! Pictures of running recordings.
+//! Previews of running recordings.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ async fn a_picture_is_the_workers_and_leaves_nothing_behind() {
     let file = world.spool_path(&id).with_extension("jpg");
     assert!(!file.exists());
 
-    // What a worker leaves that dies over it.
+    // A worker that dies while it makes a preview leaves its file.
     std::fs::write(&file, "half a pict").unwrap();
     world.handle.stop(&room()).await.unwrap();
     world.ended(&id).await;

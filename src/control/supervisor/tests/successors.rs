@@ -1,8 +1,8 @@
-//! What becomes of a recording whose worker, or whose service, dies.
+//! Recordings whose worker or service dies.
 
 use super::*;
 
-/// A worker that dies costs nothing here: the fake one knows all the time what it would have recorded.
+/// The death of a worker costs nothing here, as the fake worker has its whole recording from the start.
 async fn is_one_whole_recording(world: &World, id: &crate::ids::EgressId) {
     let row = world.ended(id).await;
     assert_eq!(row.phase, Phase::Complete, "{row:?}");
@@ -16,7 +16,7 @@ async fn a_killed_worker_is_followed_by_another_in_the_same_file() {
     for recorded in [spool(90, 200), large_spool()] {
         let world = World::new(Setting { spool: recorded, ..Setting::new("crash_once") }).await;
         let id = world.start_recording().await;
-        // It begins behind the last whole fragment, with the last report.
+        // It begins after the last whole fragment, with the last report.
         let warned = world.until_warned_of(&id, "after").await;
         assert!(warned.ends_with(" after first"), "{warned}");
         assert!(world.handle.active(&room()).await.unwrap().is_some());

@@ -1,9 +1,9 @@
-//! A database that somebody else has locked for longer than a call waits for.
+//! A database that another program has locked for longer than a call waits.
 
 use super::*;
 use crate::admission::Space;
 
-/// Long enough for some attempts that fail.
+/// Long enough for some failed attempts.
 const LOCKED_FOR: Duration = Duration::from_millis(400);
 
 fn not_written<T: std::fmt::Debug>(result: &Result<T, ControlError>) -> bool {

@@ -1,5 +1,5 @@
-//! What a supervisor needs around it: a LiveKit that knows one room, a store, a storage, a spool that
-//! was made by the real writer, and a program that plays the worker.
+//! Everything that a supervisor needs: a LiveKit with one room, a database, a store, a spool of the real
+//! writer, and a program that fakes the worker.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,7 +26,7 @@ use crate::storage::{Folder, Storage};
 use crate::store::{Exclusivity, NewRecording, RecordingRow, Store, WebhookRow, WebhookSource};
 use crate::upload::{RetryPolicy, Stores, Trouble, UploadStatus, Uploads};
 
-/// Far more than anything here takes; a test that gets there has failed.
+/// Far more than anything here takes. A test that takes longer has failed.
 const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 const FRAME_RATE: u32 = 30;
@@ -35,7 +35,7 @@ const AVCC: &str = "0164001fffe1001d6764001facb402802dd80b5010101400000300040000
 /// AAC-LC, 48 kHz, stereo.
 const AUDIO_SPECIFIC_CONFIG: [u8; 2] = [0x11, 0x90];
 
-/// How the world is to be; change what a test is about.
+/// The settings of the world. A test changes those that it is about.
 pub struct Setting {
     pub plan: &'static str,
     pub spool: Vec<u8>,
@@ -46,7 +46,7 @@ pub struct Setting {
     pub limits: Limits,
     pub defaults: RecordingOptions,
     pub retry: RetryPolicy,
-    /// LiveKit answers with these rooms; `None`: nobody answers.
+    /// LiveKit's rooms; `None` if LiveKit does not respond.
     pub livekit_rooms: Option<&'static str>,
 }
 
@@ -93,7 +93,7 @@ impl World {
         Self::start(setting, folder, store, webhook).await
     }
 
-    /// The service is killed, and started again over what it left.
+    /// Kills the service, and starts it again on the same data.
     pub async fn killed_and_started_again(self, setting: Setting) -> Self {
         let Self { store, webhook, supervisor, folder, handle, .. } = self;
         supervisor.abort();
@@ -161,7 +161,7 @@ impl World {
         }
     }
 
-    /// A recording as it is when the service dies just after it was written down.
+    /// Adds a recording as it is when the service dies just after inserting it.
     pub async fn accept_only(&self) -> EgressId {
         let new = NewRecording {
             egress_id: EgressId::random(),
@@ -180,7 +180,7 @@ impl World {
         self.handle.start(Identity::Room, room(), AskedOptions::default()).await.unwrap().egress_id
     }
 
-    /// Starts, waits until the worker has recorded what it will, and stops.
+    /// Starts a recording, waits until the worker has recorded everything, and stops it.
     pub async fn record(&self) -> RecordingRow {
         let id = self.start_recording().await;
         self.until(&id, |row| row.first_media_at.is_some()).await;
@@ -196,12 +196,12 @@ impl World {
         self.appeared(async || Some(self.store.recording(id).await.unwrap().unwrap()).filter(&wanted)).await
     }
 
-    /// The warning of the recording's last quality report, once there is one.
+    /// Waits for a warning in the recording's last quality report; returns it.
     pub async fn until_warned(&self, id: &EgressId) -> String {
         self.until_warned_of(id, "").await
     }
 
-    /// The same, once it is about this.
+    /// Waits for a warning that contains this text; returns it.
     pub async fn until_warned_of(&self, id: &EgressId, what: &str) -> String {
         let warning = async || {
             let report = self.store.report(id).await.unwrap();
@@ -211,7 +211,7 @@ impl World {
         self.appeared(warning).await
     }
 
-    /// What keeps a recording from being stored, once it was tried so often.
+    /// Waits until the upload has failed so often; returns what keeps it from going on.
     pub async fn trouble(&self, id: &EgressId, attempts: u32) -> Trouble {
         let trouble = async || {
             let trouble = self.upload(id).await?.trouble;
@@ -220,7 +220,7 @@ impl World {
         self.appeared(trouble).await
     }
 
-    /// Waits until nobody uploads it any more.
+    /// Waits until the upload has ended.
     pub async fn until_forgotten(&self, id: &EgressId) {
         self.comes_true(async || self.upload(id).await.is_none()).await;
     }
@@ -229,23 +229,23 @@ impl World {
         self.handle.recording(id).await.unwrap().unwrap().upload
     }
 
-    /// Nothing can be written down until what this returns is dropped.
+    /// Locks the database until the result is dropped.
     pub fn unwritable(&self) -> impl Send + use<> {
         self.store.locked_from_outside(&self.folder.path().join("egressd.db"))
     }
 
-    /// The bodies of the `egress_ended` events that wait to be delivered.
+    /// Returns the bodies of the pending `egress_ended` events.
     pub async fn told(&self) -> Vec<String> {
         let deliveries = self.store.all_deliveries(&self.webhook).await;
         deliveries.into_iter().map(|delivery| delivery.body).collect()
     }
 
-    /// Another webhook, for these events.
+    /// Adds another webhook, for these events.
     pub async fn webhook_for(&self, events: &[&str]) -> WebhookId {
         register(&self.store, events).await
     }
 
-    /// The events that wait to be delivered to it.
+    /// Returns the pending events of a webhook.
     pub async fn told_to(&self, webhook: &WebhookId) -> Vec<serde_json::Value> {
         let deliveries = self.store.all_deliveries(webhook).await.into_iter();
         deliveries.map(|delivery| serde_json::from_str(&delivery.body).unwrap()).collect()
@@ -260,7 +260,7 @@ impl World {
         self.spools.join(format!("{id}.mp4"))
     }
 
-    /// What the file of a whole spool must be.
+    /// Returns the file of a complete spool as it must be.
     pub fn expected_file(&self) -> Vec<u8> {
         object(&self.setting.spool)
     }
@@ -274,7 +274,7 @@ impl World {
         self.appeared(async || condition().await.then_some(())).await;
     }
 
-    /// What is looked for, once it is there.
+    /// Waits until `look` returns something; returns that.
     async fn appeared<T>(&self, look: impl AsyncFn() -> Option<T>) -> T {
         let found = async {
             loop {
@@ -324,7 +324,7 @@ pub fn is_full<T: std::fmt::Debug>(result: &Result<T, ControlError>) -> bool {
     matches!(result, Err(ControlError::NoCapacity { .. }))
 }
 
-/// A spool of so many pictures of so many bytes each, with the sound that belongs to them.
+/// Returns a spool of so many pictures of so many bytes each, with their sound.
 pub fn spool(pictures: usize, bytes: usize) -> Vec<u8> {
     let audio = AudioSetup { specific_config: Bytes::from_static(&AUDIO_SPECIFIC_CONFIG), priming: 1024 };
     let avcc = Bytes::from(hex::decode(AVCC).unwrap());

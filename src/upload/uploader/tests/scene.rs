@@ -1,5 +1,4 @@
-//! One upload with all that it needs: a spool of the real writer, a database, a store, and what tells it to
-//! go on.
+//! One upload with all that it needs: a spool of the real writer, a database, a store, and its extent.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -27,7 +26,7 @@ use crate::upload::transfer::{Fallback, Stores};
 use crate::upload::{UploadError, UploadOptions, Uploaded, Uploader};
 
 pub const KEY: &str = "room/2024-04-21T10-00-00.mp4";
-/// Far more than anything here takes; a test that gets there has failed.
+/// Far more than anything here takes. A test that takes longer has failed.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 const MIB: usize = 1 << 20;
@@ -45,7 +44,7 @@ pub struct Scene {
 }
 
 impl Scene {
-    /// A recording of so many MiB that has just begun.
+    /// Returns a recording of so many MiB that has just begun.
     pub async fn new(primary: Arc<dyn Storage>, mib: usize) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let store = Store::open(&folder.path().join("egressd.db")).expect("a database");
@@ -75,7 +74,7 @@ impl Scene {
         }
     }
 
-    /// The folder that takes the recording as soon as the store does not answer.
+    /// The folder that gets the recording as soon as the store does not respond.
     pub fn with_fallback(&mut self) -> PathBuf {
         let root = self.folder.path().join("fallback");
         let storage = Arc::new(Folder::new(&root));
@@ -101,7 +100,7 @@ impl Scene {
         tokio::spawn(Uploader::new(options).run())
     }
 
-    /// All but the last so many bytes are final.
+    /// Makes all bytes final but the last so many.
     pub fn record_but(&self, rest: usize) {
         self.extent.send_replace(Extent::Growing((self.recorded.len() - rest) as u64));
     }
@@ -122,7 +121,7 @@ impl Scene {
         tokio::time::timeout(PATIENCE, look).await.expect("it never came to that")
     }
 
-    /// From the first byte to the last.
+    /// Uploads from the first byte to the last.
     pub async fn upload(&self) -> Uploaded {
         let task = self.start();
         self.record_but(0);
@@ -130,13 +129,13 @@ impl Scene {
         done(task).await
     }
 
-    /// As a service does it after a crash, when nothing more is recorded.
+    /// Uploads like a service after a crash, when nothing more is recorded.
     pub async fn salvage(&self) -> Uploaded {
         self.end();
         done(self.start()).await
     }
 
-    /// What the file must be, byte by byte.
+    /// Returns the file as it must be, byte by byte.
     pub fn expected(&self) -> Vec<u8> {
         object(&self.recorded)
     }
@@ -150,7 +149,7 @@ pub async fn result(task: JoinHandle<Result<Uploaded, UploadError>>) -> Result<U
     tokio::time::timeout(PATIENCE, task).await.expect("it never ended").expect("no panic")
 }
 
-/// A bucket, by way of this address.
+/// Returns a bucket that is reached at this address.
 pub fn through(minio: &Minio, address: &str, bucket: &str) -> S3Config {
     S3Config { endpoint: format!("http://{address}"), ..minio.config(bucket) }
 }
@@ -159,7 +158,7 @@ pub fn equal_parts(config: S3Config, part: u64, head: u64) -> S3 {
     S3::new(&S3Config { cutting: Cutting::Equal { part, head }, ..config })
 }
 
-/// What anybody reads who asks the store for the object.
+/// Returns the object as the store returns it.
 pub async fn fetched(storage: &dyn Storage) -> Vec<u8> {
     let key = KEY.parse().expect("a key");
     let terms = UrlTerms { valid_for: PATIENCE, reading: Reading::Play };
@@ -169,12 +168,12 @@ pub async fn fetched(storage: &dyn Storage) -> Vec<u8> {
     answer.bytes().await.expect("the object").to_vec()
 }
 
-/// How often each part was sent.
+/// Returns how often each part was sent.
 pub fn counts(parts: &BTreeMap<u32, Vec<u64>>) -> Vec<(u32, usize)> {
     parts.iter().map(|(number, sent)| (*number, sent.len())).collect()
 }
 
-/// A spool whose every byte tells its place, as long as so many MiB.
+/// Returns a spool of so many MiB in which each byte depends on its position.
 fn recorded(mib: usize) -> Vec<u8> {
     const PICTURE: usize = 200_000;
     let avcc = Bytes::from_static(&[
@@ -203,7 +202,7 @@ fn sample(stream: StreamKind, n: usize, bytes: usize) -> EncodedSample {
     EncodedSample { stream, data, keyframe: stream == StreamKind::Audio || n.is_multiple_of(60) }
 }
 
-/// What an undisturbed finalisation makes of a spool.
+/// Returns the file of a spool that is uploaded without disturbance.
 fn object(spool: &[u8]) -> Vec<u8> {
     let mut reader = SpoolReader::new();
     let ranges = reader.feed(spool).expect("a good spool");
